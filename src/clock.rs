@@ -1,0 +1,116 @@
+//! The only source of time: now, wall-clock time and sleep.
+//!
+//! Flow: handed to everything that waits or stamps; nothing else reads a clock.
+//!
+//! Invariants:
+//! - [`Clock::now`] never goes back. On Linux it counts the time a suspended machine slept
+//!   (`CLOCK_BOOTTIME`), because a claim grows old while its holder sleeps.
+//! - Under [`Clock::virtual_at`] nothing reads the machine's clock: tests run on tokio's paused time.
+//! - A scaled clock shortens waits only; wall-clock stamps stay true.
+//!
+//! Not here: time limits of HTTP calls (`vcd::http`), which are real seconds always.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+/// A reading of the monotonic clock: time since an arbitrary origin, comparable within one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Moment(Duration);
+
+impl Moment {
+    /// Builds a moment from its distance to the origin; for tests and tables.
+    pub const fn from_origin(distance: Duration) -> Self {
+        Self(distance)
+    }
+
+    /// Distance to the origin of the clock that made this reading.
+    pub const fn since_origin(self) -> Duration {
+        self.0
+    }
+
+    /// Time from `earlier` to `self`; zero when `earlier` is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// The moment `delay` later; saturates.
+    #[must_use]
+    pub fn plus(self, delay: Duration) -> Self {
+        Self(self.0.saturating_add(delay))
+    }
+}
+
+/// Where time comes from: the machine, the machine sped up, or a test.
+#[derive(Clone, Debug)]
+pub struct Clock(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    /// The machine's clocks; `scale` clock seconds pass in one real second.
+    System { scale: f64 },
+    /// tokio's clock, paused by the test; `wall` is the date at `origin`.
+    Virtual { origin: Instant, wall: Timestamp },
+}
+
+impl Clock {
+    /// The machine's clock at its true speed.
+    pub const fn system() -> Self {
+        Self(Source::System { scale: 1.0 })
+    }
+
+    /// The machine's clock `scale` times as fast, for demonstrations on the simulator.
+    ///
+    /// Values below 1, and values that are no number, count as 1.
+    pub fn scaled(scale: f64) -> Self {
+        Self(Source::System { scale: if scale > 1.0 { scale } else { 1.0 } })
+    }
+
+    /// tokio's clock starting now, with `wall` as today's date; for tests on paused time.
+    pub fn virtual_at(wall: Timestamp) -> Self {
+        Self(Source::Virtual { origin: Instant::now(), wall })
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Moment {
+        match &self.0 {
+            Source::System { scale } => Moment(boot_time().mul_f64(*scale)),
+            Source::Virtual { origin, .. } => Moment(origin.elapsed()),
+        }
+    }
+
+    /// The date and time of day, for stamps that people read; never compared with another host's.
+    pub fn wall(&self) -> Timestamp {
+        match &self.0 {
+            Source::System { .. } => Timestamp::now(),
+            Source::Virtual { origin, wall } => {
+                wall.checked_add(origin.elapsed()).unwrap_or(Timestamp::MAX)
+            }
+        }
+    }
+
+    /// Waits for `delay` of this clock's time. Cancel: safe.
+    pub async fn sleep(&self, delay: Duration) {
+        match &self.0 {
+            Source::System { scale } => tokio::time::sleep(delay.div_f64(*scale)).await,
+            Source::Virtual { .. } => tokio::time::sleep(delay).await,
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn boot_time() -> Duration {
+    let reading = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(
+        u64::try_from(reading.tv_sec).unwrap_or_default(),
+        u32::try_from(reading.tv_nsec).unwrap_or_default(),
+    )
+}
+
+#[cfg(not(target_os = "linux"))]
+fn boot_time() -> Duration {
+    use std::sync::LazyLock;
+    static ORIGIN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+    ORIGIN.elapsed()
+}

@@ -1,0 +1,4 @@
+//! The nouns of the system: no I/O, no async, no wire attributes.
+
+pub mod ids;
+pub mod versioned;

@@ -1,0 +1,8 @@
+//! cse-server: a highly available replacement for the VMware Cloud Director Container Service
+//! Extension server.
+
+pub mod clock;
+pub mod domain;
+#[cfg(feature = "sim")]
+pub mod sim;
+pub mod vcd;

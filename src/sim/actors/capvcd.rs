@@ -1,0 +1,5 @@
+//! capvcd actor.
+
+/// Its next step.
+#[derive(Debug)]
+pub(crate) enum Due {}

@@ -1,0 +1,5 @@
+//! guest actor.
+
+/// Its next step.
+#[derive(Debug)]
+pub(crate) enum Due {}

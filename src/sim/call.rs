@@ -1,0 +1,74 @@
+//! One request as the simulator's handlers see it: who calls, at which API version, with what.
+//!
+//! Flow: `gate` parses and authenticates an HTTP request into a [`Call`]; handlers answer with a `Reply`.
+//!
+//! Not here: authentication itself (`sim::auth`), versions (`sim::versions`).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+
+/// An API version such as 37.2, ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ApiVersion {
+    pub(crate) major: u16,
+    pub(crate) minor: u16,
+}
+
+/// The caller: an authenticated user, and the organization it acts in.
+#[derive(Clone, Debug)]
+pub(crate) struct Principal {
+    /// `urn:vcloud:user:<uuid>`
+    pub(crate) user_id: String,
+    pub(crate) user_name: String,
+    /// Home organization, `urn:vcloud:org:<uuid>`.
+    pub(crate) org_id: String,
+    pub(crate) org_name: String,
+    /// Whether the home organization is System.
+    pub(crate) provider: bool,
+    pub(crate) rights: Arc<BTreeSet<String>>,
+    /// Organization of the tenant-context header, or the home organization.
+    pub(crate) acting_org_id: String,
+}
+
+impl Principal {
+    /// Whether the caller's role holds `right`, by its exact VCD name.
+    pub(crate) fn has(&self, right: &str) -> bool {
+        self.rights.contains(right)
+    }
+}
+
+/// An authenticated request.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) method: &'a Method,
+    /// Percent-decoded path segments, without empty ones (a trailing slash does not count).
+    pub(crate) segments: Vec<String>,
+    /// Percent-decoded query pairs in their order.
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: &'a Bytes,
+    pub(crate) version: ApiVersion,
+    /// The id that answers and error messages carry.
+    pub(crate) request_id: String,
+    pub(crate) principal: Principal,
+}
+
+impl Call<'_> {
+    /// The path as string slices, for `match`.
+    pub(crate) fn path(&self) -> Vec<&str> {
+        self.segments.iter().map(String::as_str).collect()
+    }
+
+    /// First value of a query parameter.
+    pub(crate) fn query(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A request header as text; absent when it is no ASCII.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}

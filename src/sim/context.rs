@@ -1,0 +1,76 @@
+//! What every handler of the simulator may use besides the state of its own area.
+
+use jiff::Timestamp;
+use uuid::{Builder, Uuid};
+
+use super::call::Call;
+use super::directory::Directory;
+use super::history::History;
+use super::schedule::Schedule;
+use super::tasks::{Reference, Task, TaskState, Tasks};
+use super::timings::Timings;
+use super::world::Due;
+use crate::clock::Moment;
+
+/// The shared parts of the world, lent to one handler for one request or one due event.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Moment,
+    pub(crate) wall: Timestamp,
+    /// Base URL that goes into every href, such as `https://127.0.0.1:8443`; no trailing slash.
+    pub(crate) site: &'a str,
+    pub(crate) rng: &'a mut fastrand::Rng,
+    pub(crate) timings: &'a Timings,
+    pub(crate) directory: &'a mut Directory,
+    pub(crate) tasks: &'a mut Tasks,
+    pub(crate) schedule: &'a mut Schedule<Due>,
+    pub(crate) history: &'a mut History,
+}
+
+impl Context<'_> {
+    /// A fresh bare UUID from the seed.
+    pub(crate) fn uuid(&mut self) -> String {
+        new_uuid(self.rng).to_string()
+    }
+
+    /// Starts a task on `owner` for the caller and returns its bare UUID. Whoever starts it puts the
+    /// event that ends it into the schedule.
+    pub(crate) fn start_task(
+        &mut self,
+        call: &Call<'_>,
+        operation_name: &'static str,
+        operation: String,
+        owner: Reference,
+    ) -> String {
+        let uuid = self.uuid();
+        let who = &call.principal;
+        let bare = |urn: &str| urn.rsplit(':').next().unwrap_or_default().to_owned();
+        self.tasks.add(Task {
+            uuid: uuid.clone(),
+            operation_name,
+            operation,
+            owner,
+            user: Reference {
+                href: format!("{}/api/admin/user/{}", self.site, bare(&who.user_id)),
+                id: who.user_id.clone(),
+                name: who.user_name.clone(),
+                media_type: "application/vnd.vmware.admin.user+xml".to_owned(),
+            },
+            org: Reference {
+                href: format!("{}/api/org/{}", self.site, bare(&who.acting_org_id)),
+                id: who.acting_org_id.clone(),
+                name: self.directory.org_name(&who.acting_org_id).unwrap_or_default().to_owned(),
+                media_type: "application/vnd.vmware.vcloud.org+xml".to_owned(),
+            },
+            started: self.wall,
+            ended: None,
+            request_id: call.request_id.clone(),
+            state: TaskState::Running { progress: 1 },
+        });
+        uuid
+    }
+}
+
+/// A version-4 UUID from the world's seed.
+pub(crate) fn new_uuid(rng: &mut fastrand::Rng) -> Uuid {
+    Builder::from_random_bytes(rng.u128(..).to_be_bytes()).into_uuid()
+}

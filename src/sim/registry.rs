@@ -1,0 +1,5 @@
+//! Interfaces, entity types and behaviors.
+
+/// Everything registered.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {}

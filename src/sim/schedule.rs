@@ -1,0 +1,38 @@
+//! What happens later: due moments in order, without a thread or a timer.
+//!
+//! Flow: handlers put an event at a moment; `World::advance` takes out what is due before it answers.
+//!
+//! Invariants:
+//! - Events come out by due moment, then in the order they were put in, so one seed gives one history.
+
+use std::collections::BTreeMap;
+
+use crate::clock::Moment;
+
+/// Events waiting for their moment.
+#[derive(Debug)]
+pub(crate) struct Schedule<E> {
+    waiting: BTreeMap<(Moment, u64), E>,
+    put_in: u64,
+}
+
+impl<E> Default for Schedule<E> {
+    fn default() -> Self {
+        Self { waiting: BTreeMap::new(), put_in: 0 }
+    }
+}
+
+impl<E> Schedule<E> {
+    /// Lets `event` happen at `due`.
+    pub(crate) fn put(&mut self, due: Moment, event: E) {
+        self.waiting.insert((due, self.put_in), event);
+        self.put_in += 1;
+    }
+
+    /// Takes the earliest event due at or before `now`, with its own moment.
+    pub(crate) fn take_due(&mut self, now: Moment) -> Option<(Moment, E)> {
+        let entry = self.waiting.first_entry()?;
+        let (due, _) = *entry.key();
+        (due <= now).then(|| (due, entry.remove()))
+    }
+}

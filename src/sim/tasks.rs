@@ -1,0 +1,83 @@
+//! Tasks: what VCD answers when work takes time.
+//!
+//! Invariants:
+//! - A task knows its owner from its first read on; clients take the new object's id from there.
+//! - A finished task never changes again.
+//!
+//! Not here: when a task ends (`World::advance` with the schedule), how it is rendered (`sim::xml`).
+//! Source: VCD API, `GET /api/task/{uuid}`.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::reply::Problem;
+
+/// A reference as VCD spells it: `<Owner href= id= name= type=/>`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Reference {
+    pub(crate) href: String,
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) media_type: String,
+}
+
+/// Where a task stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TaskState {
+    Running { progress: u8 },
+    Success { result: Option<String> },
+    Failed(Problem),
+}
+
+/// One task.
+#[derive(Clone, Debug)]
+pub(crate) struct Task {
+    /// Bare UUID.
+    pub(crate) uuid: String,
+    /// Such as `vdcRecomposeVapp`.
+    pub(crate) operation_name: &'static str,
+    /// Sentence for people, such as `Creating Runtime Defined Entity blue(urn:...)`.
+    pub(crate) operation: String,
+    pub(crate) owner: Reference,
+    pub(crate) user: Reference,
+    pub(crate) org: Reference,
+    pub(crate) started: Timestamp,
+    pub(crate) ended: Option<Timestamp>,
+    /// Id of the request that started it; begins the error message.
+    pub(crate) request_id: String,
+    pub(crate) state: TaskState,
+}
+
+/// All tasks, by bare UUID.
+#[derive(Debug, Default)]
+pub(crate) struct Tasks {
+    by_uuid: BTreeMap<String, Task>,
+}
+
+impl Tasks {
+    /// Adds a task.
+    pub(crate) fn add(&mut self, task: Task) {
+        self.by_uuid.insert(task.uuid.clone(), task);
+    }
+
+    /// Looks a task up by its bare UUID.
+    pub(crate) fn get(&self, uuid: &str) -> Option<&Task> {
+        self.by_uuid.get(uuid)
+    }
+
+    /// All tasks, by UUID.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Task> {
+        self.by_uuid.values()
+    }
+
+    /// Ends a running task; a finished one keeps its first outcome.
+    pub(crate) fn finish(&mut self, uuid: &str, outcome: TaskState, ended: Timestamp) {
+        if let Some(task) = self.by_uuid.get_mut(uuid)
+            && matches!(task.state, TaskState::Running { .. })
+        {
+            task.state = outcome;
+            task.ended = Some(ended);
+        }
+    }
+}

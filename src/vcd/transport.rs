@@ -1,0 +1,69 @@
+//! The seam between the client and the network: one request out, one answer or a classified silence back.
+//!
+//! Flow: `vcd::*` builds a [`Request`]; `vcd::http` (reqwest) or `sim::transport` (in process) answers.
+//!
+//! Invariants:
+//! - A transport never repeats a request and never follows a redirect.
+//! - A [`Response`] is complete: a body cut short is a [`TransportError::Unanswered`].
+//! - "Never sent" and "sent, no answer" stay apart: only the first is safe to repeat.
+//!
+//! Not here: what a status code means (`vcd::error`), tokens (`vcd::session`).
+
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+/// One HTTP request. The URI holds path and query only (`/cloudapi/1.0.0/...`); the transport knows the host.
+pub type Request = http::Request<Bytes>;
+
+/// One complete HTTP answer.
+pub type Response = http::Response<Bytes>;
+
+/// What one call may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallLimits {
+    /// Longest wait for the complete answer, in real time.
+    pub timeout: Duration,
+    /// Largest answer body accepted, in bytes.
+    pub max_body_bytes: usize,
+}
+
+/// Why there is no answer to look at.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The request did not leave: name look-up, connect or TLS failed. Safe to repeat.
+    #[error("cannot reach {host}: {reason}")]
+    NotSent {
+        /// Host and port that were tried.
+        host: String,
+        /// Cause in words an operator can act on ("connection refused", "certificate not trusted: ...").
+        reason: String,
+    },
+    /// The request may have been processed, but no complete answer came.
+    #[error("no answer from {host}: {reason}")]
+    Unanswered {
+        /// Host and port that were asked.
+        host: String,
+        /// Cause: time limit, connection closed, body cut short.
+        reason: String,
+    },
+    /// The answer was larger than the caller allows; it was dropped. The request was processed.
+    #[error("answer larger than {limit} bytes")]
+    TooLarge {
+        /// The limit that was exceeded, in bytes.
+        limit: usize,
+    },
+}
+
+/// Sends requests to one VCD. Implemented by `http::HttpTransport` and by the simulator.
+pub trait Transport: Send + Sync + 'static {
+    /// Sends `request` once and waits for the complete answer.
+    ///
+    /// Cancel: may leave the effect of the request done.
+    fn send(
+        &self,
+        request: Request,
+        limits: CallLimits,
+    ) -> impl Future<Output = Result<Response, TransportError>> + Send;
+}
