@@ -72,6 +72,17 @@ impl Element {
         self
     }
 
+    /// The same element with attributes before those it has; for namespaces of a new root.
+    #[must_use]
+    pub(crate) fn with_first_attributes<'a>(
+        mut self,
+        first: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let first = first.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
+        self.attributes = first.chain(self.attributes).collect();
+        self
+    }
+
     /// Local name: without prefix.
     pub(crate) fn local_name(&self) -> &str {
         local(&self.name)

@@ -51,7 +51,7 @@ pub(crate) fn require(
 /// Whether the caller looks into the organization `org_id`: its own, or any for a provider that has
 /// not narrowed itself by the tenant-context header.
 pub(crate) fn sees(who: &Principal, org_id: &str) -> bool {
-    who.acting_org_id == org_id || (who.provider && who.acting_org_id == who.org_id)
+    who.acting_org_id == org_id || (who.provider && !who.in_context)
 }
 
 /// Whether the caller may look at vApps and VMs at all.
