@@ -197,7 +197,8 @@ mod tests {
 
     #[test]
     fn the_version_is_found_in_every_accept_clients_send() {
-        let table: [(&[&str], Result<(u16, u16), u16>); 9] = [
+        type Row<'a> = (&'a [&'a str], Result<(u16, u16), u16>);
+        let table: [Row<'_>; 9] = [
             (&["application/json;version=37.2"], Ok((37, 2))),
             (&["*_/_*;version=37.2"], Ok((37, 2))),
             (&["application/*+xml;version=38.1"], Ok((38, 1))),

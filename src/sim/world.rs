@@ -10,8 +10,8 @@
 use http::{HeaderValue, Method};
 use jiff::Timestamp;
 
-use super::auth::{SessionLimits, Sessions, oauth, sessions, tokens};
-use super::call::{ApiVersion, Call};
+use super::auth::{Sessions, oauth, sessions, tokens};
+use super::call::Call;
 use super::context::{Context, Settings, new_uuid};
 use super::directory::{Directory, Org};
 use super::entities::Entities;
@@ -46,6 +46,8 @@ pub(crate) enum Due {
 pub struct World {
     pub(crate) site: String,
     pub(crate) rng: fastrand::Rng,
+    /// Chance of the network alone, so that a slower line gives no other ids.
+    pub(crate) travel_rng: fastrand::Rng,
     pub(crate) timings: Timings,
     pub(crate) settings: Settings,
     pub(crate) versions: Vec<Offered>,
@@ -74,6 +76,7 @@ impl World {
         directory.orgs.insert(system.id.clone(), system);
         Self {
             site: site.trim_end_matches('/').to_owned(),
+            travel_rng: rng.fork(),
             rng,
             timings,
             settings: Settings::default(),

@@ -125,13 +125,8 @@ fn issue(
         .users
         .get(&caller.user_id)
         .filter(|user| realm.admits(user, ctx));
-    let owns = |client: &&ApiClient| client.user_id == caller.user_id && client.secret.is_none();
-    let known = ctx
-        .directory
-        .api_clients
-        .get(client_id)
-        .filter(owns)
-        .is_some();
+    let owns = |client: &ApiClient| client.user_id == caller.user_id && client.secret.is_none();
+    let known = ctx.directory.api_clients.get(client_id).is_some_and(owns);
     if user.is_none() || !known || caller.by_token {
         return Err(invalid_grant());
     }

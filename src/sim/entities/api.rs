@@ -142,8 +142,9 @@ fn need(call: &Call<'_>, level: Level, needed: Level, id: &str) -> Result<(), Pr
         return Ok(());
     }
     Err(Problem::forbidden(format!(
-        "{} needs {} access to {id} to perform this operation.",
+        "{} of {} needs {} access to {id} to perform this operation.",
         call.principal.user_name,
+        call.principal.org_name,
         needed.name()
     )))
 }
