@@ -8,5 +8,6 @@
     reason = "tests fail loudly"
 )]
 
+mod infrastructure;
 mod simulator;
 mod support;
