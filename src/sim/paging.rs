@@ -14,7 +14,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::call::Call;
-use super::fiql::{self, Case, Filter};
+use super::fiql::{Case, Comparable, Filter};
 use super::reply::{Problem, Reply};
 
 /// Rows of a page when the caller does not say.
@@ -106,15 +106,15 @@ impl Order {
         read("sortAsc", false).or_else(|| read("sortDesc", true))
     }
 
-    /// Orders two values of the key; what has none comes last, whichever way.
-    pub(crate) fn compare(&self, a: Option<&str>, b: Option<&str>) -> Ordering {
-        match (a, b) {
-            (Some(a), Some(b)) if self.descending => fiql::compare(b, a),
-            (Some(a), Some(b)) => fiql::compare(a, b),
+    /// Sorts `rows` by the value each has; what has none comes last, whichever way.
+    pub(crate) fn sort<T>(&self, rows: &mut [(Option<Comparable<'_>>, T)]) {
+        rows.sort_by(|(a, _), (b, _)| match (a, b) {
+            (Some(a), Some(b)) if self.descending => b.compare(a),
+            (Some(a), Some(b)) => a.compare(b),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (None, None) => Ordering::Equal,
-        }
+        });
     }
 }
 
@@ -153,10 +153,13 @@ pub(crate) fn list(
         if !known(&order.key) {
             return Err(unknown_key(&order.key));
         }
-        rows.sort_by(|a, b| {
-            let (a, b) = (text_at(a, &order.key), text_at(b, &order.key));
-            order.compare(a.as_deref(), b.as_deref())
-        });
+        let key = |row: &Value| text_at(row, &order.key).map(Cow::into_owned);
+        let mut keyed: Vec<_> = rows
+            .into_iter()
+            .map(|row| (key(&row).map(|text| Comparable::of(Cow::Owned(text))), row))
+            .collect();
+        order.sort(&mut keyed);
+        rows = keyed.into_iter().map(|(_, row)| row).collect();
     }
     let shown: Vec<Bytes> = page
         .cut(&rows)
