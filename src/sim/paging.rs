@@ -106,15 +106,25 @@ impl Order {
         read("sortAsc", false).or_else(|| read("sortDesc", true))
     }
 
-    /// Sorts `rows` by the value each has; what has none comes last, whichever way.
+    /// Orders two values of the key; what has none comes last, whichever way.
+    pub(crate) fn compare(&self, a: Option<&str>, b: Option<&str>) -> Ordering {
+        let read = |text: &str| Comparable::of(Cow::Owned(text.to_owned()));
+        self.compare_read(a.map(read).as_ref(), b.map(read).as_ref())
+    }
+
+    /// Sorts rows by the value each has; for long lists, as it reads every value once.
     pub(crate) fn sort<T>(&self, rows: &mut [(Option<Comparable<'_>>, T)]) {
-        rows.sort_by(|(a, _), (b, _)| match (a, b) {
+        rows.sort_by(|(a, _), (b, _)| self.compare_read(a.as_ref(), b.as_ref()));
+    }
+
+    fn compare_read(&self, a: Option<&Comparable<'_>>, b: Option<&Comparable<'_>>) -> Ordering {
+        match (a, b) {
             (Some(a), Some(b)) if self.descending => b.compare(a),
             (Some(a), Some(b)) => a.compare(b),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (None, None) => Ordering::Equal,
-        });
+        }
     }
 }
 
@@ -153,13 +163,10 @@ pub(crate) fn list(
         if !known(&order.key) {
             return Err(unknown_key(&order.key));
         }
-        let key = |row: &Value| text_at(row, &order.key).map(Cow::into_owned);
-        let mut keyed: Vec<_> = rows
-            .into_iter()
-            .map(|row| (key(&row).map(|text| Comparable::of(Cow::Owned(text))), row))
-            .collect();
-        order.sort(&mut keyed);
-        rows = keyed.into_iter().map(|(_, row)| row).collect();
+        rows.sort_by(|a, b| {
+            let (a, b) = (text_at(a, &order.key), text_at(b, &order.key));
+            order.compare(a.as_deref(), b.as_deref())
+        });
     }
     let shown: Vec<Bytes> = page
         .cut(&rows)
