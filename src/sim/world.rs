@@ -101,7 +101,7 @@ impl World {
             let (mut ctx, _, entities, infra) = self.split(moment, earlier);
             match due {
                 Due::Entities(due) => entities::fire(due, &mut ctx, entities),
-                Due::Infra(due) => infra::fire(due, &mut ctx, infra, entities),
+                Due::Infra(due) => infra::fire(due, &mut ctx, infra),
                 Due::Guest(due) => actors::guest::fire(due, &mut ctx, infra, entities),
                 Due::Capvcd(due) => actors::capvcd::fire(due, &mut ctx, infra, entities),
             }

@@ -74,7 +74,7 @@ pub(crate) fn vapp_href(site: &str, uuid: &str) -> String {
 /// The running task that holds `uuid`, as `<Tasks>`; absent when there is none.
 pub(crate) fn tasks(ctx: &Context<'_>, infra: &Infra, uuid: &str) -> Option<Element> {
     let task = ctx.tasks.get(&infra.busy.get(uuid)?.task)?;
-    Some(Element::new("Tasks").child(task_element(task, ctx.site)))
+    Some(Element::new("Tasks").child(task_element(task, ctx)))
 }
 
 /// The whole vApp document, VMs included.

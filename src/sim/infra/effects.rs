@@ -40,11 +40,8 @@ pub(crate) fn apply(
             }
         }
         Change::Networks { vapp, networks } => {
-            infra
-                .vapps
-                .get_mut(&vapp)
-                .ok_or_else(|| gone("vApp", &vapp))?
-                .networks = networks;
+            let found = infra.vapps.get_mut(&vapp);
+            found.ok_or_else(|| gone("vApp", &vapp))?.networks = networks;
             Ok(())
         }
         Change::Metadata { object, entries } => set_metadata(&object, entries, infra),
@@ -57,22 +54,8 @@ pub(crate) fn apply(
             }
             Ok(())
         }
-        Change::Deploy { vms } => power(
-            &vms,
-            Power {
-                status: None,
-                deployed: true,
-            },
-            ctx,
-            infra,
-        ),
-        Change::Undeploy { vms } => {
-            let off = Power {
-                status: Some(Status::PoweredOff),
-                deployed: false,
-            };
-            power(&vms, off, ctx, infra)
-        }
+        Change::Deploy { vms } => power(&vms, Power::DEPLOYED, ctx, infra),
+        Change::Undeploy { vms } => power(&vms, Power::UNDEPLOYED, ctx, infra),
         Change::DeleteVapp { vapp } => delete_vapp(&vapp, ctx, infra),
         Change::DeleteVm { vm } => delete_vm(&vm, ctx, infra),
         Change::Reconfigure { vm, changes } => {
@@ -173,6 +156,15 @@ struct Power {
 }
 
 impl Power {
+    const DEPLOYED: Self = Self {
+        status: None,
+        deployed: true,
+    };
+    const UNDEPLOYED: Self = Self {
+        status: Some(Status::PoweredOff),
+        deployed: false,
+    };
+
     const fn to(status: Status) -> Self {
         Self {
             status: Some(status),

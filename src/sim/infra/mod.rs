@@ -45,13 +45,11 @@ use super::actors::Actors;
 use super::call::Call;
 use super::context::Context;
 use super::reply::{Problem, Reply};
+use super::task_api::TASK_MEDIA;
 use super::xml::task_document;
 use machine::{Vapp, Vm};
 use operations::Busy;
 use site::{Catalog, Network, Policy, StorageProfile, Template, Vdc};
-
-/// Media type of a task, the part after `application/`.
-const TASK: &str = "vnd.vmware.vcloud.task+xml";
 
 /// What may differ from site to site.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +86,7 @@ pub(crate) struct Infra {
     pub(crate) macs: u32,
 }
 
-/// One request in hand: who asks for what, the shared parts of the world, and this area's own.
+/// One request in hand: who asks for what, the parts of the world that all areas use, and this area's own.
 pub(crate) struct Desk<'a, 'c> {
     pub(crate) call: &'a Call<'a>,
     pub(crate) ctx: &'a mut Context<'c>,
@@ -100,9 +98,9 @@ impl Desk<'_, '_> {
     pub(crate) fn accepted(&self, task: &str) -> Reply {
         let found = self.ctx.tasks.get(task);
         let body = found
-            .map(|task| task_document(task, self.ctx.site))
+            .map(|task| task_document(task, self.ctx))
             .unwrap_or_default();
-        Reply::xml(202, self.call.version, TASK, body)
+        Reply::xml(202, self.call.version, TASK_MEDIA, body)
             .with_header("location", format!("{}/api/task/{task}", self.ctx.site))
     }
 }

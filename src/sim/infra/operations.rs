@@ -17,7 +17,6 @@ use super::machine::{MetadataValue, VappNetwork};
 use super::vm_changes::VmChange;
 use crate::sim::call::{Call, Principal};
 use crate::sim::context::Context;
-use crate::sim::entities::Entities;
 use crate::sim::reply::Problem;
 use crate::sim::tasks::{Reference, Task, TaskState};
 use crate::sim::timings::Timings;
@@ -255,7 +254,7 @@ fn new_task(
 }
 
 /// Lets an operation end.
-pub(crate) fn fire(due: Due, ctx: &mut Context<'_>, infra: &mut Infra, _entities: &mut Entities) {
+pub(crate) fn fire(due: Due, ctx: &mut Context<'_>, infra: &mut Infra) {
     let Due { task, change } = due;
     let outcome = effects::apply(change, ctx, infra);
     infra.busy.retain(|_, busy| busy.task != task);

@@ -128,7 +128,7 @@ fn answer(
         .attr("total", found.len())
         .attr(
             "href",
-            format!("{}/api/query?type={kind}&format={format_name}", site),
+            format!("{site}/api/query?type={kind}&format={format_name}"),
         )
         .attr("type", format!("application/{media}"))
         .children(links)

@@ -210,12 +210,12 @@ impl Lab {
 
     /// Writes extra config the way CAPVCD does: undeclared prefixes, new pairs only.
     pub(crate) fn extra_config(&mut self, vm: &str, pairs: &[(&str, &str)]) -> Answer {
-        let configs: String = pairs
-            .iter()
-            .map(|(key, value)| {
-                format!("<vmw:ExtraConfig vmw:key=\"{key}\" vmw:value=\"{value}\" ovf:required=\"true\"/>")
-            })
-            .collect();
+        let config = |(key, value): &(&str, &str)| {
+            format!(
+                "<vmw:ExtraConfig vmw:key=\"{key}\" vmw:value=\"{value}\" ovf:required=\"true\"/>"
+            )
+        };
+        let configs = pairs.iter().map(config).collect::<Vec<_>>().concat();
         let body = format!(
             "<Vm xmlns=\"http://www.vmware.com/vcloud/v1.5\"><ovf:VirtualHardwareSection>\
              <ovf:Info>x</ovf:Info>{configs}</ovf:VirtualHardwareSection></Vm>"

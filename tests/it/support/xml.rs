@@ -19,7 +19,16 @@ pub(crate) fn all(document: &str, element: &str, attribute: &str) -> Vec<String>
                 }));
             }
             Event::Eof => return found,
-            _ => {}
+            Event::Start(_)
+            | Event::Empty(_)
+            | Event::End(_)
+            | Event::Text(_)
+            | Event::CData(_)
+            | Event::Comment(_)
+            | Event::Decl(_)
+            | Event::PI(_)
+            | Event::DocType(_)
+            | Event::GeneralRef(_) => {}
         }
     }
 }
@@ -47,7 +56,16 @@ pub(crate) fn texts(document: &str, element: &str) -> Vec<String> {
                 found.last_mut().unwrap().push_str(&text.xml10_content());
             }
             Event::Eof => return found,
-            _ => {}
+            Event::Start(_)
+            | Event::Empty(_)
+            | Event::End(_)
+            | Event::Text(_)
+            | Event::CData(_)
+            | Event::Comment(_)
+            | Event::Decl(_)
+            | Event::PI(_)
+            | Event::DocType(_)
+            | Event::GeneralRef(_) => {}
         }
     }
 }
