@@ -1,6 +1,7 @@
 //! The provider's side: accounts, roles, interfaces, types and sizing policies.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde_json::json;
 
@@ -31,7 +32,7 @@ const POLICIES: [(&str, u32, u32); 4] = [
 ];
 
 /// How to reach the provider's organization.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SiteAccess {
     /// API token of the server's account.
     pub provider_token: String,
@@ -39,6 +40,14 @@ pub struct SiteAccess {
     pub provider_user: String,
     /// API token of a system administrator.
     pub administrator_token: String,
+}
+
+impl fmt::Debug for SiteAccess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SiteAccess")
+            .field("provider_user", &self.provider_user)
+            .finish_non_exhaustive()
+    }
 }
 
 impl World {

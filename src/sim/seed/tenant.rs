@@ -1,6 +1,7 @@
 //! A tenant: organization, author, VDC, network with an address pool, catalog, storage profile.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use super::rights::{AUTHOR, AUTHOR_ROLE};
@@ -15,7 +16,7 @@ use crate::sim::world::World;
 const IMAGE_DISK_MIB: u64 = 20 * 1024;
 
 /// Names, ids and token of a seeded tenant.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Tenant {
     /// Organization name.
     pub org: String,
@@ -37,6 +38,16 @@ pub struct Tenant {
     pub api_token: String,
     /// Name of the VDC's storage profile.
     pub storage_profile: String,
+}
+
+impl fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tenant")
+            .field("org", &self.org)
+            .field("vdc", &self.vdc)
+            .field("author", &self.author)
+            .finish_non_exhaustive()
+    }
 }
 
 impl World {
