@@ -64,12 +64,17 @@ impl Clock {
     ///
     /// Values below 1, and values that are no number, count as 1.
     pub fn scaled(scale: f64) -> Self {
-        Self(Source::System { scale: if scale > 1.0 { scale } else { 1.0 } })
+        Self(Source::System {
+            scale: if scale > 1.0 { scale } else { 1.0 },
+        })
     }
 
     /// tokio's clock starting now, with `wall` as today's date; for tests on paused time.
     pub fn virtual_at(wall: Timestamp) -> Self {
-        Self(Source::Virtual { origin: Instant::now(), wall })
+        Self(Source::Virtual {
+            origin: Instant::now(),
+            wall,
+        })
     }
 
     /// The present moment.

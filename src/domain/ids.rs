@@ -27,7 +27,10 @@ fn check(text: &str, prefix: &str, expected: &'static str) -> Result<(), Invalid
     if text.len() <= MAX_ID_BYTES && !rest.is_empty() && text.bytes().all(allowed) {
         Ok(())
     } else {
-        Err(InvalidId { expected, text: text.chars().take(80).collect() })
+        Err(InvalidId {
+            expected,
+            text: text.chars().take(80).collect(),
+        })
     }
 }
 

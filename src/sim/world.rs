@@ -66,6 +66,11 @@ impl World {
             schedule: &mut self.schedule,
             history: &mut self.history,
         };
-        (context, &mut self.registry, &mut self.entities, &mut self.infra)
+        (
+            context,
+            &mut self.registry,
+            &mut self.entities,
+            &mut self.infra,
+        )
     }
 }
