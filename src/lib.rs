@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod domain;
+pub mod reconcile;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod vcd;
