@@ -2,7 +2,11 @@
 //! Extension server.
 
 pub mod clock;
+pub mod config;
 pub mod domain;
+pub mod notify;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod state_dir;
+pub mod telemetry;
 pub mod vcd;
