@@ -2,8 +2,12 @@
 //! Extension server.
 
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod reconcile;
+pub mod notify;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod state_dir;
+pub mod telemetry;
 pub mod vcd;
