@@ -6,3 +6,4 @@ pub mod domain;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod vcd;
+pub mod yaml;

@@ -1,4 +1,6 @@
 //! The nouns of the system: no I/O, no async, no wire attributes.
 
 pub mod ids;
+pub mod phase;
+pub mod server_config;
 pub mod versioned;
