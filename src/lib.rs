@@ -11,3 +11,4 @@ pub mod sim;
 pub mod state_dir;
 pub mod telemetry;
 pub mod vcd;
+pub mod yaml;
