@@ -1,11 +1,13 @@
 //! cse-server: a highly available replacement for the VMware Cloud Director Container Service
 //! Extension server.
 
+pub mod chance;
 pub mod clock;
 pub mod config;
+pub mod controller;
 pub mod domain;
-pub mod reconcile;
 pub mod notify;
+pub mod reconcile;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod state_dir;

@@ -3,6 +3,8 @@
 pub mod claim;
 pub mod error_class;
 pub mod ids;
+pub mod marker;
 pub mod phase;
 pub mod server_config;
+pub mod status;
 pub mod versioned;

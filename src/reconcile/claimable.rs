@@ -19,8 +19,8 @@ use crate::domain::claim::{Claim, HolderId};
 pub struct Identity {
     /// This process.
     pub me: HolderId,
-    /// The process that ran here before and is proven dead.
-    pub predecessor: Option<HolderId>,
+    /// Processes that ran here before and are proven dead.
+    pub predecessors: Vec<HolderId>,
 }
 
 /// What the record says to this replica.
@@ -59,7 +59,7 @@ pub fn claimable(
     if holder == Some(&identity.me) {
         return Claimable::Mine;
     }
-    if identity.predecessor.is_some() && holder == identity.predecessor.as_ref() {
+    if holder.is_some_and(|holder| identity.predecessors.contains(holder)) {
         return Claimable::Inherited;
     }
     let term = match &claim.heartbeat {
@@ -95,7 +95,7 @@ mod tests {
     fn claims_are_read_as_the_protocol_says() {
         let identity = Identity {
             me: HolderId::new("a", 1),
-            predecessor: Some(HolderId::new("a", 0)),
+            predecessors: vec![HolderId::new("a", 0)],
         };
         let me = identity.me.to_string();
         let before = HolderId::new("a", 0).to_string();

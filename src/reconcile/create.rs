@@ -9,7 +9,7 @@
 //! - Leftovers of lower incarnations and uncommitted twins are removed by id (R7), higher ones never.
 //! - A committed object that is gone raises the incarnation before anything new is made (R8).
 
-use super::decision::{Action, Change, Decision, WaitReason};
+use super::decision::{Action, Change, Decision, Milestone, WaitReason};
 use super::failure::FailureReason;
 use super::observation::{GuestSeen, Observation, PhaseStatus, Power, TaskSeen, VappSeen, VmSeen};
 use super::policy::Policy;
@@ -226,16 +226,9 @@ fn succeeded(guest: &GuestSeen) -> bool {
 
 fn follow_guest(seen: &Observation, guest: &GuestSeen, policy: &Policy) -> Decision {
     let report = &guest.report;
-    let begun: Vec<usize> = policy
-        .phases
-        .iter()
-        .enumerate()
-        .filter(|(_, plan)| report.phases.contains_key(plan.name))
-        .filter(|(_, plan)| !seen.document.reported.contains(plan.event))
-        .map(|(index, _)| index)
-        .collect();
-    if !begun.is_empty() {
-        return Decision::Commit(Change::ReportPhases(begun));
+    let news = progress(seen, guest, policy);
+    if !news.is_empty() {
+        return Decision::Commit(Change::ReportProgress(news));
     }
     match report.exit {
         Some(0) => await_status(seen, policy),
@@ -249,6 +242,33 @@ fn follow_guest(seen: &Observation, guest: &GuestSeen, policy: &Policy) -> Decis
         }
         None => await_phase(seen, guest, policy),
     }
+}
+
+/// Milestones passed since the last one the document knows about this VM.
+///
+/// Counted from the last reported one, not from each missing one: the event set is a window, and what
+/// fell out of it must not come back.
+fn progress(seen: &Observation, guest: &GuestSeen, policy: &Policy) -> Vec<Milestone> {
+    let milestones = policy.phases.iter().enumerate().flat_map(|(phase, plan)| {
+        [(plan.started, Milestone { phase, succeeded: false }), (plan.succeeded, Milestone { phase, succeeded: true })]
+    });
+    let passed = |milestone: &Milestone| {
+        let plan = policy.phases.get(milestone.phase);
+        match plan.and_then(|plan| guest.report.phases.get(plan.name)) {
+            Some(PhaseStatus::Successful) => true,
+            Some(PhaseStatus::InProgress | PhaseStatus::Failed) => !milestone.succeeded,
+            None => false,
+        }
+    };
+    let last = milestones
+        .clone()
+        .filter(|(event, _)| seen.document.reported.contains(*event))
+        .map(|(_, milestone)| milestone)
+        .max();
+    milestones
+        .map(|(_, milestone)| milestone)
+        .filter(|milestone| Some(*milestone) > last && passed(milestone))
+        .collect()
 }
 
 fn guest_failure(guest: &GuestSeen) -> FailureReason {

@@ -87,6 +87,15 @@ impl Action {
     }
 }
 
+/// A point the guest's script has passed, in the order in which they come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Milestone {
+    /// Index of the phase in the policy's list.
+    pub phase: usize,
+    /// Whether the phase has succeeded; else it has begun.
+    pub succeeded: bool,
+}
+
 /// One change of the document, written together with the claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -114,8 +123,8 @@ pub enum Change {
         /// Why, as a sentence for the event.
         because: &'static str,
     },
-    /// The guest has begun these phases (indices into the policy's list).
-    ReportPhases(Vec<usize>),
+    /// The guest has come this far since the last report.
+    ReportProgress(Vec<Milestone>),
     /// The cluster is complete; the bootstrap VM may go.
     BeginTeardown,
     /// The attempt failed.
@@ -133,4 +142,22 @@ pub enum Change {
     BeginDeletion,
     /// Everything of ours is gone from a cluster that is to be deleted.
     GiveUp,
+}
+
+impl Change {
+    /// Name in logs.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::CommitVapp { .. } => "commit-vapp",
+            Self::CommitVm { .. } => "commit-vm",
+            Self::RaiseIncarnation { .. } => "raise-incarnation",
+            Self::ReportProgress(_) => "report-progress",
+            Self::BeginTeardown => "begin-teardown",
+            Self::Fail { .. } => "fail",
+            Self::BeginAttempt => "begin-attempt",
+            Self::Finish => "finish",
+            Self::BeginDeletion => "begin-deletion",
+            Self::GiveUp => "give-up",
+        }
+    }
 }

@@ -13,10 +13,10 @@ use std::time::Duration;
 pub struct PhasePlan {
     /// Name in the guest's keys, such as `control-plane`.
     pub name: &'static str,
-    /// Event written when the phase starts.
-    pub event: &'static str,
-    /// Sentence of that event.
-    pub detail: &'static str,
+    /// Event written when the phase has begun.
+    pub started: &'static str,
+    /// Event written when it has succeeded.
+    pub succeeded: &'static str,
     /// Longest time the phase may take.
     pub deadline: Duration,
 }
