@@ -1,23 +1,30 @@
-//! What a caller may do about a failure.
+//! What the caller may do about a failure: six answers, decided once per error.
+//!
+//! Flow: `vcd::error` classifies; the pass loop, the claim and the record step act on the class.
+//!
+//! Invariants:
+//! - A failure that nobody classified is [`ErrorClass::Terminal`]: it is never repeated blindly.
+//!
+//! Not here: how long to wait (`reconcile::backoff`), which failure has which class (`vcd::error`).
 
 use std::time::Duration;
 
-/// The classes of failure.
+/// The one question a failure answers: what may be done next?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
-    /// Safe to decide again later.
+    /// Nothing happened, or it was only a read: decide again at the next pass, after a backoff.
     Transient,
-    /// The server asks for fewer calls.
+    /// Asked to slow down; concerns the whole replica, not one cluster.
     Throttled {
-        /// Its wish, if it named one.
+        /// The wait VCD asked for, if it named one. To be clamped, not obeyed.
         retry_after: Option<Duration>,
     },
-    /// Somebody wrote first.
+    /// Somebody else wrote first: drop what was decided, read again, decide again. Never resend.
     Conflict,
-    /// It may have happened.
+    /// Sent, and no usable answer: it may have happened. Look before doing it again.
     OutcomeUnknown,
-    /// Token refused.
+    /// The API token is refused; a person must replace it.
     Unauthenticated,
-    /// Will not get better by repeating.
+    /// Repeating cannot help; say why and wait for a change.
     Terminal,
 }
