@@ -2,6 +2,7 @@
 
 pub mod claim;
 pub mod error_class;
+pub mod cluster;
 pub mod ids;
 pub mod marker;
 pub mod phase;
