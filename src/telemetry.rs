@@ -46,6 +46,8 @@ pub mod event {
     pub const ACTION_STARTED: &str = "action.started";
     /// One effect on VCD ended, well or not.
     pub const ACTION_FINISHED: &str = "action.finished";
+    /// One effect on VCD keeps failing.
+    pub const ACTION_FAILED: &str = "action.failed";
     /// The cluster's status was written.
     pub const STATUS_RECORDED: &str = "status.recorded";
     /// A cluster went from one phase to the next.
@@ -56,6 +58,8 @@ pub mod event {
     pub const CLUSTER_QUARANTINED: &str = "cluster.quarantined";
     /// A person must act before the cluster can go on.
     pub const CLUSTER_BLOCKED: &str = "cluster.blocked";
+    /// An attempt to create a cluster failed.
+    pub const CLUSTER_FAILED: &str = "cluster.failed";
     /// A cluster is complete.
     pub const CLUSTER_PROVISIONED: &str = "cluster.provisioned";
     /// Everything of a cluster is gone.

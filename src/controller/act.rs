@@ -117,7 +117,10 @@ pub(super) async fn take_back<T: Transport>(memory: &Memory<T>, vapp: &VappId) {
 async fn compose<T: Transport>(held: &Held<T>, tenant: &Tenant<T>) -> Result<Outcome, ActError> {
     let name = bootstrap_vapp_name(&tenant.spec.name);
     let description = marker(held).to_string();
-    let vapp = tenant.client.compose_vapp(&tenant.vdc, &name, &description).await?;
+    let vapp = tenant
+        .client
+        .compose_vapp(&tenant.vdc, &name, &description)
+        .await?;
     Ok(Outcome::Composed(vapp.id))
 }
 
@@ -132,7 +135,10 @@ pub(super) fn marker<T: Transport>(held: &Held<T>) -> Marker {
 
 fn targets<T: Transport>(tenant: &Tenant<T>) -> Result<&Targets, ActError> {
     tenant.targets.as_ref().ok_or_else(|| {
-        ActError::Blocked(FailureReason::NotFound { what: "VDC", name: tenant.spec.vdc.clone() })
+        ActError::Blocked(FailureReason::NotFound {
+            what: "VDC",
+            name: tenant.spec.vdc.clone(),
+        })
     })
 }
 

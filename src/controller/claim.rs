@@ -28,8 +28,8 @@ use crate::domain::status::{ClusterState, EventEntry};
 use crate::domain::versioned::{ETag, Versioned};
 use crate::reconcile::claimable::{Claimable, claimable};
 use crate::reconcile::interest::{Summary, needs_work};
-use crate::vcd::entities::EntityDocument;
 use crate::vcd::error::VcdError;
+use crate::vcd::model::EntityDocument;
 use crate::vcd::transport::Transport;
 
 /// Re-reads after which a contested write is left to the next pass.
@@ -67,6 +67,9 @@ pub(crate) enum WriteError {
     /// It did not happen for now; decide again.
     #[error("the document could not be written")]
     Failed(#[source] VcdError),
+    /// Others wrote faster than this holder could follow.
+    #[error("others keep writing the document")]
+    Contested,
 }
 
 /// The right to act on one cluster, with the document as last read or written.
@@ -88,10 +91,14 @@ pub(crate) async fn acquire<T: Transport>(
     deps: &Arc<Deps<T>>,
     candidate: &Candidate,
 ) -> Result<Held<T>, NotClaimed> {
-    let read = deps.client.get_entity(&candidate.entity).await.map_err(|error| match error.class() {
-        ErrorClass::Terminal => NotClaimed::Gone,
-        _ => NotClaimed::Failed(error),
-    })?;
+    let read = deps
+        .client
+        .get_entity(&candidate.entity)
+        .await
+        .map_err(|error| match error.class() {
+            ErrorClass::Terminal => NotClaimed::Gone,
+            _ => NotClaimed::Failed(error),
+        })?;
     let content = &read.value.entity;
     let claim = document::claim(content);
     let origin = may_take(deps, candidate, &claim).ok_or(NotClaimed::Gone)?;
@@ -128,7 +135,11 @@ fn may_take<T: Transport>(
     claim: &Claim,
 ) -> Option<Claimable> {
     // A silent record must still be the very one whose time ran out.
-    let observed = if *claim == candidate.claim { candidate.observed } else { (Duration::ZERO, 1.0) };
+    let observed = if *claim == candidate.claim {
+        candidate.observed
+    } else {
+        (Duration::ZERO, 1.0)
+    };
     match claimable(claim, &deps.identity, observed, &deps.policy) {
         Claimable::Held { .. } => None,
         answer @ (Claimable::Free | Claimable::Mine | Claimable::Inherited | Claimable::Silent) => {
@@ -138,7 +149,11 @@ fn may_take<T: Transport>(
 }
 
 fn first_heartbeat<T: Transport>(deps: &Deps<T>, claim: &Claim, epoch_floor: u64) -> Heartbeat {
-    let epoch = claim.heartbeat.as_ref().map_or(0, |heartbeat| heartbeat.epoch).max(epoch_floor);
+    let epoch = claim
+        .heartbeat
+        .as_ref()
+        .map_or(0, |heartbeat| heartbeat.epoch)
+        .max(epoch_floor);
     Heartbeat {
         epoch: epoch.saturating_add(1),
         seq: 1,
@@ -156,11 +171,22 @@ fn first_heartbeat<T: Transport>(deps: &Deps<T>, claim: &Claim, epoch_floor: u64
 fn claiming_edit<T: Transport>(deps: &Deps<T>, summary: &Summary, heartbeat: &Heartbeat) -> Edit {
     let begins = summary.state == ClusterState::Unclaimed || summary.claim.heartbeat.is_none();
     let (name, detail) = if begins {
-        ("ClusterCreationStarted", "A server has taken the cluster and begins to create it.")
+        (
+            "ClusterCreationStarted",
+            "A server has taken the cluster and begins to create it.",
+        )
     } else {
-        ("ClusterCreationResumed", "Another server process goes on with the creation where it stands.")
+        (
+            "ClusterCreationResumed",
+            "Another server process goes on with the creation where it stands.",
+        )
     };
-    let event = EventEntry { name, at: deps.clock.wall(), detail: detail.to_owned(), resource: None };
+    let event = EventEntry {
+        name,
+        at: deps.clock.wall(),
+        detail: detail.to_owned(),
+        resource: None,
+    };
     Edit {
         state: (summary.state == ClusterState::Unclaimed).then_some(ClusterState::Provisioning),
         events: vec![event],
@@ -245,7 +271,7 @@ impl<T: Transport> Held<T> {
                 Err(PutError::Other(error)) => return self.write_landed(error, next).await,
             }
         }
-        Err(WriteError::Failed(VcdError::contested("replace-entity")))
+        Err(WriteError::Contested)
     }
 
     fn next_heartbeat(&self, step: Step) -> Heartbeat {
@@ -257,7 +283,11 @@ impl<T: Transport> Held<T> {
             term: self.deps.policy.takeover,
             phase: step.phase.unwrap_or(last.phase),
             incarnation: step.incarnation.unwrap_or(last.incarnation),
-            hold: if step.release { Hold::Released } else { Hold::Held },
+            hold: if step.release {
+                Hold::Released
+            } else {
+                Hold::Held
+            },
         }
     }
 
@@ -308,6 +338,7 @@ impl<T: Transport> Held<T> {
             Ok(()) => Ok(self),
             Err(WriteError::Lost) => Err(NotClaimed::Gone),
             Err(WriteError::Failed(error)) => Err(NotClaimed::Failed(error)),
+            Err(WriteError::Contested) => Err(NotClaimed::Gone),
         }
     }
 
@@ -322,6 +353,8 @@ impl<T: Transport> Held<T> {
     fn is_ours(&self, document: &EntityDocument, nonce: u64) -> bool {
         let claim = document::claim(&document.entity);
         let ours = claim.holder.as_ref() == Some(&self.deps.identity.me) || claim.holder.is_none();
-        ours && claim.heartbeat.is_some_and(|heartbeat| heartbeat.nonce == nonce)
+        ours && claim
+            .heartbeat
+            .is_some_and(|heartbeat| heartbeat.nonce == nonce)
     }
 }

@@ -23,8 +23,10 @@ use crate::domain::ids::{TaskId, VappId};
 use crate::domain::marker::Marker;
 use crate::reconcile::failure::FailureReason;
 use crate::reconcile::observation::{
-    GuestReport, GuestSeen, Observation, PhaseStatus, Power, Preparation, TaskSeen, VappSeen, VmSeen,
+    GuestReport, GuestSeen, Observation, PhaseStatus, Power, Preparation, TaskSeen, VappSeen,
+    VmSeen,
 };
+use crate::telemetry::chain;
 use crate::vcd::error::VcdError;
 use crate::vcd::model::{TaskStatus, Vapp, VappVm, VcdStatus, Vm};
 use crate::vcd::transport::Transport;
@@ -83,7 +85,9 @@ pub(super) async fn observe<T: Transport>(
     let resolved = held.document().state == "RESOLVED";
     let mut seen = Observation {
         document: document::seen(&held.document().id, content, resolved),
-        preparation: Ok(Preparation { network: String::new() }),
+        preparation: Ok(Preparation {
+            network: String::new(),
+        }),
         vapps: Vec::new(),
         vm: None,
         task: TaskSeen::None,
@@ -109,7 +113,7 @@ pub(super) async fn observe<T: Transport>(
     {
         // The author's token was revoked under way: the next pass signs in afresh and says so.
         memory.tenant = None;
-        seen.preparation = Err(FailureReason::TokenRefused(error.to_string()));
+        seen.preparation = Err(FailureReason::TokenRefused(chain(error).to_string()));
         return Ok(seen);
     }
     looked?;
@@ -134,8 +138,12 @@ async fn look<T: Transport>(
     memory: &mut Memory<T>,
     seen: &mut Observation,
 ) -> Result<(), VcdError> {
-    let Some(tenant) = &memory.tenant else { return Ok(()) };
-    seen.preparation = Ok(Preparation { network: tenant.spec.network.clone() });
+    let Some(tenant) = &memory.tenant else {
+        return Ok(());
+    };
+    seen.preparation = Ok(Preparation {
+        network: tenant.spec.network.clone(),
+    });
     seen.task = task_seen(tenant, memory).await?;
     if seen.task == TaskSeen::Running {
         return Ok(());
@@ -159,7 +167,9 @@ async fn look<T: Transport>(
             }
         },
     }
-    let Some(tenant) = &memory.tenant else { return Ok(()) };
+    let Some(tenant) = &memory.tenant else {
+        return Ok(());
+    };
     if let Some(vm) = &seen.document.committed_vm
         && seen.document.phase == ClaimPhase::Creating
     {
@@ -175,13 +185,21 @@ async fn task_seen<T: Transport>(
     if let Some(refusal) = &memory.refusal {
         return Ok(refusal.clone());
     }
-    let Some(task) = &memory.task else { return Ok(TaskSeen::None) };
+    let Some(task) = &memory.task else {
+        return Ok(TaskSeen::None);
+    };
     // A task that is no longer visible has ended; what it did is seen in the objects.
-    let Some(report) = visible(tenant.client.task(task).await)? else { return Ok(TaskSeen::None) };
+    let Some(report) = visible(tenant.client.task(task).await)? else {
+        return Ok(TaskSeen::None);
+    };
     Ok(match report.status {
         TaskStatus::Running => TaskSeen::Running,
         TaskStatus::Success => TaskSeen::None,
-        TaskStatus::Failed { class, code, message } => {
+        TaskStatus::Failed {
+            class,
+            code,
+            message,
+        } => {
             let why = format!("{message} ({code})");
             match class {
                 ErrorClass::Terminal | ErrorClass::Unauthenticated => TaskSeen::Failed(why),
@@ -200,7 +218,9 @@ async fn list_vapps<T: Transport>(
     memory: &mut Memory<T>,
     seen: &Observation,
 ) -> Result<Result<Vec<VappSeen>, FailureReason>, VcdError> {
-    let Some(tenant) = &mut memory.tenant else { return Ok(Ok(Vec::new())) };
+    let Some(tenant) = &mut memory.tenant else {
+        return Ok(Ok(Vec::new()));
+    };
     let vdc = tenant.client.vdc(&tenant.vdc).await?;
     if seen.document.phase == ClaimPhase::Creating && tenant.targets.is_none() {
         match find_targets(deps, tenant, &vdc).await {
@@ -210,8 +230,12 @@ async fn list_vapps<T: Transport>(
         }
     }
     let wanted = bootstrap_vapp_name(&tenant.spec.name);
-    let mut ids: Vec<VappId> =
-        vdc.vapps.into_iter().filter(|vapp| vapp.name == wanted).map(|vapp| vapp.id).collect();
+    let mut ids: Vec<VappId> = vdc
+        .vapps
+        .into_iter()
+        .filter(|vapp| vapp.name == wanted)
+        .map(|vapp| vapp.id)
+        .collect();
     if let Some(committed) = &seen.document.committed_vapp
         && !ids.contains(committed)
     {
@@ -278,13 +302,17 @@ fn power(status: VcdStatus) -> Power {
 fn guest_seen(vm: Vm) -> GuestSeen {
     let mut report = GuestReport::default();
     for (key, value) in &vm.extra_config {
-        let Some(rest) = key.strip_prefix(KEY_PREFIX) else { continue };
+        let Some(rest) = key.strip_prefix(KEY_PREFIX) else {
+            continue;
+        };
         match rest {
             "exit" => report.exit = value.trim().parse().ok(),
             "reason" => report.reason = Some(clip(value)),
             "log" => report.log_tail = decode(value),
             _ => {
-                let phase = rest.strip_prefix("phase.").and_then(|at| at.strip_suffix(".status"));
+                let phase = rest
+                    .strip_prefix("phase.")
+                    .and_then(|at| at.strip_suffix(".status"));
                 let status = match value.as_str() {
                     "in_progress" => Some(PhaseStatus::InProgress),
                     "successful" => Some(PhaseStatus::Successful),
@@ -300,20 +328,31 @@ fn guest_seen(vm: Vm) -> GuestSeen {
     GuestSeen {
         power: power(vm.status),
         busy: vm.busy,
-        has_user_data: vm.extra_config.get(USER_DATA_KEY).is_some_and(|text| !text.is_empty()),
+        has_user_data: vm
+            .extra_config
+            .get(USER_DATA_KEY)
+            .is_some_and(|text| !text.is_empty()),
         report,
     }
 }
 
 fn clip(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(MAX_GUEST_TEXT_CHARS).collect()
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_GUEST_TEXT_CHARS)
+        .collect()
 }
 
 fn decode(text: &str) -> Option<String> {
     let bytes = STANDARD.decode(text.trim()).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let skip = text.chars().count().saturating_sub(MAX_GUEST_TEXT_CHARS);
-    Some(text.chars().skip(skip).filter(|c| !c.is_control() || *c == '\n').collect())
+    Some(
+        text.chars()
+            .skip(skip)
+            .filter(|c| !c.is_control() || *c == '\n')
+            .collect(),
+    )
 }
 
 /// Once the script is through, the kubeconfig is looked for; GET never shows it, the behavior does.
@@ -339,7 +378,9 @@ impl<T: Transport> Memory<T> {
     fn stage_age(&mut self, held: &Held<T>, now: Moment) -> Duration {
         let current = (held.heartbeat().phase, held.heartbeat().incarnation);
         match &self.stage {
-            Some((phase, incarnation, since)) if (*phase, *incarnation) == current => now.since(*since),
+            Some((phase, incarnation, since)) if (*phase, *incarnation) == current => {
+                now.since(*since)
+            }
             _ => {
                 self.stage = Some((current.0, current.1, now));
                 self.listing = None;
@@ -351,7 +392,9 @@ impl<T: Transport> Memory<T> {
 
     /// How long the guest has shown the same progress.
     fn phase_age(&mut self, seen: &Observation, now: Moment) -> Duration {
-        let Some(guest) = &seen.vm else { return Duration::ZERO };
+        let Some(guest) = &seen.vm else {
+            return Duration::ZERO;
+        };
         let progress = format!("{:?}{:?}", guest.report.phases, guest.report.exit);
         match &self.phase {
             Some((known, since)) if *known == progress => now.since(*since),

@@ -29,7 +29,7 @@ use crate::telemetry::{chain, event};
 use crate::vcd::VcdClient;
 use crate::vcd::error::VcdError;
 use crate::vcd::model::EntityQuery;
-use crate::vcd::paging::{MAX_PAGES, PAGE_SIZE, parse_page};
+use crate::vcd::paging::{MAX_PAGE_SIZE, MAX_PAGES, Page, parse_page};
 use crate::vcd::transport::Transport;
 
 /// What the hot poll asks for: everything that is not finished.
@@ -126,7 +126,7 @@ pub fn cluster_query(filter: Option<&str>) -> EntityQuery {
         nss: "capvcdCluster".to_owned(),
         version: None,
         filter: filter.map(str::to_owned),
-        page_size: PAGE_SIZE,
+        page_size: MAX_PAGE_SIZE,
     }
 }
 
@@ -190,7 +190,7 @@ impl Poller {
     ) -> Result<Found, VcdError> {
         let query = cluster_query(None);
         let mut found = Found::default();
-        let mut last = MAX_PAGES;
+        let mut last = 1;
         let mut number = 1;
         while number <= last {
             let body = client.entity_page(&query, number).await?;
@@ -208,14 +208,21 @@ impl Poller {
                 }
                 _ => {
                     let page = read_page(&body)?;
-                    (last, found.total) = (page.page_count.min(MAX_PAGES), page.total);
-                    self.remember(index, PageMemory { hash, rows: page.rows.clone() });
+                    (last, found.total) = (page.page_count, page.total);
+                    self.remember(
+                        index,
+                        PageMemory {
+                            hash,
+                            rows: page.rows.clone(),
+                        },
+                    );
                     found.rows.extend(page.rows);
                 }
             }
             number += 1;
         }
-        self.pages.truncate(usize::try_from(last).unwrap_or(usize::MAX));
+        self.pages
+            .truncate(usize::try_from(last).unwrap_or(usize::MAX));
         Ok(found)
     }
 
@@ -250,18 +257,36 @@ struct PageRows {
 fn read_page(body: &[u8]) -> Result<PageRows, VcdError> {
     let page = parse_page::<&RawValue>(body)?;
     let mut rows = Vec::new();
-    for raw in page.values {
+    for raw in &page.values {
         match serde_json::from_str::<Listed<'_>>(raw.get()) {
             Ok(listed) => rows.extend(row(&listed)),
             Err(error) => debug!(error = %error, "a listed entity is not readable as a cluster"),
         }
     }
-    Ok(PageRows { rows, page_count: page.page_count, total: page.result_total })
+    Ok(PageRows {
+        rows,
+        page_count: pages(&page),
+        total: page.result_total,
+    })
 }
 
 fn read_head(body: &[u8]) -> Result<PageRows, VcdError> {
     let page = parse_page::<serde::de::IgnoredAny>(body)?;
-    Ok(PageRows { rows: Vec::new(), page_count: page.page_count, total: page.result_total })
+    Ok(PageRows {
+        rows: Vec::new(),
+        page_count: pages(&page),
+        total: page.result_total,
+    })
+}
+
+/// Pages of the whole list, bounded; an empty page ends it wherever it stands.
+fn pages<T>(page: &Page<T>) -> u32 {
+    if page.values.is_empty() {
+        return 0;
+    }
+    u32::try_from(page.page_count)
+        .unwrap_or(MAX_PAGES)
+        .clamp(1, MAX_PAGES)
 }
 
 fn row(listed: &Listed<'_>) -> Option<Row> {
@@ -276,7 +301,10 @@ fn row(listed: &Listed<'_>) -> Option<Row> {
         return None;
     }
     let entity = EntityId::parse(&listed.id).ok()?;
-    Some(Row { entity, claim: summary.claim })
+    Some(Row {
+        entity,
+        claim: summary.claim,
+    })
 }
 
 fn is_true(value: Option<&RawValue>) -> bool {

@@ -38,10 +38,17 @@ pub(super) fn edit_for(change: &Change, setting: &Setting<'_>) -> (Edit, Step) {
     match change {
         Change::CommitVapp { id, name } => setting.commit(ResourceKind::Vapp, id.as_str(), name),
         Change::CommitVm { id, name } => setting.commit(ResourceKind::Vm, id.as_str(), name),
-        Change::RaiseIncarnation { incarnation, epoch_at_least, because } => (
+        Change::RaiseIncarnation {
+            incarnation,
+            epoch_at_least,
+            because,
+        } => (
             Edit {
                 resources: Some(Vec::new()),
-                events: vec![setting.event("BootstrapRestarted", format!("The bootstrap begins anew: {because}."))],
+                events: vec![setting.event(
+                    "BootstrapRestarted",
+                    format!("The bootstrap begins anew: {because}."),
+                )],
                 ..Edit::default()
             },
             Step {
@@ -51,12 +58,18 @@ pub(super) fn edit_for(change: &Change, setting: &Setting<'_>) -> (Edit, Step) {
             },
         ),
         Change::ReportProgress(news) => (
-            Edit { events: setting.progress_events(news), ..Edit::default() },
+            Edit {
+                events: setting.progress_events(news),
+                ..Edit::default()
+            },
             Step::default(),
         ),
         Change::BeginTeardown => (
             Edit {
-                events: vec![setting.event("ClusterReady", "The cluster is complete; the bootstrap VM is being removed.")],
+                events: vec![setting.event(
+                    "ClusterReady",
+                    "The cluster is complete; the bootstrap VM is being removed.",
+                )],
                 ..Edit::default()
             },
             to_phase(ClaimPhase::Teardown),
@@ -68,7 +81,11 @@ pub(super) fn edit_for(change: &Change, setting: &Setting<'_>) -> (Edit, Step) {
                 resources: Some(Vec::new()),
                 events: vec![setting.event(
                     "ClusterCreationRetried",
-                    format!("Attempt {} of at most {} begins.", incarnation + 1, setting.policy.max_attempts),
+                    format!(
+                        "Attempt {} of at most {} begins.",
+                        incarnation + 1,
+                        setting.policy.max_attempts
+                    ),
                 )],
                 ..Edit::default()
             },
@@ -81,7 +98,10 @@ pub(super) fn edit_for(change: &Change, setting: &Setting<'_>) -> (Edit, Step) {
         Change::Finish => setting.finish(),
         Change::BeginDeletion => (
             Edit {
-                events: vec![setting.event("ClusterDeletionRequested", "Creation stops because the cluster was marked for deletion.")],
+                events: vec![setting.event(
+                    "ClusterDeletionRequested",
+                    "Creation stops because the cluster was marked for deletion.",
+                )],
                 ..Edit::default()
             },
             to_phase(ClaimPhase::Deleting),
@@ -95,29 +115,51 @@ pub(super) fn handover(at: Timestamp) -> (Edit, Step) {
     let event = EventEntry {
         name: "ClusterHandedOver",
         at,
-        detail: "The server process that worked on the cluster stops; another one goes on.".to_owned(),
+        detail: "The server process that worked on the cluster stops; another one goes on."
+            .to_owned(),
         resource: None,
     };
-    (Edit { events: vec![event], ..Edit::default() }, released(Step::default()))
+    (
+        Edit {
+            events: vec![event],
+            ..Edit::default()
+        },
+        released(Step::default()),
+    )
 }
 
 fn to_phase(phase: ClaimPhase) -> Step {
-    Step { phase: Some(phase), ..Step::default() }
+    Step {
+        phase: Some(phase),
+        ..Step::default()
+    }
 }
 
 fn released(step: Step) -> Step {
-    Step { release: true, ..step }
+    Step {
+        release: true,
+        ..step
+    }
 }
 
 impl Setting<'_> {
     fn event(&self, name: &'static str, detail: impl Into<String>) -> EventEntry {
-        EventEntry { name, at: self.at, detail: detail.into(), resource: None }
+        EventEntry {
+            name,
+            at: self.at,
+            detail: detail.into(),
+            resource: None,
+        }
     }
 
     fn commit(&self, kind: ResourceKind, id: &str, name: &str) -> (Edit, Step) {
         let mut resources = self.resources.clone();
         resources.retain(|entry| entry.kind != kind);
-        resources.push(Resource { kind, id: id.to_owned(), name: name.to_owned() });
+        resources.push(Resource {
+            kind,
+            id: id.to_owned(),
+            name: name.to_owned(),
+        });
         let (event, detail) = match kind {
             ResourceKind::Vapp => (
                 "CapiYamlProcessed",
@@ -127,18 +169,34 @@ impl Setting<'_> {
         };
         let mut entry = self.event(event, detail);
         entry.resource = Some((id.to_owned(), name.to_owned()));
-        (Edit { resources: Some(resources), events: vec![entry], ..Edit::default() }, Step::default())
+        (
+            Edit {
+                resources: Some(resources),
+                events: vec![entry],
+                ..Edit::default()
+            },
+            Step::default(),
+        )
     }
 
     /// Events about phases name the committed VM: that is how a later holder knows they are written.
     fn progress_events(&self, news: &[Milestone]) -> Vec<EventEntry> {
-        let vm = self.resources.iter().find(|entry| entry.kind == ResourceKind::Vm);
+        let vm = self
+            .resources
+            .iter()
+            .find(|entry| entry.kind == ResourceKind::Vm);
         let entry = |milestone: &Milestone| {
             let plan = self.policy.phases.get(milestone.phase)?;
             let mut entry = if milestone.succeeded {
-                self.event(plan.succeeded, format!("Bootstrap phase \"{}\" is complete.", plan.name))
+                self.event(
+                    plan.succeeded,
+                    format!("Bootstrap phase \"{}\" is complete.", plan.name),
+                )
             } else {
-                self.event(plan.started, format!("Bootstrap phase \"{}\" has begun.", plan.name))
+                self.event(
+                    plan.started,
+                    format!("Bootstrap phase \"{}\" has begun.", plan.name),
+                )
             };
             entry.resource = vm.map(|vm| (vm.id.clone(), vm.name.clone()));
             Some(entry)
@@ -149,12 +207,21 @@ impl Setting<'_> {
     fn fail(&self, reason: &FailureReason, retry: bool) -> (Edit, Step) {
         let attempt = self.seen.document.incarnation;
         let mut detail = format!("Attempt {attempt}: {reason}.");
-        let log = self.seen.vm.as_ref().and_then(|vm| vm.report.log_tail.as_deref());
+        let log = self
+            .seen
+            .vm
+            .as_ref()
+            .and_then(|vm| vm.report.log_tail.as_deref());
         if let Some(log) = log {
             detail.push_str(" Last lines of the log: ");
             detail.push_str(log);
         }
-        let error = EventEntry { name: reason.name(), at: self.at, detail, resource: None };
+        let error = EventEntry {
+            name: reason.name(),
+            at: self.at,
+            detail,
+            resource: None,
+        };
         let next = if retry {
             "What was made for this attempt is being removed; the next attempt follows."
         } else {
@@ -179,11 +246,16 @@ impl Setting<'_> {
             state: Some(ClusterState::Provisioned),
             resources: Some(Vec::new()),
             events: vec![
-                self.event("BootstrapVmDeleted", "The bootstrap VM and its vApp are gone."),
+                self.event(
+                    "BootstrapVmDeleted",
+                    "The bootstrap VM and its vApp are gone.",
+                ),
                 self.event("ClusterProvisioned", "The cluster is available."),
             ],
             clear_errors: true,
-            provisioned: Some(Provisioned { version: VCD_KE_VERSION.to_owned() }),
+            provisioned: Some(Provisioned {
+                version: VCD_KE_VERSION.to_owned(),
+            }),
             ..Edit::default()
         };
         (edit, released(to_phase(ClaimPhase::Done)))

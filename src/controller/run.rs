@@ -19,6 +19,7 @@ use tracing::{debug, error, info, warn};
 
 use super::Deps;
 use super::claim::{Candidate, NotClaimed, acquire};
+use super::document::Content;
 use super::poll::{Found, Poller};
 use super::settings::{Settings, SettingsError, Timers, policy, read_settings};
 use super::watch::Watch;
@@ -102,6 +103,7 @@ pub struct Replica<T: Transport> {
     next_settings: Moment,
     poll_failures: u32,
     refused_settings: Option<String>,
+    settings_content: Content,
     known_clusters: u64,
 }
 
@@ -109,6 +111,7 @@ impl<T: Transport> Replica<T> {
     /// A replica under the given shared configuration.
     pub fn new(setup: Setup<T>, settings: Settings) -> Self {
         let now = setup.clock.now();
+        let settings_content = settings.document.entity.clone();
         let deps = Arc::new(deps(&setup, settings));
         let next_settings = now.plus(deps.server_config.timers().poll);
         Self {
@@ -124,6 +127,7 @@ impl<T: Transport> Replica<T> {
             next_settings,
             poll_failures: 0,
             refused_settings: None,
+            settings_content,
             known_clusters: 0,
         }
     }
@@ -140,7 +144,11 @@ impl<T: Transport> Replica<T> {
             self.claim_some();
             if !ready && self.poll_failures == 0 {
                 ready = true;
-                info!(event = event::REPLICA_READY, clusters = self.known_clusters, "ready");
+                info!(
+                    event = event::REPLICA_READY,
+                    clusters = self.known_clusters,
+                    "ready"
+                );
                 hooks.ready(&self.status());
             }
             hooks.progress(&self.status());
@@ -152,7 +160,10 @@ impl<T: Transport> Replica<T> {
                 () = self.setup.clock.sleep(wait) => {}
             }
         }
-        hooks.stopping(&format!("draining, {} clusters to hand over", self.at_work.len()));
+        hooks.stopping(&format!(
+            "draining, {} clusters to hand over",
+            self.at_work.len()
+        ));
         self.hand_everything_over().await;
     }
 
@@ -186,7 +197,11 @@ impl<T: Transport> Replica<T> {
     fn note(&mut self, found: Found, complete: bool) {
         let now = self.setup.clock.now();
         if self.poll_failures > 0 {
-            info!(event = event::POLL_RECOVERED, failures = self.poll_failures, "VCD answers again");
+            info!(
+                event = event::POLL_RECOVERED,
+                failures = self.poll_failures,
+                "VCD answers again"
+            );
             self.poll_failures = 0;
         }
         debug!(
@@ -199,18 +214,27 @@ impl<T: Transport> Replica<T> {
         if complete {
             self.known_clusters = found.total;
             let poll = self.deps.server_config.timers().poll;
-            let every = if self.poller.has_hot_poll() { SWEEP_EVERY } else { 1 };
+            let every = if self.poller.has_hot_poll() {
+                SWEEP_EVERY
+            } else {
+                1
+            };
             // Shifted by chance, so that the sweeps of several replicas do not fall together.
             let spread = 0.9 + 0.2 * self.setup.chance.next_fraction();
             self.next_sweep = now.plus((poll * every).mul_f64(spread));
         }
         self.next_hot = now.plus(self.setup.hot_poll);
-        self.watch.note(found.rows, complete, now, &self.setup.chance);
+        self.watch
+            .note(found.rows, complete, now, &self.setup.chance);
     }
 
     fn poll_failed(&mut self, error: &VcdError) {
         self.poll_failures = self.poll_failures.saturating_add(1);
-        let wait = delay(&error.class(), self.poll_failures, self.setup.chance.next_fraction());
+        let wait = delay(
+            &error.class(),
+            self.poll_failures,
+            self.setup.chance.next_fraction(),
+        );
         let next = self.setup.clock.now().plus(wait);
         self.next_hot = self.next_hot.max(next);
         self.next_sweep = self.next_sweep.max(next);
@@ -231,9 +255,14 @@ impl<T: Transport> Replica<T> {
         match read_settings(&self.setup.client).await {
             Ok(settings) => {
                 self.refused_settings = None;
+                let content = settings.document.entity.clone();
                 let fresh = deps(&self.setup, settings);
-                if *fresh.server_config != *self.deps.server_config {
-                    info!(event = event::CONFIG_ACCEPTED, "the server configuration has changed; it is in force for clusters claimed from now on");
+                if content != self.settings_content {
+                    self.settings_content = content;
+                    info!(
+                        event = event::CONFIG_ACCEPTED,
+                        "the server configuration has changed; it is in force for clusters claimed from now on"
+                    );
                     self.deps = Arc::new(fresh);
                 }
             }
@@ -259,7 +288,8 @@ impl<T: Transport> Replica<T> {
         let active = self.active();
         let setting = (now, &*self.setup.chance);
         let candidates =
-            self.watch.candidates(&active, &self.deps.policy, &self.deps.identity, setting);
+            self.watch
+                .candidates(&active, &self.deps.policy, &self.deps.identity, setting);
         let batch = free.min(CLAIM_BATCH);
         if candidates.len() > batch && free > batch {
             self.next_hot = self.next_hot.min(now.plus(RELIST_AFTER));
@@ -311,7 +341,9 @@ impl<T: Transport> Replica<T> {
             Ok((id, _)) => *id,
             Err(error) => error.id(),
         };
-        let Some(entity) = self.at_work.remove(&id) else { return };
+        let Some(entity) = self.at_work.remove(&id) else {
+            return;
+        };
         match ended {
             Ok((_, Ok(end))) => {
                 debug!(entity_id = %entity, end = ?end, "work ended");
@@ -349,13 +381,21 @@ impl<T: Transport> Replica<T> {
             self.at_work.len(),
             others,
             self.known_clusters,
-            if self.poll_failures > 0 { ", VCD does not answer" } else { "" },
+            if self.poll_failures > 0 {
+                ", VCD does not answer"
+            } else {
+                ""
+            },
         )
     }
 
     /// Lets every workflow finish its call and release its claim, within the drain time.
     async fn hand_everything_over(mut self) {
-        info!(event = event::REPLICA_DRAINING, at_work = self.at_work.len(), "draining");
+        info!(
+            event = event::REPLICA_DRAINING,
+            at_work = self.at_work.len(),
+            "draining"
+        );
         self.drain.cancel();
         let clock = self.setup.clock.clone();
         let deadline = clock.sleep(self.setup.drain_timeout);
@@ -380,16 +420,18 @@ impl<T: Transport> Replica<T> {
 
 fn deps<T: Transport>(setup: &Setup<T>, settings: Settings) -> Deps<T> {
     let server = Arc::new(settings.server);
-    let instance = server
-        .instances
-        .first()
-        .map_or_else(String::new, |known| known.id.clone().unwrap_or_else(|| known.name.clone()));
+    let instance = server.instances.first().map_or_else(String::new, |known| {
+        known.id.clone().unwrap_or_else(|| known.name.clone())
+    });
     Deps {
         client: setup.client.clone(),
         clock: setup.clock.clone(),
         chance: Arc::clone(&setup.chance),
         policy: policy(setup.timers, &server),
-        identity: Identity { me: setup.me.clone(), predecessors: setup.predecessors.clone() },
+        identity: Identity {
+            me: setup.me.clone(),
+            predecessors: setup.predecessors.clone(),
+        },
         instance,
         server_config: server,
         site: setup.site.clone(),

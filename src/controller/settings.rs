@@ -19,7 +19,7 @@ use crate::reconcile::policy::{PhasePlan, Policy};
 use crate::vcd::VcdClient;
 use crate::vcd::error::VcdError;
 use crate::vcd::model::{EntityDocument, EntityQuery};
-use crate::vcd::paging::PAGE_SIZE;
+use crate::vcd::paging::MAX_PAGE_SIZE;
 use crate::vcd::transport::Transport;
 
 /// Name of the configuration entity; a contract with clients.
@@ -79,7 +79,11 @@ pub enum SettingsError {
 }
 
 fn list(problems: &[ConfigProblem]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    problems
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// The shared configuration as read.
@@ -101,20 +105,29 @@ pub async fn read_settings<T: Transport>(client: &VcdClient<T>) -> Result<Settin
         nss: "VCDKEConfig".to_owned(),
         version: None,
         filter: Some(format!("name=={CONFIG_NAME}")),
-        page_size: PAGE_SIZE,
+        page_size: MAX_PAGE_SIZE,
     };
     let mut found = client.entities(&query).await?;
     found.sort_by(|a, b| a.entity_type.cmp(&b.entity_type));
     let document = found.pop().ok_or(SettingsError::Missing)?;
-    let twins = found.iter().filter(|other| other.entity_type == document.entity_type).count();
+    let twins = found
+        .iter()
+        .filter(|other| other.entity_type == document.entity_type)
+        .count();
     if twins > 0 {
         return Err(SettingsError::Several { count: twins + 1 });
     }
     let problems = ServerConfig::problems(&document.entity);
     match ServerConfig::parse(&document.entity) {
         Ok(server) if problems.is_empty() => Ok(Settings { document, server }),
-        Ok(_) => Err(SettingsError::Invalid { id: document.id, problems }),
-        Err(problem) => Err(SettingsError::Invalid { id: document.id, problems: vec![problem] }),
+        Ok(_) => Err(SettingsError::Invalid {
+            id: document.id,
+            problems,
+        }),
+        Err(problem) => Err(SettingsError::Invalid {
+            id: document.id,
+            problems: vec![problem],
+        }),
     }
 }
 
@@ -130,7 +143,10 @@ pub async fn probe_conditional_writes<T: Transport>(
     settings: &Settings,
 ) -> Result<(), SettingsError> {
     let document = client.get_entity(&settings.document.id).await?.value;
-    match client.replace_entity(&document, ETag::new(IMPOSSIBLE_TAG)).await {
+    match client
+        .replace_entity(&document, ETag::new(IMPOSSIBLE_TAG))
+        .await
+    {
         Err(VcdError::Conflict { .. }) => Ok(()),
         Err(error) => Err(error.into()),
         Ok(_) => Err(SettingsError::ConditionalWritesIgnored),
@@ -141,7 +157,10 @@ pub async fn probe_conditional_writes<T: Transport>(
 pub fn policy(timers: Timers, server: &ServerConfig) -> Policy {
     let shared = server.timers();
     let self_fence = timers.self_fence.min(shared.watcher);
-    let takeover = timers.takeover.max(self_fence * 2).min(shared.stale.max(self_fence * 2));
+    let takeover = timers
+        .takeover
+        .max(self_fence * 2)
+        .min(shared.stale.max(self_fence * 2));
     Policy {
         heartbeat: timers.heartbeat.min(self_fence / 3),
         self_fence,

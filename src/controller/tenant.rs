@@ -11,21 +11,19 @@
 //! Source: behavior `getFullEntity` of interface `cse:capvcd:1.0.0` (CSE 4.1+); token Secret in
 //! `spec.capiYaml` (CSE 4.0).
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::Deps;
-use crate::domain::cluster::ClusterSpec;
+use crate::domain::cluster::{ClusterSpec, SecureFields};
 use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::{EntityId, VdcId};
 use crate::reconcile::failure::FailureReason;
-use crate::vcd::VcdClient;
-use crate::vcd::entities::EntityDocument;
+use crate::telemetry::chain;
 use crate::vcd::error::VcdError;
-use crate::vcd::session::Login;
-use crate::vcd::tasks::TaskStatus;
+use crate::vcd::model::{EntityDocument, NetworkRef, TaskStatus, Vdc};
 use crate::vcd::transport::Transport;
-use crate::vcd::vdcs::{NetworkRef, Vdc};
+use crate::vcd::{Login, VcdClient};
 
 /// The behavior that returns an entity with its secure fields.
 const GET_FULL_ENTITY: &str = "urn:vcloud:behavior-interface:getFullEntity:cse:capvcd:1.0.0";
@@ -75,24 +73,40 @@ pub(crate) async fn sign_in<T: Transport>(
     deps: &Deps<T>,
     document: &EntityDocument,
 ) -> Result<Tenant<T>, NoTenant> {
-    let spec = ClusterSpec::parse(&document.entity)
-        .map_err(|problems| FailureReason::InvalidSpec(problems.iter().map(ToString::to_string).collect()))?;
-    let token = match full_entity(deps, &document.id).await? {
-        Some(full) => author_token(&full, &spec),
-        None => spec.yaml_token().cloned(),
-    }
-    .ok_or(FailureReason::TokenMissing)?;
-    let org = document.org.as_ref().map_or(spec.org.as_str(), |org| org.name.as_str());
-    let login = Login { org: org.to_owned(), token: token.clone() };
+    let full = full_entity(deps, &document.id).await?;
+    let parsed = match &full {
+        Some(content) => ClusterSpec::parse(content, SecureFields::Included),
+        None => ClusterSpec::parse(&document.entity, SecureFields::LeftOut),
+    };
+    let spec = parsed.map_err(|problems| {
+        FailureReason::InvalidSpec(problems.iter().map(ToString::to_string).collect())
+    })?;
+    let token = spec.api_token.clone().ok_or(FailureReason::TokenMissing)?;
+    let org = document
+        .org
+        .as_ref()
+        .map_or(spec.org.as_str(), |org| org.name.as_str());
+    let login = Login {
+        org: org.to_owned(),
+        token: token.clone(),
+    };
     let client = deps.client.for_tenant(login);
     let mut vdcs = client.find_vdcs(&spec.vdc).await.map_err(refused_token)?;
     let vdc = vdcs.pop().ok_or_else(|| not_found("VDC", &spec.vdc))?;
-    Ok(Tenant { client, token, vdc: vdc.id, spec, targets: None })
+    Ok(Tenant {
+        client,
+        token,
+        vdc: vdc.id,
+        spec,
+        targets: None,
+    })
 }
 
 fn refused_token(error: VcdError) -> NoTenant {
     match error.class() {
-        ErrorClass::Unauthenticated => FailureReason::TokenRefused(error.to_string()).into(),
+        ErrorClass::Unauthenticated => {
+            FailureReason::TokenRefused(chain(&error).to_string()).into()
+        }
         ErrorClass::Transient
         | ErrorClass::Throttled { .. }
         | ErrorClass::Conflict
@@ -102,15 +116,9 @@ fn refused_token(error: VcdError) -> NoTenant {
 }
 
 fn not_found(what: &'static str, name: &str) -> FailureReason {
-    FailureReason::NotFound { what, name: name.to_owned() }
-}
-
-fn author_token(full: &Map<String, Value>, spec: &ClusterSpec) -> Option<SecretString> {
-    let secure = full.get("spec")?.get("vcdKe").and_then(|at| at.get("secure"));
-    let token = secure.and_then(|at| at.get("apiToken")).and_then(Value::as_str);
-    match token {
-        Some(token) if !token.is_empty() => Some(SecretString::from(token)),
-        _ => spec.yaml_token().cloned(),
+    FailureReason::NotFound {
+        what,
+        name: name.to_owned(),
     }
 }
 
@@ -120,7 +128,11 @@ pub(crate) async fn full_entity<T: Transport>(
     entity: &EntityId,
 ) -> Result<Option<Map<String, Value>>, VcdError> {
     let arguments = Value::Object(Map::new());
-    let task = match deps.client.invoke_behavior(entity, GET_FULL_ENTITY, &arguments).await {
+    let task = match deps
+        .client
+        .invoke_behavior(entity, GET_FULL_ENTITY, &arguments)
+        .await
+    {
         Ok(task) => task,
         Err(error) if error.class() == ErrorClass::Terminal => return Ok(None),
         Err(error) => return Err(error),
@@ -133,7 +145,7 @@ pub(crate) async fn full_entity<T: Transport>(
             report => return Ok(report.result.as_deref().and_then(entity_of)),
         }
     }
-    Err(VcdError::task_still_running("invoke-behavior"))
+    Err(VcdError::still_running())
 }
 
 fn entity_of(result: &str) -> Option<Map<String, Value>> {
@@ -164,11 +176,20 @@ pub(crate) async fn find_targets<T: Transport>(
         .find(|network| network.name == spec.network)
         .cloned()
         .ok_or_else(|| not_found("network", &spec.network))?;
-    let templates = tenant.client.find_templates(&spec.catalog, &spec.template).await?;
-    let reference = templates.first().ok_or_else(|| not_found("template", &spec.template))?;
+    let machine = &spec.control_plane;
+    let templates = tenant
+        .client
+        .find_templates(&machine.catalog, &machine.template)
+        .await?;
+    let reference = templates
+        .first()
+        .ok_or_else(|| not_found("template", &machine.template))?;
     let template = tenant.client.template(reference).await?;
     if !template.ready {
-        let why = format!("template \"{}\" is not ready to be copied yet", spec.template);
+        let why = format!(
+            "template \"{}\" is not ready to be copied yet",
+            machine.template
+        );
         return Err(FailureReason::OperationFailing(why).into());
     }
     let wanted = deps.server_config.bootstrap.sizing_policy.as_str();
@@ -178,12 +199,9 @@ pub(crate) async fn find_targets<T: Transport>(
         None if wanted.is_empty() => None,
         None => return Err(not_found("VM sizing policy", wanted).into()),
     };
-    Ok(Targets { network, template_vm_href: template.vm_href, sizing_policy })
-}
-
-impl<T: Transport> Tenant<T> {
-    /// The token in clear text, for the bootstrap VM's user data only.
-    pub(crate) fn expose_token(&self) -> &str {
-        self.token.expose_secret()
-    }
+    Ok(Targets {
+        network,
+        template_vm_href: template.vm_href,
+        sizing_policy,
+    })
 }

@@ -42,7 +42,11 @@ impl Watch {
             self.by_entity.retain(|entity, _| shown.contains(entity));
         }
         for row in rows {
-            let epoch = row.claim.heartbeat.as_ref().map_or(0, |heartbeat| heartbeat.epoch);
+            let epoch = row
+                .claim
+                .heartbeat
+                .as_ref()
+                .map_or(0, |heartbeat| heartbeat.epoch);
             let watched = self.by_entity.entry(row.entity).or_insert_with(|| Watched {
                 claim: row.claim.clone(),
                 since: now,

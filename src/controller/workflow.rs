@@ -106,6 +106,7 @@ impl<T: Transport> Work<T> {
                 }
                 Err(WriteError::Lost) => return self.lost().await,
                 Err(WriteError::Failed(error)) => Next::After(self.backoff(&error)),
+                Err(WriteError::Contested) => Next::After(self.deps.policy.task_poll),
             };
             match next {
                 Next::Now => {}
@@ -121,12 +122,16 @@ impl<T: Transport> Work<T> {
         } else if self.waiting_on == Some(WaitReason::ClusterStatus) {
             self.held.refresh().await?;
         }
-        let seen =
-            observe(&self.deps, &self.held, &mut self.memory).await.map_err(WriteError::Failed)?;
+        let seen = observe(&self.deps, &self.held, &mut self.memory)
+            .await
+            .map_err(WriteError::Failed)?;
         if std::mem::take(&mut self.memory.task_just_failed)
             && self.memory.action_failures < self.deps.policy.max_action_failures
         {
-            let (failures, jitter) = (self.memory.action_failures, self.deps.chance.next_fraction());
+            let (failures, jitter) = (
+                self.memory.action_failures,
+                self.deps.chance.next_fraction(),
+            );
             return Ok(Next::After(delay(&ErrorClass::Transient, failures, jitter)));
         }
         let decision = decide(&seen, &self.deps.policy);
@@ -166,7 +171,10 @@ impl<T: Transport> Work<T> {
 
     /// H, shortened by up to a tenth so that the heartbeats of many clusters spread out.
     fn heartbeat_period(&self) -> Duration {
-        self.deps.policy.heartbeat.mul_f64(0.9 + 0.1 * self.deps.chance.next_fraction())
+        self.deps
+            .policy
+            .heartbeat
+            .mul_f64(0.9 + 0.1 * self.deps.chance.next_fraction())
     }
 
     async fn act(&mut self, action: &Action) -> Result<Next, WriteError> {
@@ -179,7 +187,11 @@ impl<T: Transport> Work<T> {
             self.held.write(Edit::default(), Step::default()).await?;
             return Ok(Next::Now);
         }
-        info!(event = event::ACTION_STARTED, action = action.name(), "acting");
+        info!(
+            event = event::ACTION_STARTED,
+            action = action.name(),
+            "acting"
+        );
         match execute(&self.deps, &self.held, &self.memory, action).await {
             Ok(outcome) => {
                 match outcome {
@@ -207,7 +219,7 @@ impl<T: Transport> Work<T> {
     fn act_failed(&mut self, action: &Action, error: &VcdError) -> Next {
         self.memory.action_failures = self.memory.action_failures.saturating_add(1);
         self.memory.refusal = match error.class() {
-            ErrorClass::Terminal => Some(TaskSeen::Failed(error.to_string())),
+            ErrorClass::Terminal => Some(TaskSeen::Failed(chain(error).to_string())),
             ErrorClass::Transient
             | ErrorClass::Throttled { .. }
             | ErrorClass::Conflict
@@ -215,7 +227,7 @@ impl<T: Transport> Work<T> {
             | ErrorClass::Unauthenticated
                 if self.memory.action_failures >= self.deps.policy.max_action_failures =>
             {
-                Some(TaskSeen::FailedForNow(error.to_string()))
+                Some(TaskSeen::FailedForNow(chain(error).to_string()))
             }
             ErrorClass::Transient
             | ErrorClass::Throttled { .. }
@@ -226,7 +238,11 @@ impl<T: Transport> Work<T> {
         if error.class() == ErrorClass::Unauthenticated {
             self.memory.tenant = None;
         }
-        let wait = delay(&error.class(), self.memory.action_failures, self.deps.chance.next_fraction());
+        let wait = delay(
+            &error.class(),
+            self.memory.action_failures,
+            self.deps.chance.next_fraction(),
+        );
         if self.memory.action_failures >= WARN_AFTER {
             warn!(
                 event = event::ACTION_FAILED,
@@ -271,13 +287,19 @@ impl<T: Transport> Work<T> {
     fn log_change(&self, change: &Change) {
         let incarnation = self.held.heartbeat().incarnation;
         match change {
-            Change::Fail { reason, retry: false } => error!(
+            Change::Fail {
+                reason,
+                retry: false,
+            } => error!(
                 event = event::CLUSTER_FAILED,
                 reason = %reason,
                 incarnation,
                 "creation failed for good"
             ),
-            Change::Fail { reason, retry: true } => warn!(
+            Change::Fail {
+                reason,
+                retry: true,
+            } => warn!(
                 event = event::CLUSTER_FAILED,
                 reason = %reason,
                 incarnation,
@@ -294,26 +316,45 @@ impl<T: Transport> Work<T> {
                 "the bootstrap begins anew"
             ),
             Change::Finish => {
-                info!(event = event::CLUSTER_PROVISIONED, incarnation, "the cluster is provisioned");
+                info!(
+                    event = event::CLUSTER_PROVISIONED,
+                    incarnation, "the cluster is provisioned"
+                );
             }
             Change::ReportProgress(news) => {
                 let phases = &self.deps.policy.phases;
-                let name = news.last().and_then(|last| phases.get(last.phase)).map(|plan| plan.name);
-                info!(event = event::PHASE_CHANGED, phase = name, "bootstrap has come further");
+                let name = news
+                    .last()
+                    .and_then(|last| phases.get(last.phase))
+                    .map(|plan| plan.name);
+                info!(
+                    event = event::PHASE_CHANGED,
+                    phase = name,
+                    "bootstrap has come further"
+                );
             }
             Change::CommitVapp { .. }
             | Change::CommitVm { .. }
             | Change::BeginTeardown
             | Change::BeginAttempt
             | Change::BeginDeletion => {
-                info!(event = event::STATUS_RECORDED, change = change.name(), incarnation, "recorded");
+                info!(
+                    event = event::STATUS_RECORDED,
+                    change = change.name(),
+                    incarnation,
+                    "recorded"
+                );
             }
         }
     }
 
     fn backoff(&mut self, error: &VcdError) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        let wait = delay(&error.class(), self.failures, self.deps.chance.next_fraction());
+        let wait = delay(
+            &error.class(),
+            self.failures,
+            self.deps.chance.next_fraction(),
+        );
         if self.failures >= WARN_AFTER {
             warn!(
                 event = event::PASS_FAILED,
@@ -330,9 +371,17 @@ impl<T: Transport> Work<T> {
 
     /// Waits, but never past the next heartbeat, and not at all once the replica drains.
     async fn pause(&self, wait: Duration) {
-        let to_heartbeat = self.deps.policy.heartbeat.saturating_sub(self.held.since_ack());
+        let to_heartbeat = self
+            .deps
+            .policy
+            .heartbeat
+            .saturating_sub(self.held.since_ack());
         // After a failed write the heartbeat is overdue; the backoff still has to be kept.
-        let wait = if to_heartbeat.is_zero() { wait } else { wait.min(to_heartbeat) };
+        let wait = if to_heartbeat.is_zero() {
+            wait
+        } else {
+            wait.min(to_heartbeat)
+        };
         tokio::select! {
             biased;
             () = self.drain.cancelled() => {}
@@ -341,7 +390,10 @@ impl<T: Transport> Work<T> {
     }
 
     async fn lost(&mut self) -> End {
-        warn!(event = event::CLAIM_LOST, "the claim is lost; another replica goes on, or the cluster is gone");
+        warn!(
+            event = event::CLAIM_LOST,
+            "the claim is lost; another replica goes on, or the cluster is gone"
+        );
         if let Some(vapp) = &self.composed {
             take_back(&self.memory, vapp).await;
         }

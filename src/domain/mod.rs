@@ -1,8 +1,8 @@
 //! The nouns of the system, in reading order: no I/O, no async, no wire attributes.
 
 pub mod claim;
-pub mod error_class;
 pub mod cluster;
+pub mod error_class;
 pub mod ids;
 pub mod marker;
 pub mod phase;

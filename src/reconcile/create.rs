@@ -250,7 +250,22 @@ fn follow_guest(seen: &Observation, guest: &GuestSeen, policy: &Policy) -> Decis
 /// fell out of it must not come back.
 fn progress(seen: &Observation, guest: &GuestSeen, policy: &Policy) -> Vec<Milestone> {
     let milestones = policy.phases.iter().enumerate().flat_map(|(phase, plan)| {
-        [(plan.started, Milestone { phase, succeeded: false }), (plan.succeeded, Milestone { phase, succeeded: true })]
+        [
+            (
+                plan.started,
+                Milestone {
+                    phase,
+                    succeeded: false,
+                },
+            ),
+            (
+                plan.succeeded,
+                Milestone {
+                    phase,
+                    succeeded: true,
+                },
+            ),
+        ]
     });
     let passed = |milestone: &Milestone| {
         let plan = policy.phases.get(milestone.phase);

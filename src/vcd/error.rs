@@ -218,6 +218,14 @@ impl VcdError {
         }
     }
 
+    /// A task that should end within moments has not ended within the looks granted to it.
+    pub(crate) fn still_running() -> Self {
+        Self::Unanswered {
+            op: Operation::GET_TASK,
+            cause: Cause::Unreadable("the task is still running".to_owned()),
+        }
+    }
+
     /// What the caller may do about it.
     pub fn class(&self) -> ErrorClass {
         match self {
