@@ -1,7 +1,8 @@
-//! cse-server: a highly available replacement for the VMware Cloud Director Container Service
+//! `cse-server`: a highly available replacement for the `VMware` Cloud Director Container Service
 //! Extension server.
 
 pub mod chance;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod controller;

@@ -24,7 +24,7 @@ use crate::vcd::transport::Transport;
 /// Name of the bootstrap VM; the original server's, so that operators and clients recognise it.
 pub(super) const BOOTSTRAP_VM_NAME: &str = "EPHEMERAL_TEMP_VM";
 
-/// Makes the guest read its user data from VMware's data source.
+/// Makes the guest read its user data from the hypervisor's data source.
 const DATASOURCE_SCRIPT: &str = "#!/bin/sh\n\
     mkdir -p /etc/cloud/cloud.cfg.d\n\
     printf 'datasource_list: [ \"VMware\" ]\\n' > /etc/cloud/cloud.cfg.d/98-cse-vmware-datasource.cfg\n";

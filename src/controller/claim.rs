@@ -97,7 +97,11 @@ pub(crate) async fn acquire<T: Transport>(
         .await
         .map_err(|error| match error.class() {
             ErrorClass::Terminal => NotClaimed::Gone,
-            _ => NotClaimed::Failed(error),
+            ErrorClass::Transient
+            | ErrorClass::Throttled { .. }
+            | ErrorClass::Conflict
+            | ErrorClass::OutcomeUnknown
+            | ErrorClass::Unauthenticated => NotClaimed::Failed(error),
         })?;
     let content = &read.value.entity;
     let claim = document::claim(content);
@@ -336,9 +340,8 @@ impl<T: Transport> Held<T> {
         let expected = self.heartbeat.clone();
         match self.write_landed(error, expected).await {
             Ok(()) => Ok(self),
-            Err(WriteError::Lost) => Err(NotClaimed::Gone),
             Err(WriteError::Failed(error)) => Err(NotClaimed::Failed(error)),
-            Err(WriteError::Contested) => Err(NotClaimed::Gone),
+            Err(WriteError::Lost | WriteError::Contested) => Err(NotClaimed::Gone),
         }
     }
 

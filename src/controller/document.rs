@@ -20,54 +20,54 @@ use crate::domain::status::{ClusterState, EventEntry, Resource, ResourceKind};
 use crate::reconcile::observation::DocumentSeen;
 
 /// Longest event or error set kept, in entries.
-pub const MAX_ENTRIES: usize = 40;
+pub(crate) const MAX_ENTRIES: usize = 40;
 /// Longest text of one entry, in characters.
 const MAX_DETAIL_CHARS: usize = 2_000;
 
 /// Content of an entity.
-pub type Content = Map<String, Value>;
+pub(crate) type Content = Map<String, Value>;
 
 /// What one write changes.
 #[derive(Clone, Debug, Default)]
-pub struct Edit {
+pub(crate) struct Edit {
     /// New claim record; `None` only in documents nobody claims.
-    pub claim: Option<ClaimEdit>,
+    pub(crate) claim: Option<ClaimEdit>,
     /// New `state`.
-    pub state: Option<ClusterState>,
+    pub(crate) state: Option<ClusterState>,
     /// New `vcdResourceSet`.
-    pub resources: Option<Vec<Resource>>,
+    pub(crate) resources: Option<Vec<Resource>>,
     /// Events to add.
-    pub events: Vec<EventEntry>,
+    pub(crate) events: Vec<EventEntry>,
     /// Errors to add; also mirrored to where Terraform looks.
-    pub errors: Vec<EventEntry>,
+    pub(crate) errors: Vec<EventEntry>,
     /// Remove all errors of earlier attempts.
-    pub clear_errors: bool,
+    pub(crate) clear_errors: bool,
     /// What a provisioned cluster gets: version, storage class, auto-repair off.
-    pub provisioned: Option<Provisioned>,
+    pub(crate) provisioned: Option<Provisioned>,
 }
 
 /// The claim keys of one write.
 #[derive(Clone, Debug)]
-pub struct ClaimEdit {
+pub(crate) struct ClaimEdit {
     /// Instance id of the server configuration.
-    pub instance: String,
+    pub(crate) instance: String,
     /// New holder; `None` frees the cluster.
-    pub holder: Option<HolderId>,
+    pub(crate) holder: Option<HolderId>,
     /// New heartbeat.
-    pub heartbeat: Heartbeat,
+    pub(crate) heartbeat: Heartbeat,
     /// Time of the write, for people and original servers.
-    pub at: Timestamp,
+    pub(crate) at: Timestamp,
 }
 
 /// What a provisioned cluster gets.
 #[derive(Clone, Debug)]
-pub struct Provisioned {
+pub(crate) struct Provisioned {
     /// `vcdKeVersion`, a version clients accept.
-    pub version: String,
+    pub(crate) version: String,
 }
 
 /// The claim record of a document.
-pub fn claim(content: &Content) -> Claim {
+pub(crate) fn claim(content: &Content) -> Claim {
     Claim::from_wire(
         text(vcd_ke(content), "workerId"),
         text(vcd_ke(content), "heartbeatString"),
@@ -75,12 +75,12 @@ pub fn claim(content: &Content) -> Claim {
 }
 
 /// `status.vcdKe.state`.
-pub fn state(content: &Content) -> ClusterState {
+pub(crate) fn state(content: &Content) -> ClusterState {
     ClusterState::from_wire(text(vcd_ke(content), "state"))
 }
 
 /// A flag of `spec.vcdKe`; absent, null and odd values count as false, `"true"` as true.
-pub fn flag(content: &Content, name: &str) -> bool {
+pub(crate) fn flag(content: &Content, name: &str) -> bool {
     match section(content, &["spec", "vcdKe"]).and_then(|spec| spec.get(name)) {
         Some(Value::Bool(value)) => *value,
         Some(Value::String(value)) => value.eq_ignore_ascii_case("true"),
@@ -89,7 +89,7 @@ pub fn flag(content: &Content, name: &str) -> bool {
 }
 
 /// The committed objects of a document.
-pub fn resources(content: &Content) -> Vec<Resource> {
+pub(crate) fn resources(content: &Content) -> Vec<Resource> {
     list(vcd_ke(content), "vcdResourceSet")
         .iter()
         .filter_map(Value::as_object)
@@ -104,7 +104,7 @@ pub fn resources(content: &Content) -> Vec<Resource> {
 }
 
 /// All facts of a document that decisions depend on. `resolved` comes from the envelope.
-pub fn seen(entity: &EntityId, content: &Content, resolved: bool) -> DocumentSeen {
+pub(crate) fn seen(entity: &EntityId, content: &Content, resolved: bool) -> DocumentSeen {
     let claim = claim(content);
     let resources = resources(content);
     let id_of = |kind| {
@@ -156,7 +156,7 @@ fn control_plane_ready(content: &Content) -> bool {
 }
 
 /// Applies `edit` to the document just read.
-pub fn apply(content: &mut Content, edit: &Edit) {
+pub(crate) fn apply(content: &mut Content, edit: &Edit) {
     let status = object(content, "status");
     let vcd_ke = object(status, "vcdKe");
     if let Some(claim) = &edit.claim {

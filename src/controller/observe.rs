@@ -38,7 +38,7 @@ pub(super) const USER_DATA_KEY: &str = "guestinfo.userdata";
 /// Longest log tail and reason taken from a guest, in characters: what a guest says is hostile input.
 const MAX_GUEST_TEXT_CHARS: usize = 2_000;
 /// How long a listing of vApps stays good while the guest is the only one at work.
-const LISTING_GOOD_FOR: Duration = Duration::from_secs(60);
+const LISTING_GOOD_FOR: Duration = Duration::from_mins(1);
 
 /// What one holder remembers between passes.
 pub(super) struct Memory<T: Transport> {
@@ -173,7 +173,9 @@ async fn look<T: Transport>(
     if let Some(vm) = &seen.document.committed_vm
         && seen.document.phase == ClaimPhase::Creating
     {
-        seen.vm = visible(tenant.client.vm(vm).await)?.map(guest_seen);
+        seen.vm = visible(tenant.client.vm(vm).await)?
+            .as_ref()
+            .map(guest_seen);
     }
     Ok(())
 }
@@ -299,7 +301,7 @@ fn power(status: VcdStatus) -> Power {
     }
 }
 
-fn guest_seen(vm: Vm) -> GuestSeen {
+fn guest_seen(vm: &Vm) -> GuestSeen {
     let mut report = GuestReport::default();
     for (key, value) in &vm.extra_config {
         let Some(rest) = key.strip_prefix(KEY_PREFIX) else {

@@ -42,9 +42,9 @@ const RELIST_AFTER: Duration = Duration::from_secs(1);
 /// Full sweeps happen every so many poll intervals; the hot poll finds new work in between.
 const SWEEP_EVERY: u32 = 5;
 /// How long a cluster whose work panicked is left alone.
-const QUARANTINE: Duration = Duration::from_secs(600);
+const QUARANTINE: Duration = Duration::from_mins(10);
 /// How long a cluster is left alone after it settled or was lost, unless its record changes.
-const PARK: Duration = Duration::from_secs(60);
+const PARK: Duration = Duration::from_mins(1);
 
 /// What makes a replica what it is.
 pub struct Setup<T: Transport> {

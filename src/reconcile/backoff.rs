@@ -11,7 +11,7 @@ use crate::domain::error_class::ErrorClass;
 /// First delay.
 const BASE: Duration = Duration::from_secs(1);
 /// Longest delay.
-pub const MAX_DELAY: Duration = Duration::from_secs(300);
+pub const MAX_DELAY: Duration = Duration::from_mins(5);
 /// Doublings after which the delay stays.
 const MAX_DOUBLINGS: u32 = 9;
 

@@ -41,3 +41,6 @@ pub fn decide(seen: &Observation, policy: &Policy) -> Decision {
         ClaimPhase::Done => Decision::Settled,
     }
 }
+
+#[cfg(test)]
+mod tests;

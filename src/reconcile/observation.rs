@@ -36,6 +36,10 @@ pub struct Observation {
 
 /// The cluster's document as far as decisions depend on it.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each read from its own field"
+)]
 pub struct DocumentSeen {
     /// The cluster.
     pub entity: EntityId,

@@ -57,14 +57,14 @@ impl Policy {
             heartbeat: Duration::from_secs(30),
             self_fence: Duration::from_secs(90),
             admission_margin: Duration::from_secs(35),
-            takeover: Duration::from_secs(180),
-            foreign_takeover: Duration::from_secs(30 * 60),
+            takeover: Duration::from_mins(3),
+            foreign_takeover: Duration::from_mins(30),
             task_poll: Duration::from_secs(3),
             guest_poll: Duration::from_secs(10),
             phases,
-            status_deadline: Duration::from_secs(20 * 60),
+            status_deadline: Duration::from_mins(20),
             max_attempts: 3,
-            attempt_pause: Duration::from_secs(60),
+            attempt_pause: Duration::from_mins(1),
             max_action_failures: 8,
         }
     }

@@ -12,7 +12,7 @@ use crate::domain::claim::ClaimPhase;
 use crate::domain::status::ClusterState;
 
 /// Time between two tries while the tenant's side cannot be reached.
-const BLOCKED_RECHECK: std::time::Duration = std::time::Duration::from_secs(300);
+const BLOCKED_RECHECK: std::time::Duration = std::time::Duration::from_mins(5);
 
 /// The next step of a removal, and what follows when it is complete.
 pub(super) fn step(seen: &Observation, policy: &Policy) -> Decision {
