@@ -1,5 +1,246 @@
-//! guest actor.
+//! The guest of a VM: boots, runs its user data once, reports through guestinfo.
+//!
+//! Flow: power-on -> [`boot`] -> cloud-init reads the user data -> one phase script after the other;
+//! each sets its key to `in_progress`, then `successful` or `failed`.
+//!
+//! Invariants:
+//! - A program runs once in the life of a VM: cloud-init marks it as run before it runs, so a guest
+//!   that was cut off does not go on after the next power-on.
+//! - A phase ends by what its script does: applying manifests ends when the API server takes them,
+//!   waiting for the control plane when it is there, moving when every node is there.
+//!
+//! Not here: what the applied manifests set in motion (`actors::capvcd`).
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::capvcd;
+use super::manifest::{Documents, Home, Manifest};
+use super::userdata::{self, Phase};
+use crate::clock::Moment;
+use crate::sim::context::Context;
+use crate::sim::entities::Entities;
+use crate::sim::infra::Infra;
+use crate::sim::infra::machine::{Status, Vm};
+use crate::sim::timings::Timings;
+use crate::sim::world;
+
+/// How often a waiting script looks again.
+const RECHECK: Duration = Duration::from_secs(10);
+/// How long a script waits for others before it gives up.
+const PATIENCE: Duration = Duration::from_secs(45 * 60);
 
 /// Its next step.
 #[derive(Debug)]
-pub(crate) enum Due {}
+pub(crate) struct Due {
+    /// Bare UUID.
+    vm: String,
+    /// Only the newest appointment counts: a reboot makes older ones void.
+    ticket: u64,
+}
+
+/// What runs in one VM.
+#[derive(Debug, Default)]
+pub(crate) struct Guest {
+    ticket: u64,
+    /// Booted, with nothing more to start.
+    up: bool,
+    /// cloud-init has run its user data in this or an earlier boot.
+    ran: bool,
+    run: Option<Run>,
+}
+
+/// A program on its way.
+#[derive(Debug)]
+struct Run {
+    phases: Vec<Phase>,
+    manifests: Option<String>,
+    next: usize,
+    /// When the running phase began; none between two phases.
+    began: Option<Moment>,
+    /// Entity of the cluster whose manifests were applied.
+    cluster: Option<String>,
+}
+
+/// How a look at the running phase ends.
+enum Verdict {
+    Done,
+    Wait,
+    Failed(String),
+}
+
+/// The VM was powered on or restarted.
+pub(crate) fn boot(vm: &str, ctx: &mut Context<'_>, infra: &mut Infra) {
+    let guest = infra.actors.guests.entry(vm.to_owned()).or_default();
+    guest.up = false;
+    guest.run = None;
+    let takes = Timings::vary(ctx.timings.power, ctx.rng);
+    appoint(vm, takes, ctx, infra);
+}
+
+/// The VM goes on after a suspension, where it was.
+pub(crate) fn resume(vm: &str, ctx: &mut Context<'_>, infra: &mut Infra) {
+    appoint(vm, RECHECK, ctx, infra);
+}
+
+fn appoint(vm: &str, delay: Duration, ctx: &mut Context<'_>, infra: &mut Infra) {
+    let guest = infra.actors.guests.entry(vm.to_owned()).or_default();
+    guest.ticket += 1;
+    let due = Due { vm: vm.to_owned(), ticket: guest.ticket };
+    ctx.schedule.put(ctx.now.plus(delay), world::Due::Guest(due));
+}
+
+/// Lets the guest take its next step.
+pub(crate) fn fire(due: Due, ctx: &mut Context<'_>, infra: &mut Infra, entities: &mut Entities) {
+    let Due { vm, ticket } = due;
+    if !infra.vms.contains_key(&vm) {
+        infra.actors.guests.remove(&vm);
+        return;
+    }
+    let current = infra.actors.guests.get(&vm).is_some_and(|guest| guest.ticket == ticket);
+    let runs = infra.vms.get(&vm).is_some_and(|vm| vm.status == Status::PoweredOn);
+    if current && runs {
+        start_program(&vm, infra);
+        step(&vm, ctx, infra, entities);
+    }
+}
+
+/// First step after a boot: the guest is up, and cloud-init runs what it has not run yet.
+fn start_program(uuid: &str, infra: &mut Infra) {
+    let Infra { vms, actors, .. } = infra;
+    let (Some(vm), Some(guest)) = (vms.get_mut(uuid), actors.guests.get_mut(uuid)) else { return };
+    if std::mem::replace(&mut guest.up, true) {
+        return;
+    }
+    vm.customization.complete = true;
+    if guest.ran {
+        return;
+    }
+    if let Some(program) = userdata::program(&vm.extra_config) {
+        guest.ran = true;
+        guest.run = Some(Run {
+            phases: program.phases,
+            manifests: program.manifests,
+            next: 0,
+            began: None,
+            cluster: None,
+        });
+    }
+}
+
+/// Runs the program as far as it goes now.
+fn step(uuid: &str, ctx: &mut Context<'_>, infra: &mut Infra, entities: &mut Entities) {
+    // Taken out for the step, so that the phase may change everything else.
+    let Some(mut run) = infra.actors.guests.get_mut(uuid).and_then(|guest| guest.run.take()) else {
+        return;
+    };
+    let goes_on = loop {
+        let Some(phase) = run.phases.get(run.next).cloned() else {
+            report(uuid, infra, [("guestinfo.cse.exit", "0".to_owned())]);
+            break None;
+        };
+        let key = format!("guestinfo.cse.phase.{}.status", phase.name);
+        let Some(began) = run.began else {
+            report(uuid, infra, [(key.as_str(), "in_progress".to_owned())]);
+            run.began = Some(ctx.now);
+            break Some(Timings::vary(ctx.timings.guest_phase, ctx.rng));
+        };
+        match judge(uuid, &mut run, &phase, (ctx, infra, entities)) {
+            Verdict::Done => {
+                report(uuid, infra, [(key.as_str(), "successful".to_owned())]);
+                run.next += 1;
+                run.began = None;
+            }
+            Verdict::Wait if ctx.now.since(began) < PATIENCE => break Some(RECHECK),
+            Verdict::Wait => {
+                fail(uuid, infra, (&key, &phase), "timed out waiting for the condition");
+                break None;
+            }
+            Verdict::Failed(reason) => {
+                fail(uuid, infra, (&key, &phase), &reason);
+                break None;
+            }
+        }
+    };
+    if let Some(delay) = goes_on {
+        if let Some(guest) = infra.actors.guests.get_mut(uuid) {
+            guest.run = Some(run);
+        }
+        appoint(uuid, delay, ctx, infra);
+    }
+}
+
+/// Whether the running phase is over.
+fn judge(
+    uuid: &str,
+    run: &mut Run,
+    phase: &Phase,
+    (ctx, infra, entities): (&mut Context<'_>, &mut Infra, &mut Entities),
+) -> Verdict {
+    if ordered_failure(uuid, &phase.name, infra) {
+        return Verdict::Failed(format!("simulated failure of phase {}", phase.name));
+    }
+    let script = phase.script.as_str();
+    if script.contains("cluster.yaml") && script.contains("kubectl") && script.contains("apply") {
+        match apply(uuid, run.manifests.as_deref(), (ctx, infra, entities)) {
+            Ok(rde_id) => run.cluster = Some(rde_id),
+            Err(reason) => return Verdict::Failed(reason),
+        }
+    }
+    let cluster = run.cluster.as_deref().and_then(|id| infra.actors.clusters.get_mut(id));
+    if script.contains("ControlPlaneInitialized") && !cluster.as_ref().is_some_and(|one| one.is_initialized()) {
+        return Verdict::Wait;
+    }
+    if script.contains("clusterctl move") {
+        match cluster {
+            Some(cluster) if cluster.is_complete() => cluster.move_into_itself(),
+            Some(_) => return Verdict::Wait,
+            None => return Verdict::Failed("no cluster to move".to_owned()),
+        }
+    }
+    Verdict::Done
+}
+
+fn ordered_failure(uuid: &str, phase: &str, infra: &mut Infra) -> bool {
+    let Infra { vms, vapps, actors, .. } = infra;
+    let Some(vm) = vms.get(uuid) else { return false };
+    let vapp = vapps.get(&vm.vapp).map(|vapp| vapp.name.as_str()).unwrap_or_default();
+    let cluster = vapp.split_once("_ephemeral").map_or(vapp, |(cluster, _)| cluster);
+    actors.take_failure(&[&vm.description, cluster], phase)
+}
+
+/// Applies the manifests; the controllers start, or go on, with them.
+fn apply(
+    uuid: &str,
+    manifests: Option<&str>,
+    (ctx, infra, entities): (&mut Context<'_>, &mut Infra, &mut Entities),
+) -> Result<String, String> {
+    let text = manifests.ok_or("error: the path \"/opt/cse/cluster.yaml\" does not exist")?;
+    let documents = Documents::parse(text)?;
+    let manifest = Manifest::of(&documents)?;
+    let home = Home::find(&documents, ctx, infra, entities)?;
+    let rde_id = home.rde_id.clone();
+    capvcd::start(uuid, home, manifest, ctx, infra);
+    Ok(rde_id)
+}
+
+fn fail(uuid: &str, infra: &mut Infra, (key, phase): (&str, &Phase), reason: &str) {
+    let log = format!("+ /opt/cse/phases: {}\n{reason}\n", phase.name);
+    let line = reason.lines().next().unwrap_or_default().to_owned();
+    let keys = [
+        (key, "failed".to_owned()),
+        ("guestinfo.cse.reason", line),
+        ("guestinfo.cse.log", STANDARD.encode(log)),
+        ("guestinfo.cse.exit", "1".to_owned()),
+    ];
+    report(uuid, infra, keys);
+}
+
+/// `vmtoolsd --cmd "info-set ..."`.
+fn report<'k>(uuid: &str, infra: &mut Infra, keys: impl IntoIterator<Item = (&'k str, String)>) {
+    if let Some(Vm { extra_config, .. }) = infra.vms.get_mut(uuid) {
+        extra_config.extend(keys.into_iter().map(|(key, value)| (key.to_owned(), value)));
+    }
+}

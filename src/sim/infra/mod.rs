@@ -1,9 +1,143 @@
-//! VDCs, networks, templates, policies, vApps and VMs.
+//! VDCs, networks, templates, policies, vApps and VMs: what a tenant's token can build with.
+//!
+//! Flow: [`handle`] answers requests of the infrastructure paths; what takes time becomes a task and
+//! an [`operations::Due`] in the schedule, and happens in [`fire`].
+//!
+//! Invariants:
+//! - The effect of a task happens at its end; until then its objects are busy and refuse other work.
+//! - What a caller may not see and what does not exist answer alike.
+//! - Only `operations` changes vApps and VMs; handlers and actors submit the same changes.
+//!
+//! Not here: who works inside the machines (`sim::actors`), entities (`sim::entities`).
+//! Source: VCD API, vApp and VM life cycle, query service.
 
-/// A vApp or VM operation that ends later.
-#[derive(Debug)]
-pub(crate) enum Due {}
+pub(crate) mod access;
+mod catalogs;
+mod document;
+pub(crate) mod effects;
+pub(crate) mod machine;
+mod metadata;
+pub(crate) mod operations;
+mod orgs;
+mod policies;
+mod query;
+mod recompose;
+mod records;
+pub(crate) mod site;
+mod vapps;
+mod vdcs;
+pub mod view;
+mod vm_changes;
+mod vm_document;
+mod vm_sections;
+mod vms;
 
-/// All infrastructure of the site.
+use std::collections::BTreeMap;
+
+use http::Method;
+
+pub(crate) use operations::{Due, fire};
+
+use super::actors::Actors;
+use super::call::Call;
+use super::context::Context;
+use super::reply::{Problem, Reply};
+use machine::{Vapp, Vm};
+use operations::Busy;
+use site::{Catalog, Network, Policy, StorageProfile, Template, Vdc};
+
+/// What may differ from site to site.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// Whether a VDC refuses a second vApp of one name.
+    pub(crate) unique_vapp_names: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { unique_vapp_names: true }
+    }
+}
+
+/// All infrastructure of the site; every map goes by bare UUID.
 #[derive(Debug, Default)]
-pub(crate) struct Infra {}
+pub(crate) struct Infra {
+    pub(crate) rules: Rules,
+    pub(crate) vdcs: BTreeMap<String, Vdc>,
+    pub(crate) networks: BTreeMap<String, Network>,
+    pub(crate) catalogs: BTreeMap<String, Catalog>,
+    pub(crate) templates: BTreeMap<String, Template>,
+    pub(crate) policies: BTreeMap<String, Policy>,
+    pub(crate) storage_profiles: BTreeMap<String, StorageProfile>,
+    pub(crate) vapps: BTreeMap<String, Vapp>,
+    pub(crate) vms: BTreeMap<String, Vm>,
+    /// Objects a running task holds, by bare UUID.
+    pub(crate) busy: BTreeMap<String, Busy>,
+    /// What runs inside the machines.
+    pub(crate) actors: Actors,
+    /// MAC addresses handed out so far.
+    pub(crate) macs: u32,
+}
+
+/// Answers a request of the infrastructure paths.
+///
+/// # Errors
+/// The refusal VCD gives: 403 for what is not permitted or not there, 400 for what does not fit.
+pub(crate) fn handle(
+    call: &Call<'_>,
+    ctx: &mut Context<'_>,
+    infra: &mut Infra,
+) -> Result<Reply, Problem> {
+    let path = call.path();
+    match path.as_slice() {
+        ["api", "org", rest @ ..] | ["api", "admin", "org", rest @ ..] => {
+            orgs::handle(call, ctx, infra, rest)
+        }
+        ["api", "query"] => query::handle(call, ctx, infra),
+        ["api", "vdc", id, "action", "composeVApp"] => vapps::compose(call, ctx, infra, id),
+        ["api", "vdc", id] | ["api", "admin", "vdc", id] => vdcs::vdc(call, ctx, infra, id),
+        ["api", "network", id] => vdcs::network(call, ctx, infra, id),
+        ["api", "vdcStorageProfile", id] => vdcs::storage_profile(call, ctx, infra, id, false),
+        ["api", "admin", "vdcStorageProfile", id] => {
+            vdcs::storage_profile(call, ctx, infra, id, true)
+        }
+        ["api", "catalog", id] => catalogs::catalog(call, ctx, infra, id),
+        ["api", "catalogItem", id] => catalogs::item(call, ctx, infra, id),
+        ["api", "vAppTemplate", id] => catalogs::template(call, ctx, infra, id),
+        ["api", "vApp", id, rest @ ..] => vapp_or_vm(call, ctx, infra, id, rest),
+        ["cloudapi", _, "vdcComputePolicies", rest @ ..] => {
+            policies::compute_policies(call, ctx, infra, rest)
+        }
+        ["cloudapi", _, "orgVdcNetworks", rest @ ..] => {
+            policies::networks(call, ctx, infra, rest)
+        }
+        _ => Err(no_such_url()),
+    }
+}
+
+fn vapp_or_vm(
+    call: &Call<'_>,
+    ctx: &mut Context<'_>,
+    infra: &mut Infra,
+    id: &str,
+    rest: &[&str],
+) -> Result<Reply, Problem> {
+    match id.split_once('-') {
+        Some(("vapp", uuid)) => vapps::handle(call, ctx, infra, uuid, rest),
+        Some(("vm", uuid)) => vms::handle(call, ctx, infra, uuid, rest),
+        _ => Err(no_such_url()),
+    }
+}
+
+/// 404: no resource has such a URL.
+pub(crate) fn no_such_url() -> Problem {
+    Problem::new(404, "RESOURCE_NOT_FOUND", "The requested resource does not exist.")
+}
+
+/// Refuses methods a resource does not have.
+pub(crate) fn require_method(call: &Call<'_>, method: &Method) -> Result<(), Problem> {
+    if call.method == method {
+        return Ok(());
+    }
+    Err(Problem::new(405, "METHOD_NOT_ALLOWED", format!("{} is not allowed here.", call.method)))
+}

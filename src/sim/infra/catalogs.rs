@@ -1,0 +1,158 @@
+//! Catalogs, catalog items and vApp templates.
+//!
+//! Invariants:
+//! - The product property `VERSION` is on the template's first VM, as an attribute `ovf:value`.
+//!
+//! Source: VCD API, `catalog`, `catalogItem`, `vAppTemplate`.
+
+use http::Method;
+
+use super::access::{refused, require, right, sees};
+use super::document::{link, namespaced};
+use super::site::{Catalog, Template};
+use super::{Infra, no_such_url, require_method};
+use crate::sim::call::Call;
+use crate::sim::context::Context;
+use crate::sim::reply::{Problem, Reply};
+use crate::sim::xml::{Element, reference};
+
+const CATALOG: &str = "vnd.vmware.vcloud.catalog+xml";
+const ITEM: &str = "vnd.vmware.vcloud.catalogItem+xml";
+const TEMPLATE: &str = "vnd.vmware.vcloud.vAppTemplate+xml";
+/// Status of a template that can be used.
+const RESOLVED: u8 = 8;
+
+fn visible_catalog<'a>(
+    call: &Call<'_>,
+    infra: &'a Infra,
+    uuid: &str,
+) -> Result<&'a Catalog, Problem> {
+    let catalog = infra.catalogs.get(uuid).filter(|one| sees(&call.principal, &one.org_id));
+    let catalog = catalog.ok_or_else(|| refused("Base", "CATALOG_VIEW", uuid))?;
+    require(call, right::CATALOGS, "CATALOG_VIEW", uuid)?;
+    Ok(catalog)
+}
+
+/// Answers `GET /api/catalog/{uuid}`.
+pub(crate) fn catalog(
+    call: &Call<'_>,
+    ctx: &Context<'_>,
+    infra: &Infra,
+    uuid: &str,
+) -> Result<Reply, Problem> {
+    require_method(call, &Method::GET)?;
+    let catalog = visible_catalog(call, infra, uuid)?;
+    let items = infra.templates.values().filter(|one| one.catalog == uuid).map(|template| {
+        Element::new("CatalogItem")
+            .attr("href", format!("{}/api/catalogItem/{}", ctx.site, template.item))
+            .attr("id", format!("urn:vcloud:catalogitem:{}", template.item))
+            .attr("name", &template.name)
+            .attr("type", format!("application/{ITEM}"))
+    });
+    let root = Element::root("Catalog")
+        .attr("id", format!("urn:vcloud:catalog:{uuid}"))
+        .attr("name", &catalog.name)
+        .attr("href", format!("{}/api/catalog/{uuid}", ctx.site))
+        .attr("type", format!("application/{CATALOG}"))
+        .child(Element::new("Description"))
+        .child(Element::new("Owner").child(reference("User", &catalog.owner)))
+        .child(Element::new("CatalogItems").children(items))
+        .child(Element::leaf("IsPublished", false))
+        .child(Element::leaf("VersionNumber", 1));
+    Ok(Reply::xml(200, call.version, CATALOG, root.document()))
+}
+
+/// Answers `GET /api/catalogItem/{uuid}`.
+pub(crate) fn item(
+    call: &Call<'_>,
+    ctx: &Context<'_>,
+    infra: &Infra,
+    uuid: &str,
+) -> Result<Reply, Problem> {
+    require_method(call, &Method::GET)?;
+    let template = infra.templates.values().find(|one| one.item == uuid);
+    let template = template.ok_or_else(|| refused("Base", "CATALOG_ITEM_VIEW", uuid))?;
+    visible_catalog(call, infra, &template.catalog)?;
+    let entity = Element::new("Entity")
+        .attr("href", template_href(ctx.site, template))
+        .attr("id", format!("urn:vcloud:vapptemplate:{}", template.uuid))
+        .attr("name", &template.name)
+        .attr("type", format!("application/{TEMPLATE}"));
+    let root = Element::root("CatalogItem")
+        .attr("id", format!("urn:vcloud:catalogitem:{uuid}"))
+        .attr("name", &template.name)
+        .attr("href", format!("{}/api/catalogItem/{uuid}", ctx.site))
+        .attr("type", format!("application/{ITEM}"))
+        .child(Element::new("Description"))
+        .child(entity)
+        .child(Element::leaf("VersionNumber", 1));
+    Ok(Reply::xml(200, call.version, ITEM, root.document()))
+}
+
+/// URL of a template.
+pub(crate) fn template_href(site: &str, template: &Template) -> String {
+    format!("{site}/api/vAppTemplate/vappTemplate-{}", template.uuid)
+}
+
+/// Answers `GET /api/vAppTemplate/{id}` for templates (`vappTemplate-`) and their VMs (`vm-`).
+pub(crate) fn template(
+    call: &Call<'_>,
+    ctx: &Context<'_>,
+    infra: &Infra,
+    id: &str,
+) -> Result<Reply, Problem> {
+    require_method(call, &Method::GET)?;
+    let (kind, uuid) = id.split_once('-').ok_or_else(no_such_url)?;
+    let found = match kind {
+        "vappTemplate" => infra.templates.get(uuid),
+        "vm" => infra.templates.values().find(|one| one.vm == uuid),
+        _ => return Err(no_such_url()),
+    };
+    let hidden = || refused("Base", "VAPP_TEMPLATE_VIEW", uuid);
+    let template = found.ok_or_else(hidden)?;
+    let catalog = infra.catalogs.get(&template.catalog).ok_or_else(hidden)?;
+    if !sees(&call.principal, &catalog.org_id) {
+        return Err(hidden());
+    }
+    require(call, right::TEMPLATES, "VAPP_TEMPLATE_VIEW", uuid)?;
+    if kind == "vm" {
+        let root = vm(namespaced("Vm"), ctx, template);
+        return Ok(Reply::xml(200, call.version, "vnd.vmware.vcloud.vm+xml", root.document()));
+    }
+    Ok(Reply::xml(200, call.version, TEMPLATE, document(ctx, catalog, template).document()))
+}
+
+fn document(ctx: &Context<'_>, catalog: &Catalog, template: &Template) -> Element {
+    let site = ctx.site;
+    namespaced("VAppTemplate")
+        .attr("id", format!("urn:vcloud:vapptemplate:{}", template.uuid))
+        .attr("name", &template.name)
+        .attr("href", template_href(site, template))
+        .attr("type", format!("application/{TEMPLATE}"))
+        .attr("status", RESOLVED)
+        .attr("goldMaster", false)
+        .attr("ovfDescriptorUploaded", true)
+        .child(link("catalogItem", format!("{site}/api/catalogItem/{}", template.item), Some(ITEM)))
+        .child(Element::new("Description"))
+        .child(Element::new("Owner").child(reference("User", &catalog.owner)))
+        .child(Element::new("Children").child(vm(Element::new("Vm"), ctx, template)))
+}
+
+fn vm(root: Element, ctx: &Context<'_>, template: &Template) -> Element {
+    let version = Element::new("ovf:Property")
+        .attr("ovf:key", "VERSION")
+        .attr("ovf:type", "string")
+        .attr("ovf:value", &template.product_version);
+    let product = Element::new("ovf:ProductSection")
+        .attr("ovf:required", true)
+        .attr("ovf:class", "com.vmware.vcloud")
+        .child(Element::leaf("ovf:Info", "Information about the installed software"))
+        .child(version);
+    root.attr("id", format!("urn:vcloud:vm:{}", template.vm))
+        .attr("name", &template.name)
+        .attr("href", format!("{}/api/vAppTemplate/vm-{}", ctx.site, template.vm))
+        .attr("status", RESOLVED)
+        .attr("type", "application/vnd.vmware.vcloud.vm+xml")
+        .child(Element::new("Description"))
+        .child(product)
+}

@@ -1,0 +1,193 @@
+//! VDCs and what belongs to them: networks and storage profiles in the legacy API.
+//!
+//! Source: VCD API, `GET /api/vdc/{uuid}`, `GET /api/network/{uuid}`, `GET
+//! /api/admin/vdcStorageProfile/{uuid}`, which go-vcloud-director asks for with tenants' tokens too.
+
+use http::Method;
+
+use super::access::{refused, require, right, sees};
+use super::document::{VAPP, ip_scopes, link, vapp_href};
+use super::orgs::bare;
+use super::site::Vdc;
+use super::{Infra, require_method};
+use crate::sim::call::Call;
+use crate::sim::context::Context;
+use crate::sim::reply::{Problem, Reply};
+use crate::sim::xml::Element;
+
+const VDC: &str = "vnd.vmware.vcloud.vdc+xml";
+
+/// The VDC `uuid`, if the caller may see it.
+pub(crate) fn visible<'a>(
+    call: &Call<'_>,
+    infra: &'a Infra,
+    uuid: &str,
+) -> Result<&'a Vdc, Problem> {
+    let vdc = infra.vdcs.get(uuid).filter(|vdc| sees(&call.principal, &vdc.org_id));
+    let vdc = vdc.ok_or_else(|| refused("Base", "VDC_VIEW", uuid))?;
+    require(call, right::VDCS, "VDC_VIEW", uuid)?;
+    Ok(vdc)
+}
+
+/// Answers `GET /api/vdc/{uuid}`.
+pub(crate) fn vdc(
+    call: &Call<'_>,
+    ctx: &Context<'_>,
+    infra: &Infra,
+    uuid: &str,
+) -> Result<Reply, Problem> {
+    require_method(call, &Method::GET)?;
+    let vdc = visible(call, infra, uuid)?;
+    let site = ctx.site;
+    let href = format!("{site}/api/vdc/{uuid}");
+    let hardware = Element::leaf("SupportedHardwareVersion", "vmx-19").attr("name", "vmx-19");
+    let root = Element::root("Vdc")
+        .attr("id", format!("urn:vcloud:vdc:{uuid}"))
+        .attr("name", &vdc.name)
+        .attr("href", &href)
+        .attr("status", 1)
+        .attr("type", format!("application/{VDC}"))
+        .children(links(site, &href, bare(&vdc.org_id)))
+        .child(Element::new("Description"))
+        .child(Element::leaf("AllocationModel", "Flex"))
+        .child(capacity())
+        .child(resource_entities(site, infra, vdc))
+        .child(available_networks(site, infra, vdc))
+        .child(Element::new("Capabilities").child(
+            Element::new("SupportedHardwareVersions").child(hardware),
+        ))
+        .child(Element::leaf("NicQuota", 0))
+        .child(Element::leaf("NetworkQuota", 100))
+        .child(Element::leaf("UsedNetworkCount", 1))
+        .child(Element::leaf("VmQuota", 0))
+        .child(Element::leaf("IsEnabled", vdc.enabled))
+        .child(storage_profiles(site, infra, vdc));
+    Ok(Reply::xml(200, call.version, VDC, root.document()))
+}
+
+fn links(site: &str, href: &str, org: &str) -> Vec<Element> {
+    let add = |action: &str, kind: &str| {
+        let media = format!("vnd.vmware.vcloud.{kind}+xml");
+        link("add", format!("{href}/action/{action}"), Some(&media))
+    };
+    vec![
+        link("up", format!("{site}/api/org/{org}"), Some("vnd.vmware.vcloud.org+xml")),
+        add("composeVApp", "composeVAppParams"),
+        add("instantiateVAppTemplate", "instantiateVAppTemplateParams"),
+        add("instantiateVmTemplate", "instantiateVmTemplateParams"),
+        add("createVm", "createVmParams"),
+    ]
+}
+
+fn capacity() -> Element {
+    let part = |name, units| {
+        Element::new(name)
+            .child(Element::leaf("Units", units))
+            .child(Element::leaf("Allocated", 0))
+            .child(Element::leaf("Limit", 0))
+            .child(Element::leaf("Reserved", 0))
+            .child(Element::leaf("Used", 0))
+    };
+    Element::new("ComputeCapacity").child(part("Cpu", "MHz")).child(part("Memory", "MB"))
+}
+
+fn resource_entities(site: &str, infra: &Infra, vdc: &Vdc) -> Element {
+    let templates = infra.templates.values().filter(|one| one.vdc == vdc.uuid).map(|template| {
+        Element::new("ResourceEntity")
+            .attr("href", format!("{site}/api/vAppTemplate/vappTemplate-{}", template.uuid))
+            .attr("id", format!("urn:vcloud:vapptemplate:{}", template.uuid))
+            .attr("name", &template.name)
+            .attr("type", "application/vnd.vmware.vcloud.vAppTemplate+xml")
+    });
+    let vapps = infra.vapps.values().filter(|vapp| vapp.vdc == vdc.uuid).map(|vapp| {
+        Element::new("ResourceEntity")
+            .attr("href", vapp_href(site, &vapp.uuid))
+            .attr("id", format!("urn:vcloud:vapp:{}", vapp.uuid))
+            .attr("name", &vapp.name)
+            .attr("type", format!("application/{VAPP}"))
+    });
+    Element::new("ResourceEntities").children(templates).children(vapps)
+}
+
+fn available_networks(site: &str, infra: &Infra, vdc: &Vdc) -> Element {
+    let networks = infra.networks.values().filter(|one| one.vdc == vdc.uuid).map(|network| {
+        Element::new("Network")
+            .attr("href", format!("{site}/api/network/{}", network.uuid))
+            .attr("id", format!("urn:vcloud:network:{}", network.uuid))
+            .attr("name", &network.name)
+            .attr("type", "application/vnd.vmware.vcloud.network+xml")
+    });
+    Element::new("AvailableNetworks").children(networks)
+}
+
+fn storage_profiles(site: &str, infra: &Infra, vdc: &Vdc) -> Element {
+    let profiles = infra.storage_profiles.values().filter(|one| one.vdc == vdc.uuid);
+    let profiles = profiles.map(|profile| {
+        Element::new("VdcStorageProfile")
+            .attr("href", format!("{site}/api/vdcStorageProfile/{}", profile.uuid))
+            .attr("id", format!("urn:vcloud:vdcstorageProfile:{}", profile.uuid))
+            .attr("name", &profile.name)
+            .attr("type", "application/vnd.vmware.vcloud.vdcStorageProfile+xml")
+    });
+    Element::new("VdcStorageProfiles").children(profiles)
+}
+
+/// Answers `GET /api/network/{uuid}`.
+pub(crate) fn network(
+    call: &Call<'_>,
+    ctx: &Context<'_>,
+    infra: &Infra,
+    uuid: &str,
+) -> Result<Reply, Problem> {
+    require_method(call, &Method::GET)?;
+    let network = infra.networks.get(uuid);
+    let network = network.ok_or_else(|| refused("Base", "NETWORK_VIEW", uuid))?;
+    visible(call, infra, &network.vdc).map_err(|_foreign| refused("Base", "NETWORK_VIEW", uuid))?;
+    let configuration = Element::new("Configuration")
+        .child(ip_scopes(network))
+        .child(Element::leaf("FenceMode", "natRouted"))
+        .child(Element::leaf("RetainNetInfoAcrossDeployments", false));
+    let media = "vnd.vmware.vcloud.orgVdcNetwork+xml";
+    let root = Element::root("OrgVdcNetwork")
+        .attr("id", format!("urn:vcloud:network:{uuid}"))
+        .attr("name", &network.name)
+        .attr("href", format!("{}/api/network/{uuid}", ctx.site))
+        .attr("type", format!("application/{media}"))
+        .attr("status", 1)
+        .child(link("up", format!("{}/api/vdc/{}", ctx.site, network.vdc), Some(VDC)))
+        .child(Element::new("Description"))
+        .child(configuration)
+        .child(Element::leaf("IsShared", false));
+    Ok(Reply::xml(200, call.version, media, root.document()))
+}
+
+/// Answers `GET /api/vdcStorageProfile/{uuid}` and its `admin` form.
+pub(crate) fn storage_profile(
+    call: &Call<'_>,
+    ctx: &Context<'_>,
+    infra: &Infra,
+    uuid: &str,
+    admin: bool,
+) -> Result<Reply, Problem> {
+    require_method(call, &Method::GET)?;
+    let hidden = || refused("Base", "VDC_STORAGE_PROFILE_VIEW", uuid);
+    let profile = infra.storage_profiles.get(uuid).ok_or_else(hidden)?;
+    visible(call, infra, &profile.vdc).map_err(|_foreign| hidden())?;
+    let (name, path, media) = if admin {
+        ("AdminVdcStorageProfile", "admin/vdcStorageProfile", "vnd.vmware.admin.vdcStorageProfile+xml")
+    } else {
+        ("VdcStorageProfile", "vdcStorageProfile", "vnd.vmware.vcloud.vdcStorageProfile+xml")
+    };
+    let root = Element::root(name)
+        .attr("id", format!("urn:vcloud:vdcstorageProfile:{uuid}"))
+        .attr("name", &profile.name)
+        .attr("href", format!("{}/api/{path}/{uuid}", ctx.site))
+        .attr("type", format!("application/{media}"))
+        .child(link("up", format!("{}/api/vdc/{}", ctx.site, profile.vdc), Some(VDC)))
+        .child(Element::leaf("Enabled", true))
+        .child(Element::leaf("Units", "MB"))
+        .child(Element::leaf("Limit", 0))
+        .child(Element::leaf("Default", profile.default))
+        .child(Element::leaf("IopsAllocated", 0));
+    Ok(Reply::xml(200, call.version, media, root.document()))
+}

@@ -1,0 +1,273 @@
+//! The VM document with its sections.
+//!
+//! Invariants:
+//! - Hardware, network and specification sections are always there: CAPVCD reads them unchecked.
+//! - The prefixes `ovf`, `rasd`, `vssd`, `vmw` and, on the hardware section, `ns10` are declared.
+//!
+//! Source: VCD API, `GET /api/vApp/vm-{uuid}`.
+
+use super::Infra;
+use super::document::{link, namespaced, tasks, vapp_href};
+use super::machine::{Nic, Status, Vm};
+use crate::sim::context::Context;
+use crate::sim::tasks::Reference;
+use crate::sim::xml::{Element, VCLOUD, stamp};
+
+/// Media type of a VM, the part after `application/`.
+pub(crate) const VM: &str = "vnd.vmware.vcloud.vm+xml";
+/// Media type of the hardware section.
+pub(crate) const HARDWARE: &str = "vnd.vmware.vcloud.virtualHardwareSection+xml";
+/// Media type of the network section of a VM.
+pub(crate) const NICS: &str = "vnd.vmware.vcloud.networkConnectionSection+xml";
+/// Media type of the guest customization section.
+pub(crate) const CUSTOMIZATION: &str = "vnd.vmware.vcloud.guestCustomizationSection+xml";
+
+/// URL of a VM.
+pub(crate) fn vm_href(site: &str, uuid: &str) -> String {
+    format!("{site}/api/vApp/vm-{uuid}")
+}
+
+/// A reference to a VM, as owner of tasks.
+pub(crate) fn vm_reference(vm: &Vm, site: &str) -> Reference {
+    Reference {
+        href: vm_href(site, &vm.uuid),
+        id: format!("urn:vcloud:vm:{}", vm.uuid),
+        name: vm.name.clone(),
+        media_type: format!("application/{VM}"),
+    }
+}
+
+/// The whole document.
+pub(crate) fn vm(ctx: &Context<'_>, infra: &Infra, vm: &Vm) -> Element {
+    body(namespaced("Vm"), ctx, infra, vm)
+}
+
+/// `root` filled with attributes, links and sections of `vm`.
+pub(crate) fn body(root: Element, ctx: &Context<'_>, infra: &Infra, vm: &Vm) -> Element {
+    let href = vm_href(ctx.site, &vm.uuid);
+    root.attr("needsCustomization", vm.customization.enabled && !vm.customization.complete)
+        .attr("nestedHypervisorEnabled", false)
+        .attr("deployed", vm.deployed)
+        .attr("status", vm.status.number())
+        .attr("name", &vm.name)
+        .attr("id", format!("urn:vcloud:vm:{}", vm.uuid))
+        .attr("href", &href)
+        .attr("type", format!("application/{VM}"))
+        .children(links(ctx.site, &href, vm))
+        .child(Element::leaf("Description", &vm.description))
+        .children(tasks(ctx, infra, &vm.uuid))
+        .child(hardware_section(ctx.site, vm))
+        .child(network_section(ctx.site, vm))
+        .child(customization_section(ctx.site, vm))
+        .child(
+            Element::new("RuntimeInfoSection")
+                .child(Element::leaf("ovf:Info", "Specifies Runtime info"))
+                .child(Element::new("VMWareTools").attr("version", 12352)),
+        )
+        .child(Element::leaf("VAppScopedLocalId", &vm.name))
+        .child(Element::leaf("DateCreated", stamp(vm.created)))
+        .child(
+            Element::new("VmCapabilities")
+                .child(Element::leaf("MemoryHotAddEnabled", false))
+                .child(Element::leaf("CpuHotAddEnabled", false)),
+        )
+        .child(storage_profile(ctx.site, infra, vm))
+        .child(spec_section(ctx.site, infra, vm))
+        .child(compute_policy(ctx.site, infra, vm))
+}
+
+fn links(site: &str, href: &str, vm: &Vm) -> Vec<Element> {
+    let mut links = match vm.status {
+        Status::PoweredOn => vec![
+            link("power:powerOff", format!("{href}/power/action/powerOff"), None),
+            link("power:reboot", format!("{href}/power/action/reboot"), None),
+            link("power:reset", format!("{href}/power/action/reset"), None),
+            link("power:shutdown", format!("{href}/power/action/shutdown"), None),
+            link("power:suspend", format!("{href}/power/action/suspend"), None),
+        ],
+        Status::PoweredOff | Status::Suspended => {
+            vec![link("power:powerOn", format!("{href}/power/action/powerOn"), None)]
+        }
+        Status::Unresolved | Status::Mixed => Vec::new(),
+    };
+    if vm.deployed {
+        let media = Some("vnd.vmware.vcloud.undeployVAppParams+xml");
+        links.push(link("undeploy", format!("{href}/action/undeploy"), media));
+    } else {
+        let media = Some("vnd.vmware.vcloud.deployVAppParams+xml");
+        links.push(link("deploy", format!("{href}/action/deploy"), media));
+        links.push(link("remove", href, None));
+    }
+    links.push(link("edit", href, Some(VM)));
+    links.push(link("reconfigureVm", format!("{href}/action/reconfigureVm"), Some(VM)));
+    links.push(link("up", vapp_href(site, &vm.vapp), Some("vnd.vmware.vcloud.vApp+xml")));
+    links
+}
+
+/// The hardware section with extra config.
+pub(crate) fn hardware_section(site: &str, vm: &Vm) -> Element {
+    let configs = vm.extra_config.iter().map(|(key, value)| {
+        Element::new("vmw:ExtraConfig")
+            .attr("ovf:required", "true")
+            .attr("vmw:key", key)
+            .attr("vmw:value", value)
+    });
+    Element::new("ovf:VirtualHardwareSection")
+        .attr("xmlns:ns10", VCLOUD)
+        .attr("ovf:transport", "")
+        .attr("ns10:href", format!("{}/virtualHardwareSection/", vm_href(site, &vm.uuid)))
+        .attr("ns10:type", format!("application/{HARDWARE}"))
+        .child(Element::leaf("ovf:Info", "Virtual hardware requirements"))
+        .child(system(vm))
+        .children(vm.nics.iter().enumerate().map(|(index, nic)| nic_item(index, nic)))
+        .child(disk_item(vm))
+        .child(count_item("3", "1", format!("{} virtual CPU(s)", vm.cpus), vm.cpus))
+        .child(count_item("4", "2", format!("{} MB of memory", vm.memory_mib), vm.memory_mib))
+        .children(configs)
+}
+
+fn system(vm: &Vm) -> Element {
+    Element::new("ovf:System")
+        .child(Element::leaf("vssd:ElementName", "Virtual Hardware Family"))
+        .child(Element::leaf("vssd:InstanceID", 0))
+        .child(Element::leaf("vssd:VirtualSystemIdentifier", &vm.name))
+        .child(Element::leaf("vssd:VirtualSystemType", "vmx-19"))
+}
+
+fn nic_item(index: usize, nic: &Nic) -> Element {
+    let connection = Element::leaf("rasd:Connection", &nic.network)
+        .attr("ns10:ipAddressingMode", &nic.mode)
+        .attr("ns10:ipAddress", nic.ip.map(|ip| ip.to_string()).unwrap_or_default())
+        .attr("ns10:primaryNetworkConnection", index == 0);
+    Element::new("ovf:Item")
+        .child(Element::leaf("rasd:Address", &nic.mac))
+        .child(Element::leaf("rasd:AddressOnParent", index))
+        .child(Element::leaf("rasd:AutomaticAllocation", nic.connected))
+        .child(connection)
+        .child(Element::leaf("rasd:ElementName", format!("Network adapter {index}")))
+        .child(Element::leaf("rasd:InstanceID", index + 1))
+        .child(Element::leaf("rasd:ResourceSubType", &nic.adapter))
+        .child(Element::leaf("rasd:ResourceType", 10))
+}
+
+fn disk_item(vm: &Vm) -> Element {
+    let resource = Element::new("rasd:HostResource")
+        .attr("ns10:capacity", vm.disk_mib)
+        .attr("ns10:busSubType", "VirtualSCSI")
+        .attr("ns10:busType", 6);
+    Element::new("ovf:Item")
+        .child(Element::leaf("rasd:AddressOnParent", 0))
+        .child(Element::leaf("rasd:ElementName", "Hard disk 1"))
+        .child(resource)
+        .child(Element::leaf("rasd:InstanceID", 2000))
+        .child(Element::leaf("rasd:ResourceType", 17))
+}
+
+fn count_item(kind: &str, instance: &str, name: String, quantity: u32) -> Element {
+    Element::new("ovf:Item")
+        .child(Element::leaf("rasd:ElementName", name))
+        .child(Element::leaf("rasd:InstanceID", format!("{instance}0000")))
+        .child(Element::leaf("rasd:ResourceType", kind))
+        .child(Element::leaf("rasd:VirtualQuantity", quantity))
+}
+
+/// The network section of a VM.
+pub(crate) fn network_section(site: &str, vm: &Vm) -> Element {
+    let connections = vm.nics.iter().enumerate().map(|(index, nic)| {
+        let ip = nic.ip.map(|ip| Element::leaf("IpAddress", ip));
+        let kind = nic.ip.map(|_| Element::leaf("IpType", "IPV4"));
+        Element::new("NetworkConnection")
+            .attr("network", &nic.network)
+            .attr("needsCustomization", nic.ip.is_some() && !vm.customization.complete)
+            .child(Element::leaf("NetworkConnectionIndex", index))
+            .children(ip)
+            .children(kind)
+            .child(Element::leaf("IsConnected", nic.connected))
+            .child(Element::leaf("MACAddress", &nic.mac))
+            .child(Element::leaf("IpAddressAllocationMode", &nic.mode))
+            .child(Element::leaf("SecondaryIpAddressAllocationMode", "NONE"))
+            .child(Element::leaf("NetworkAdapterType", &nic.adapter))
+    });
+    Element::new("NetworkConnectionSection")
+        .attr("href", format!("{}/networkConnectionSection/", vm_href(site, &vm.uuid)))
+        .attr("type", format!("application/{NICS}"))
+        .attr("ovf:required", "false")
+        .child(Element::leaf("ovf:Info", "Specifies the available VM network connections"))
+        .child(Element::leaf("PrimaryNetworkConnectionIndex", 0))
+        .children(connections)
+}
+
+/// The guest customization section; the administrator password is never shown.
+pub(crate) fn customization_section(site: &str, vm: &Vm) -> Element {
+    let guest = &vm.customization;
+    Element::new("GuestCustomizationSection")
+        .attr("href", format!("{}/guestCustomizationSection/", vm_href(site, &vm.uuid)))
+        .attr("type", format!("application/{CUSTOMIZATION}"))
+        .attr("ovf:required", "false")
+        .child(Element::leaf("ovf:Info", "Specifies Guest OS Customization Settings"))
+        .child(Element::leaf("Enabled", guest.enabled))
+        .child(Element::leaf("ChangeSid", false))
+        .child(Element::leaf("VirtualMachineId", &vm.uuid))
+        .child(Element::leaf("JoinDomainEnabled", false))
+        .child(Element::leaf("UseOrgSettings", false))
+        .child(Element::leaf("AdminPasswordEnabled", true))
+        .child(Element::leaf("AdminPasswordAuto", false))
+        .child(Element::leaf("ResetPasswordRequired", false))
+        .child(Element::leaf("CustomizationScript", &guest.script))
+        .child(Element::leaf("ComputerName", &guest.computer_name))
+}
+
+fn storage_profile(site: &str, infra: &Infra, vm: &Vm) -> Element {
+    let name = infra.storage_profiles.get(&vm.storage_profile);
+    Element::new("StorageProfile")
+        .attr("href", format!("{site}/api/vdcStorageProfile/{}", vm.storage_profile))
+        .attr("id", format!("urn:vcloud:vdcstorageProfile:{}", vm.storage_profile))
+        .attr("name", name.map(|profile| profile.name.as_str()).unwrap_or_default())
+        .attr("type", "application/vnd.vmware.vcloud.vdcStorageProfile+xml")
+}
+
+fn spec_section(site: &str, infra: &Infra, vm: &Vm) -> Element {
+    let settings = Element::new("DiskSettings")
+        .child(Element::leaf("DiskId", 2000))
+        .child(Element::leaf("SizeMb", vm.disk_mib))
+        .child(Element::leaf("UnitNumber", 0))
+        .child(Element::leaf("BusNumber", 0))
+        .child(Element::leaf("AdapterType", 5))
+        .child(Element::leaf("ThinProvisioned", true))
+        .child(storage_profile(site, infra, vm))
+        .child(Element::leaf("overrideVmDefault", false))
+        .child(Element::leaf("VirtualQuantityUnit", "byte"))
+        .child(Element::leaf("VirtualQuantity", vm.disk_mib.saturating_mul(1024 * 1024)));
+    let configured = |name, value: u32| Element::new(name).child(Element::leaf("Configured", value));
+    Element::new("VmSpecSection")
+        .attr("Modified", false)
+        .child(Element::leaf("ovf:Info", "Virtual Machine specification"))
+        .child(Element::leaf("OsType", "ubuntu64Guest"))
+        .child(Element::leaf("NumCpus", vm.cpus))
+        .child(Element::leaf("NumCoresPerSocket", 1))
+        .child(configured("CpuResourceMhz", vm.cpus.saturating_mul(1000)))
+        .child(configured("MemoryResourceMb", vm.memory_mib))
+        .child(Element::new("MediaSection"))
+        .child(Element::new("DiskSection").child(settings))
+        .child(Element::leaf("HardwareVersion", "vmx-19"))
+        .child(Element::leaf("VmToolsVersion", 12352))
+        .child(Element::leaf("TimeSyncWithHost", false))
+}
+
+fn compute_policy(site: &str, infra: &Infra, vm: &Vm) -> Element {
+    let policy = |name: &str, uuid: Option<&String>| {
+        let policy = uuid.and_then(|uuid| infra.policies.get(uuid))?;
+        let href = format!("{site}/cloudapi/2.0.0/vdcComputePolicies/{}", policy.urn());
+        Some(
+            Element::new(name)
+                .attr("href", href)
+                .attr("id", policy.urn())
+                .attr("name", &policy.name)
+                .attr("type", "application/json"),
+        )
+    };
+    Element::new("ComputePolicy")
+        .children(policy("VmPlacementPolicy", vm.placement_policy.as_ref()))
+        .children(policy("VmSizingPolicy", vm.sizing_policy.as_ref()))
+        .child(Element::leaf("VmSizingPolicyFinal", false))
+}

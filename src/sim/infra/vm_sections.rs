@@ -1,0 +1,78 @@
+//! Sections of a VM as resources of their own.
+//!
+//! Source: VCD API, `virtualHardwareSection`, `networkConnectionSection`,
+//! `guestCustomizationSection`, `guestcustomizationstatus`, `productSections` of a VM.
+
+use http::Method;
+
+use super::Infra;
+use super::machine::{Status, Vm};
+use super::no_such_url;
+use super::vapps::section_reply;
+use super::vm_changes::{self, VmChange};
+use super::vm_document::{self as document, CUSTOMIZATION, HARDWARE, NICS};
+use super::vms::reconfigure;
+use crate::sim::call::Call;
+use crate::sim::context::Context;
+use crate::sim::reply::{Problem, Reply};
+use crate::sim::xml::Element;
+
+/// Answers requests on one section of `vm`.
+pub(crate) fn handle(
+    call: &Call<'_>,
+    ctx: &mut Context<'_>,
+    infra: &mut Infra,
+    vm: &Vm,
+    section: &str,
+) -> Result<Reply, Problem> {
+    if call.method == Method::PUT {
+        let changes = changes(call, vm, section)?;
+        return reconfigure(call, ctx, infra, vm, changes);
+    }
+    super::require_method(call, &Method::GET)?;
+    match section {
+        "virtualHardwareSection" => {
+            Ok(section_reply(call, document::hardware_section(ctx.site, vm), HARDWARE))
+        }
+        "networkConnectionSection" => {
+            Ok(section_reply(call, document::network_section(ctx.site, vm), NICS))
+        }
+        "guestCustomizationSection" => {
+            Ok(section_reply(call, document::customization_section(ctx.site, vm), CUSTOMIZATION))
+        }
+        "guestcustomizationstatus" => {
+            let status = Element::new("GuestCustomizationStatusSection")
+                .child(Element::leaf("GuestCustStatus", customization_status(vm)));
+            let media = "vnd.vmware.vcloud.guestcustomizationstatussection+xml";
+            Ok(section_reply(call, status, media))
+        }
+        "productSections" => {
+            let list = Element::new("ProductSectionList");
+            Ok(section_reply(call, list, "vnd.vmware.vcloud.productSections+xml"))
+        }
+        _ => Err(no_such_url()),
+    }
+}
+
+fn changes(call: &Call<'_>, vm: &Vm, section: &str) -> Result<Vec<VmChange>, Problem> {
+    let body = Element::parse(call.body)?;
+    match section {
+        "virtualHardwareSection" => {
+            Ok(vm_changes::extra_config(call, &body, vm)?.into_iter().collect())
+        }
+        "networkConnectionSection" => Ok(vec![vm_changes::nics(call, &body, vm)?]),
+        "guestCustomizationSection" => Ok(vec![vm_changes::customization(call, &body, vm)?]),
+        _ => Err(no_such_url()),
+    }
+}
+
+fn customization_status(vm: &Vm) -> &'static str {
+    let guest = &vm.customization;
+    match (guest.complete || !guest.enabled, vm.status) {
+        (true, _) => "GC_COMPLETE",
+        (false, Status::PoweredOn) => "POST_GC_PENDING",
+        (false, Status::Unresolved | Status::Suspended | Status::PoweredOff | Status::Mixed) => {
+            "GC_PENDING"
+        }
+    }
+}
