@@ -28,9 +28,15 @@ pub(crate) struct Principal {
     pub(crate) org_name: String,
     /// Whether the home organization is System.
     pub(crate) provider: bool,
+    /// `urn:vcloud:role:<uuid>`
+    pub(crate) role_id: String,
     pub(crate) rights: Arc<BTreeSet<String>>,
     /// Organization of the tenant-context header, or the home organization.
     pub(crate) acting_org_id: String,
+    /// Whether the request carries a tenant-context header.
+    pub(crate) in_context: bool,
+    /// Whether the session came from an API token: such sessions may not manage tokens and roles.
+    pub(crate) by_token: bool,
 }
 
 impl Principal {
@@ -64,7 +70,10 @@ impl Call<'_> {
 
     /// First value of a query parameter.
     pub(crate) fn query(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.query
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// A request header as text; absent when it is no ASCII.

@@ -58,7 +58,11 @@ impl Context<'_> {
             org: Reference {
                 href: format!("{}/api/org/{}", self.site, bare(&who.acting_org_id)),
                 id: who.acting_org_id.clone(),
-                name: self.directory.org_name(&who.acting_org_id).unwrap_or_default().to_owned(),
+                name: self
+                    .directory
+                    .org_name(&who.acting_org_id)
+                    .unwrap_or_default()
+                    .to_owned(),
                 media_type: "application/vnd.vmware.vcloud.org+xml".to_owned(),
             },
             started: self.wall,

@@ -42,7 +42,9 @@ impl Directory {
 
     /// Organization by name, ignoring case as VCD does.
     pub(crate) fn org_by_name(&self, name: &str) -> Option<&Org> {
-        self.orgs.values().find(|org| org.name.eq_ignore_ascii_case(name))
+        self.orgs
+            .values()
+            .find(|org| org.name.eq_ignore_ascii_case(name))
     }
 
     /// User an API token belongs to.

@@ -14,6 +14,9 @@ pub struct History {
 impl History {
     /// Counts one applied effect on `subject`.
     pub(crate) fn count(&mut self, effect: &'static str, subject: &str) {
-        *self.effects.entry((effect, subject.to_owned())).or_default() += 1;
+        *self
+            .effects
+            .entry((effect, subject.to_owned()))
+            .or_default() += 1;
     }
 }

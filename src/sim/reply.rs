@@ -24,7 +24,11 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub(crate) fn new(status: u16, minor: &'static str, message: impl Into<String>) -> Self {
-        Self { status, minor, message: message.into() }
+        Self {
+            status,
+            minor,
+            message: message.into(),
+        }
     }
 
     /// 400 `BAD_REQUEST`.
@@ -49,7 +53,11 @@ pub(crate) struct Reply {
 impl Reply {
     /// No body: 204, or 202 with a `Location` added by [`Reply::with_header`].
     pub(crate) fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Bytes::new() }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Bytes::new(),
+        }
     }
 
     /// A JSON body, typed `application/json;version=V`.
@@ -58,7 +66,10 @@ impl Reply {
         reply.body = Bytes::from(body.to_string());
         reply.with_header(
             "content-type",
-            format!("application/json;version={}.{}", version.major, version.minor),
+            format!(
+                "application/json;version={}.{}",
+                version.major, version.minor
+            ),
         )
     }
 
@@ -69,7 +80,10 @@ impl Reply {
         reply.body = Bytes::from(body);
         reply.with_header(
             "content-type",
-            format!("application/{media};version={}.{}", version.major, version.minor),
+            format!(
+                "application/{media};version={}.{}",
+                version.major, version.minor
+            ),
         )
     }
 

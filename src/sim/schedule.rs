@@ -18,7 +18,10 @@ pub(crate) struct Schedule<E> {
 
 impl<E> Default for Schedule<E> {
     fn default() -> Self {
-        Self { waiting: BTreeMap::new(), put_in: 0 }
+        Self {
+            waiting: BTreeMap::new(),
+            put_in: 0,
+        }
     }
 }
 

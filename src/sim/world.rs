@@ -9,8 +9,8 @@
 
 use jiff::Timestamp;
 
-use super::context::Context;
-use super::directory::Directory;
+use super::context::{Context, new_uuid};
+use super::directory::{Directory, Org};
 use super::entities::Entities;
 use super::history::History;
 use super::infra::Infra;
@@ -18,19 +18,20 @@ use super::registry::Registry;
 use super::schedule::Schedule;
 use super::tasks::Tasks;
 use super::timings::Timings;
+use super::{actors, entities, infra};
 use crate::clock::Moment;
 
 /// What the schedule can hold; each area handles its own.
 #[derive(Debug)]
 pub(crate) enum Due {
     /// A behavior invocation ends.
-    Entities(super::entities::Due),
+    Entities(entities::Due),
     /// A vApp or VM operation ends.
-    Infra(super::infra::Due),
+    Infra(infra::Due),
     /// A bootstrap guest goes on to its next step.
-    Guest(super::actors::guest::Due),
+    Guest(actors::guest::Due),
     /// The in-cluster controllers of a cluster go on to their next step.
-    Capvcd(super::actors::capvcd::Due),
+    Capvcd(actors::capvcd::Due),
 }
 
 /// A whole VCD site.
@@ -49,6 +50,46 @@ pub struct World {
 }
 
 impl World {
+    /// An empty site whose hrefs begin with `site`, with the provider's organization System only.
+    ///
+    /// All chance comes from `seed`. `site` has no trailing slash.
+    pub fn new(site: &str, seed: u64, timings: Timings) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut directory = Directory::default();
+        let system = Org {
+            id: format!("urn:vcloud:org:{}", new_uuid(&mut rng)),
+            name: "System".to_owned(),
+            full_name: "System".to_owned(),
+        };
+        directory.orgs.insert(system.id.clone(), system);
+        Self {
+            site: site.trim_end_matches('/').to_owned(),
+            rng,
+            timings,
+            directory,
+            tasks: Tasks::default(),
+            schedule: Schedule::default(),
+            history: History::default(),
+            registry: Registry::default(),
+            entities: Entities::default(),
+            infra: Infra::default(),
+        }
+    }
+
+    /// Lets everything happen that is due at `now`, each at its own moment and date.
+    pub fn advance(&mut self, now: Moment, wall: Timestamp) {
+        while let Some((moment, due)) = self.schedule.take_due(now) {
+            let earlier = wall.checked_sub(now.since(moment)).unwrap_or(wall);
+            let (mut ctx, _, entities, infra) = self.split(moment, earlier);
+            match due {
+                Due::Entities(due) => entities::fire(due, &mut ctx, entities),
+                Due::Infra(due) => infra::fire(due, &mut ctx, infra, entities),
+                Due::Guest(due) => actors::guest::fire(due, &mut ctx, infra, entities),
+                Due::Capvcd(due) => actors::capvcd::fire(due, &mut ctx, infra, entities),
+            }
+        }
+    }
+
     /// Lends the shared parts to a handler, beside the three areas it may also need.
     pub(crate) fn split(
         &mut self,
@@ -66,6 +107,11 @@ impl World {
             schedule: &mut self.schedule,
             history: &mut self.history,
         };
-        (context, &mut self.registry, &mut self.entities, &mut self.infra)
+        (
+            context,
+            &mut self.registry,
+            &mut self.entities,
+            &mut self.infra,
+        )
     }
 }

@@ -1,9 +1,201 @@
-//! Runtime defined entities.
+//! Runtime defined entities: the documents that clients, server and in-cluster controllers share.
+//!
+//! Flow: `entities::handle` answers the API; the modelled in-cluster writers use [`Entities::modify`]
+//! and [`Entities::resolve`] directly.
+//!
+//! Invariants:
+//! - Every change of content, name, owner or state raises the revision, and the `ETag` with it.
+//! - The stored content includes secure fields; only `render` and behaviors decide what is shown.
+//! - The task that created an entity ends when the entity is first resolved, not before.
+//!
+//! Source: VCD `OpenAPI`, runtime defined entities.
 
-/// A behavior invocation that ends later.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::access::Grant;
+use super::context::Context;
+use super::registry::TypeRules;
+use super::tasks::TaskState;
+
+/// What happens to an entity later.
 #[derive(Debug)]
 pub(crate) enum Due {}
 
-/// All entities.
+/// Where an entity stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RdeState {
+    PreCreated,
+    Resolved,
+    ResolutionError,
+    InDeletion,
+}
+
+impl RdeState {
+    /// As VCD spells it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::PreCreated => "PRE_CREATED",
+            Self::Resolved => "RESOLVED",
+            Self::ResolutionError => "RESOLUTION_ERROR",
+            Self::InDeletion => "IN_DELETION",
+        }
+    }
+}
+
+/// One entity.
+#[derive(Debug)]
+pub(crate) struct Entity {
+    /// `urn:vcloud:entity:<vendor>:<nss>:<uuid>`
+    pub(crate) id: String,
+    pub(crate) type_urn: String,
+    /// Schema and restrictions of the type.
+    pub(crate) rules: Arc<TypeRules>,
+    pub(crate) name: String,
+    pub(crate) external_id: Option<String>,
+    pub(crate) state: RdeState,
+    /// Why resolution failed.
+    pub(crate) message: Option<String>,
+    pub(crate) owner_id: String,
+    pub(crate) org_id: String,
+    /// The content, secure fields included.
+    pub(crate) content: Map<String, Value>,
+    /// Raised by every change.
+    pub(crate) revision: u64,
+    pub(crate) created: Timestamp,
+    pub(crate) modified: Timestamp,
+    /// Task that runs until the entity is resolved, by bare UUID.
+    pub(crate) create_task: Option<String>,
+    /// Grants by id, besides the owner's full control.
+    pub(crate) grants: BTreeMap<String, Grant>,
+}
+
+impl Entity {
+    /// The version tag clients see.
+    pub(crate) fn etag(&self) -> String {
+        format!("\"r{}\"", self.revision)
+    }
+
+    /// Records that something a client can see has changed.
+    pub(crate) fn touch(&mut self, wall: Timestamp) {
+        self.revision += 1;
+        self.modified = wall;
+    }
+}
+
+/// What is needed to make an entity.
+#[derive(Debug)]
+pub(crate) struct NewEntity {
+    pub(crate) rules: Arc<TypeRules>,
+    pub(crate) name: String,
+    pub(crate) external_id: Option<String>,
+    pub(crate) content: Map<String, Value>,
+    pub(crate) owner_id: String,
+    pub(crate) org_id: String,
+}
+
+/// All entities, by URN.
 #[derive(Debug, Default)]
-pub(crate) struct Entities {}
+pub(crate) struct Entities {
+    by_id: BTreeMap<String, Entity>,
+}
+
+impl Entities {
+    /// The entity `id`.
+    pub(crate) fn get(&self, id: &str) -> Option<&Entity> {
+        self.by_id.get(id)
+    }
+
+    /// All entities, by URN.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entity> {
+        self.by_id.values()
+    }
+
+    /// The entity `id`, to be changed; whoever changes it calls [`Entity::touch`].
+    pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut Entity> {
+        self.by_id.get_mut(id)
+    }
+
+    /// Adds an unresolved entity and returns its URN.
+    pub(crate) fn add(&mut self, new: NewEntity, ctx: &mut Context<'_>) -> String {
+        let uuid = ctx.uuid();
+        let id = format!(
+            "urn:vcloud:entity:{}:{}:{uuid}",
+            new.rules.vendor, new.rules.nss
+        );
+        let entity = Entity {
+            id: id.clone(),
+            type_urn: new.rules.type_urn.clone(),
+            rules: new.rules,
+            name: new.name,
+            external_id: new.external_id,
+            state: RdeState::PreCreated,
+            message: None,
+            owner_id: new.owner_id,
+            org_id: new.org_id,
+            content: new.content,
+            revision: 1,
+            created: ctx.wall,
+            modified: ctx.wall,
+            create_task: None,
+            grants: BTreeMap::new(),
+        };
+        self.by_id.insert(id.clone(), entity);
+        id
+    }
+
+    /// Changes the content of `id` the way a writer with full control would, without validation, and
+    /// raises its revision. False when there is no such entity.
+    pub(crate) fn modify(
+        &mut self,
+        id: &str,
+        wall: Timestamp,
+        change: impl FnOnce(&mut Map<String, Value>),
+    ) -> bool {
+        let Some(entity) = self.by_id.get_mut(id) else {
+            return false;
+        };
+        change(&mut entity.content);
+        entity.touch(wall);
+        true
+    }
+
+    /// Validates the content of `id` against its type's schema and sets the state by the outcome.
+    /// Ends the task that created it. `None` when there is no such entity.
+    pub(crate) fn resolve(&mut self, id: &str, ctx: &mut Context<'_>) -> Option<RdeState> {
+        let entity = self.by_id.get_mut(id)?;
+        if entity.state == RdeState::InDeletion {
+            return Some(entity.state);
+        }
+        match entity.rules.validate(&entity.content) {
+            Ok(()) => {
+                entity.state = RdeState::Resolved;
+                entity.message = None;
+                ctx.history.count("entity.resolved", id);
+                if let Some(task) = entity.create_task.take() {
+                    ctx.tasks
+                        .finish(&task, TaskState::Success { result: None }, ctx.wall);
+                }
+            }
+            Err(reason) => {
+                entity.state = RdeState::ResolutionError;
+                entity.message = Some(reason);
+            }
+        }
+        entity.touch(ctx.wall);
+        Some(entity.state)
+    }
+
+    /// Takes `id` out of the world.
+    pub(crate) fn remove(&mut self, id: &str) -> Option<Entity> {
+        self.by_id.remove(id)
+    }
+}
+
+/// Lets `due` happen.
+pub(crate) fn fire(due: Due, _ctx: &mut Context<'_>, _entities: &mut Entities) {
+    match due {}
+}

@@ -1,0 +1,187 @@
+//! Interfaces, entity types and behaviors: what must be registered before an entity can exist.
+//!
+//! Invariants:
+//! - Every registered type carries its compiled rules; entities share them.
+//! - Nothing in use changes its meaning: schemas change only while a type has no entity.
+//!
+//! Not here: entities themselves (`sim::entities`), who may do what (`sim::entities::access`).
+//! Source: VCD `OpenAPI` 37.2, `interfaces`, `entityTypes` and their behaviors.
+
+mod rules;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+pub(crate) use self::rules::TypeRules;
+use super::access::Grant;
+use super::reply::Problem;
+
+/// A behavior of an interface, or a type's override of one.
+#[derive(Clone, Debug)]
+pub(crate) struct Behavior {
+    /// `urn:vcloud:behavior-interface:...` or, for an override, `urn:vcloud:behavior-type:...`.
+    pub(crate) id: String,
+    /// Interface behavior this one is or overrides.
+    pub(crate) reference: String,
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) execution: Value,
+}
+
+/// A defined interface.
+#[derive(Clone, Debug)]
+pub(crate) struct Interface {
+    /// `urn:vcloud:interface:<vendor>:<nss>:<version>`
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) vendor: String,
+    pub(crate) nss: String,
+    pub(crate) version: String,
+    /// Built in; cannot be changed.
+    pub(crate) readonly: bool,
+    /// Behaviors by id.
+    pub(crate) behaviors: BTreeMap<String, Behavior>,
+}
+
+/// What is needed to register an entity type.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TypeDefinition {
+    pub(crate) vendor: String,
+    pub(crate) nss: String,
+    pub(crate) version: String,
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) external_id: Option<String>,
+    pub(crate) inherited_version: Option<String>,
+    pub(crate) schema: Value,
+    /// Interface URNs.
+    pub(crate) interfaces: Vec<String>,
+    pub(crate) hooks: Option<Value>,
+    pub(crate) max_implicit_right: Option<String>,
+}
+
+/// A registered entity type.
+#[derive(Clone, Debug)]
+pub(crate) struct EntityType {
+    pub(crate) definition: TypeDefinition,
+    pub(crate) rules: Arc<TypeRules>,
+    pub(crate) readonly: bool,
+    /// Overriding behaviors by the interface behavior they override.
+    pub(crate) overrides: BTreeMap<String, Behavior>,
+    /// Behavior id -> access level URN that its caller needs.
+    pub(crate) behavior_levels: BTreeMap<String, String>,
+    /// Grants that hold for every entity of the type.
+    pub(crate) grants: BTreeMap<String, Grant>,
+}
+
+/// Everything registered, by URN.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    pub(crate) interfaces: BTreeMap<String, Interface>,
+    pub(crate) types: BTreeMap<String, EntityType>,
+}
+
+impl Registry {
+    /// Registers an interface `(vendor, nss, version)` and returns its URN.
+    pub(crate) fn put_interface(
+        &mut self,
+        (vendor, nss, version): (&str, &str, &str),
+        name: &str,
+        readonly: bool,
+    ) -> String {
+        let id = format!("urn:vcloud:interface:{vendor}:{nss}:{version}");
+        let interface = Interface {
+            id: id.clone(),
+            name: name.to_owned(),
+            vendor: vendor.to_owned(),
+            nss: nss.to_owned(),
+            version: version.to_owned(),
+            readonly,
+            behaviors: BTreeMap::new(),
+        };
+        self.interfaces.insert(id.clone(), interface);
+        id
+    }
+
+    /// Adds a behavior to an interface and returns its URN; `None` when the interface is unknown.
+    pub(crate) fn put_behavior(
+        &mut self,
+        interface: &str,
+        name: &str,
+        execution: Value,
+    ) -> Option<String> {
+        let interface = self.interfaces.get_mut(interface)?;
+        let Interface {
+            vendor,
+            nss,
+            version,
+            ..
+        } = &*interface;
+        let id = format!("urn:vcloud:behavior-interface:{name}:{vendor}:{nss}:{version}");
+        let behavior = Behavior {
+            id: id.clone(),
+            reference: id.clone(),
+            name: name.to_owned(),
+            description: None,
+            execution,
+        };
+        interface.behaviors.insert(id.clone(), behavior);
+        Some(id)
+    }
+
+    /// Registers an entity type and returns its URN. Its five rights come into being with it, see
+    /// `sim::rights`.
+    pub(crate) fn put_type(&mut self, definition: TypeDefinition) -> Result<String, Problem> {
+        let TypeDefinition {
+            vendor,
+            nss,
+            version,
+            schema,
+            ..
+        } = &definition;
+        let rules = TypeRules::compile((vendor, nss, version), schema).map_err(|reason| {
+            Problem::new(
+                400,
+                "RDE_TYPE_INVALID_SCHEMA",
+                format!("The schema is invalid: {reason}"),
+            )
+        })?;
+        let id = rules.type_urn.clone();
+        let registered = EntityType {
+            definition,
+            rules: Arc::new(rules),
+            readonly: false,
+            overrides: BTreeMap::new(),
+            behavior_levels: BTreeMap::new(),
+            grants: BTreeMap::new(),
+        };
+        self.types.insert(id.clone(), registered);
+        Ok(id)
+    }
+
+    /// Sets the access level a caller of `behavior` needs on entities of `entity_type`.
+    pub(crate) fn require_level(&mut self, entity_type: &str, behavior: &str, level: &str) {
+        if let Some(entity_type) = self.types.get_mut(entity_type) {
+            entity_type
+                .behavior_levels
+                .insert(behavior.to_owned(), level.to_owned());
+        }
+    }
+
+    /// Finds a behavior by its id, of an interface or of a type.
+    pub(crate) fn behavior(&self, id: &str) -> Option<&Behavior> {
+        let of_interfaces = self
+            .interfaces
+            .values()
+            .find_map(|interface| interface.behaviors.get(id));
+        of_interfaces.or_else(|| {
+            let overrides = self
+                .types
+                .values()
+                .flat_map(|registered| registered.overrides.values());
+            overrides.into_iter().find(|behavior| behavior.id == id)
+        })
+    }
+}
