@@ -145,9 +145,9 @@ pub(crate) fn level<'g>(
 }
 
 /// The level granted to `who` by name, organization, role or right, whatever its rights are.
-pub(crate) fn highest_grant<'g>(
+pub(crate) fn highest_grant(
     who: &Principal,
-    grants: &mut dyn Iterator<Item = &'g Grant>,
+    grants: &mut dyn Iterator<Item = &Grant>,
 ) -> Option<Level> {
     grants
         .filter(|grant| grant.covers(who))

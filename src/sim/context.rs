@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use uuid::{Builder, Uuid};
 
+use super::auth::Sessions;
 use super::call::Call;
 use super::directory::Directory;
 use super::history::History;
@@ -12,6 +13,17 @@ use super::timings::Timings;
 use super::world::Due;
 use crate::clock::Moment;
 
+/// Switches where sites differ or documents leave it open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether a behavior may be invoked on a resolved entity only.
+    ///
+    /// VCD's documents say so. Yet the CSE server has to read the API token of a new cluster, and
+    /// resolves the cluster only when it is finished, so the sites it runs on permit it. Off by
+    /// default; on, it shows how a server copes with the documented rule.
+    pub behaviors_need_resolution: bool,
+}
+
 /// The shared parts of the world, lent to one handler for one request or one due event.
 pub(crate) struct Context<'a> {
     pub(crate) now: Moment,
@@ -20,7 +32,9 @@ pub(crate) struct Context<'a> {
     pub(crate) site: &'a str,
     pub(crate) rng: &'a mut fastrand::Rng,
     pub(crate) timings: &'a Timings,
+    pub(crate) settings: &'a Settings,
     pub(crate) directory: &'a mut Directory,
+    pub(crate) sessions: &'a mut Sessions,
     pub(crate) tasks: &'a mut Tasks,
     pub(crate) schedule: &'a mut Schedule<Due>,
     pub(crate) history: &'a mut History,

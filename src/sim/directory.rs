@@ -1,9 +1,17 @@
-//! Organizations, users and API tokens.
+//! Organizations, users, roles and API tokens.
+//!
+//! Invariants:
+//! - Ids of things that have no state of their own (roles, rights, the site) are derived from their
+//!   names, so they are the same wherever they are rendered.
 //!
 //! Not here: sessions and token exchange (`sim::auth`), what a right permits (each handler).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use uuid::Builder;
+
+use super::rights::RightSet;
 
 /// An organization.
 #[derive(Clone, Debug)]
@@ -25,6 +33,22 @@ pub(crate) struct User {
     pub(crate) rights: Arc<BTreeSet<String>>,
 }
 
+impl User {
+    /// `urn:vcloud:role:<uuid>` of the user's role in its organization.
+    pub(crate) fn role_id(&self) -> String {
+        role_id(&self.org_id, &self.role)
+    }
+}
+
+/// A registered API client: an API token's identity, before and after its secret is issued.
+#[derive(Clone, Debug)]
+pub(crate) struct ApiClient {
+    pub(crate) name: String,
+    pub(crate) user_id: String,
+    /// The token's text; absent until it is asked for.
+    pub(crate) secret: Option<String>,
+}
+
 /// Orgs by URN, users by URN, API tokens by their secret text.
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
@@ -32,6 +56,14 @@ pub(crate) struct Directory {
     pub(crate) users: BTreeMap<String, User>,
     /// API token text -> user URN. A revoked token is removed.
     pub(crate) api_tokens: BTreeMap<String, String>,
+    /// Client id (the bare UUID of the token's URN) -> client. Tokens without one are not listed.
+    pub(crate) api_clients: BTreeMap<String, ApiClient>,
+    /// User URN -> password; users without one cannot log in with a password.
+    pub(crate) passwords: BTreeMap<String, String>,
+    /// Names of rights that exist besides those users hold.
+    pub(crate) rights: BTreeSet<String>,
+    /// Roles, global roles and rights bundles by URN.
+    pub(crate) right_sets: BTreeMap<String, RightSet>,
 }
 
 impl Directory {
@@ -51,4 +83,44 @@ impl Directory {
     pub(crate) fn token_user(&self, token: &str) -> Option<&User> {
         self.users.get(self.api_tokens.get(token)?)
     }
+
+    /// User that logs in by name, organization and password.
+    pub(crate) fn password_user(&self, name: &str, org: &str, password: &str) -> Option<&User> {
+        let org = self.org_by_name(org)?;
+        let mut users = self.users.values();
+        let user =
+            users.find(|user| user.org_id == org.id && user.name.eq_ignore_ascii_case(name))?;
+        (self.passwords.get(&user.id)? == password).then_some(user)
+    }
+
+    /// `urn:vcloud:site:<uuid>` of this site, derived from the id of its System organization.
+    pub(crate) fn site_id(&self) -> String {
+        let system = self.org_by_name("System").map(|org| org.id.as_str());
+        derived_urn("site", system.unwrap_or_default())
+    }
+
+    /// Revokes an API token. Sessions that came from it are ended by the caller.
+    pub(crate) fn revoke(&mut self, secret: &str) {
+        self.api_tokens.remove(secret);
+        self.api_clients
+            .retain(|_, client| client.secret.as_deref() != Some(secret));
+    }
+}
+
+/// The URN of a role, derived from organization and name.
+pub(crate) fn role_id(org_id: &str, role: &str) -> String {
+    derived_urn("role", &format!("{org_id}/{role}"))
+}
+
+/// `urn:vcloud:<kind>:<uuid>` with a UUID that only depends on `kind` and `name`.
+pub(crate) fn derived_urn(kind: &str, name: &str) -> String {
+    let half = |seed| {
+        u128::from(twox_hash::XxHash3_64::oneshot_with_seed(
+            seed,
+            format!("{kind}/{name}").as_bytes(),
+        ))
+    };
+    let bits = (half(1) << 64) | half(2);
+    let uuid = Builder::from_random_bytes(bits.to_be_bytes()).into_uuid();
+    format!("urn:vcloud:{kind}:{uuid}")
 }

@@ -73,6 +73,19 @@ impl Reply {
         )
     }
 
+    /// A JSON body that is text already.
+    pub(crate) fn json_text(status: u16, version: ApiVersion, body: Bytes) -> Self {
+        let mut reply = Self::empty(status);
+        reply.body = body;
+        reply.with_header(
+            "content-type",
+            format!(
+                "application/json;version={}.{}",
+                version.major, version.minor
+            ),
+        )
+    }
+
     /// An XML body; `media` is the part after `application/` and before `;version=`,
     /// for example `vnd.vmware.vcloud.vApp+xml`.
     pub(crate) fn xml(status: u16, version: ApiVersion, media: &str, body: String) -> Self {

@@ -7,19 +7,26 @@
 //! - Pure: state, request and moment in, response out; no clock, no thread, no socket.
 //! - One seed, one history: all chance comes from `rng`, all order from the schedule and B-trees.
 
+use http::{HeaderValue, Method};
 use jiff::Timestamp;
 
-use super::context::{Context, new_uuid};
+use super::auth::{Sessions, oauth, sessions, tokens};
+use super::call::Call;
+use super::context::{Context, Settings, new_uuid};
 use super::directory::{Directory, Org};
 use super::entities::Entities;
+use super::gate::{self, Arrival};
 use super::history::History;
 use super::infra::Infra;
-use super::registry::Registry;
+use super::registry::{self, Registry};
+use super::reply::{Problem, Reply};
 use super::schedule::Schedule;
 use super::tasks::Tasks;
 use super::timings::Timings;
-use super::{actors, entities, infra};
+use super::versions::{self, Offered};
+use super::{actors, entities, infra, rights, task_api};
 use crate::clock::Moment;
+use crate::vcd::transport::{Request, Response};
 
 /// What the schedule can hold; each area handles its own.
 #[derive(Debug)]
@@ -39,8 +46,13 @@ pub(crate) enum Due {
 pub struct World {
     pub(crate) site: String,
     pub(crate) rng: fastrand::Rng,
+    /// Chance of the network alone, so that a slower line gives no other ids.
+    pub(crate) travel_rng: fastrand::Rng,
     pub(crate) timings: Timings,
+    pub(crate) settings: Settings,
+    pub(crate) versions: Vec<Offered>,
     pub(crate) directory: Directory,
+    pub(crate) sessions: Sessions,
     pub(crate) tasks: Tasks,
     pub(crate) schedule: Schedule<Due>,
     pub(crate) history: History,
@@ -64,9 +76,13 @@ impl World {
         directory.orgs.insert(system.id.clone(), system);
         Self {
             site: site.trim_end_matches('/').to_owned(),
+            travel_rng: rng.fork(),
             rng,
             timings,
+            settings: Settings::default(),
+            versions: versions::DEFAULT.to_vec(),
             directory,
+            sessions: Sessions::default(),
             tasks: Tasks::default(),
             schedule: Schedule::default(),
             history: History::default(),
@@ -90,6 +106,116 @@ impl World {
         }
     }
 
+    /// Answers one request. Everything that is due at `now` has happened before.
+    ///
+    /// Faults are not here: transport and server strike before or after this call.
+    pub fn handle(&mut self, request: &Request, now: Moment, wall: Timestamp) -> Response {
+        self.advance(now, wall);
+        let headers = request.headers();
+        let request_id = gate::request_id(headers, &mut self.rng);
+        let accepts = headers
+            .get_all(http::header::ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
+        let (version, refusal) = match versions::negotiate(accepts, &self.versions) {
+            Ok(version) => (version, None),
+            Err(problem) => (versions::highest(&self.versions), Some(problem)),
+        };
+        let arrival = Arrival::of(request, version, request_id.clone());
+        let template = gate::template(&arrival.segments);
+        self.history
+            .count("request", &format!("{} {template}", request.method()));
+        let xml = arrival.segments.first().is_some_and(|first| first == "api");
+        let answer = match refusal {
+            Some(problem) => Err(problem),
+            None => self.answer(arrival, now, wall),
+        };
+        let reply =
+            answer.unwrap_or_else(|problem| Reply::problem(&problem, xml, version, &request_id));
+        respond(reply, &request_id)
+    }
+
+    /// Routes that need no session first; then authentication; then the areas.
+    fn answer(
+        &mut self,
+        arrival: Arrival<'_>,
+        now: Moment,
+        wall: Timestamp,
+    ) -> Result<Reply, Problem> {
+        if let Some(answer) = self.answer_stranger(&arrival, now, wall) {
+            return answer;
+        }
+        let principal =
+            gate::authenticate(arrival.headers, &mut self.sessions, &self.directory, now)?;
+        self.dispatch(&arrival.by(principal), now, wall)
+    }
+
+    fn answer_stranger(
+        &mut self,
+        arrival: &Arrival<'_>,
+        now: Moment,
+        wall: Timestamp,
+    ) -> Option<Result<Reply, Problem>> {
+        if let (&Method::GET, ["api", "versions"]) = (arrival.method, arrival.path().as_slice()) {
+            return Some(Ok(versions::document(
+                &self.site,
+                arrival.version,
+                &self.versions,
+            )));
+        }
+        let (mut ctx, ..) = self.split(now, wall);
+        let door = match (arrival.method, arrival.path().as_slice()) {
+            (_, ["oauth", "provider", "token"]) => {
+                return Some(oauth::token(arrival, oauth::Realm::Provider, &mut ctx));
+            }
+            (_, ["oauth", "tenant", org, "token"]) => {
+                return Some(oauth::token(arrival, oauth::Realm::Tenant(org), &mut ctx));
+            }
+            (&Method::POST, ["cloudapi", _, "sessions"]) => sessions::Door::Tenant,
+            (&Method::POST, ["cloudapi", _, "sessions", "provider"]) => sessions::Door::Provider,
+            (&Method::POST, ["api", "sessions"]) => sessions::Door::Legacy,
+            _ => return None,
+        };
+        Some(sessions::login(arrival, door, &mut ctx))
+    }
+
+    fn dispatch(
+        &mut self,
+        call: &Call<'_>,
+        now: Moment,
+        wall: Timestamp,
+    ) -> Result<Reply, Problem> {
+        let (mut ctx, registry, entities, infra) = self.split(now, wall);
+        let ctx = &mut ctx;
+        match call.path().as_slice() {
+            ["api", "admin"] => versions::product(call, ctx.site),
+            ["api", "session"] if *call.method == Method::DELETE => Ok(ctx.sessions.logout(call)),
+            ["api", "task", rest @ ..] => task_api::handle(call, rest, ctx),
+            ["oauth", "provider", "register"] | ["oauth", "tenant", _, "register"] => {
+                oauth::register(call, ctx)
+            }
+            ["cloudapi", "1.0.0", area, rest @ ..] => match *area {
+                "sessions" => sessions::handle(call, rest, ctx),
+                "tokens" => tokens::handle(call, rest, ctx),
+                "rights" | "roles" | "globalRoles" | "rightsBundles" => {
+                    rights::handle(call, (area, rest), ctx)
+                }
+                "interfaces" => registry::interfaces::handle(call, rest, ctx, registry),
+                "entityTypes" => match (call.method, rest) {
+                    (&Method::POST, [urn]) => {
+                        entities::create::create(call, urn, ctx, (entities, registry))
+                    }
+                    _ => registry::types::handle(call, rest, ctx, (registry, entities)),
+                },
+                "entities" => entities::api::handle(call, rest, ctx, (entities, registry)),
+                "entity" => entities::api::resolve_urn(call, rest, ctx, (entities, registry)),
+                "accessLevels" => entities::api::access_levels(call, ctx.site),
+                _ => infra::handle(call, ctx, infra),
+            },
+            _ => infra::handle(call, ctx, infra),
+        }
+    }
+
     /// Lends the shared parts to a handler, beside the three areas it may also need.
     pub(crate) fn split(
         &mut self,
@@ -102,7 +228,9 @@ impl World {
             site: &self.site,
             rng: &mut self.rng,
             timings: &self.timings,
+            settings: &self.settings,
             directory: &mut self.directory,
+            sessions: &mut self.sessions,
             tasks: &mut self.tasks,
             schedule: &mut self.schedule,
             history: &mut self.history,
@@ -114,4 +242,23 @@ impl World {
             &mut self.infra,
         )
     }
+}
+
+/// Adds the headers that every answer carries.
+fn respond(reply: Reply, request_id: &str) -> Response {
+    let mut response = Response::new(reply.body);
+    *response.status_mut() =
+        http::StatusCode::from_u16(reply.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in reply.headers {
+        // Names and texts of clients end up in links; what is no header value is left out.
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        response
+            .headers_mut()
+            .insert("x-vmware-vcloud-request-id", value);
+    }
+    response
 }

@@ -10,20 +10,38 @@
 //!
 //! Source: VCD `OpenAPI`, runtime defined entities.
 
+pub(crate) mod api;
+mod behaviors;
+pub(crate) mod create;
+pub(crate) mod grants;
+mod list;
+mod render;
+mod write;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::access::Grant;
+use self::behaviors::Invocation;
+use self::render::Rendered;
+use super::access::{Grant, Grantee, Level};
 use super::context::Context;
 use super::registry::TypeRules;
 use super::tasks::TaskState;
 
 /// What happens to an entity later.
 #[derive(Debug)]
-pub(crate) enum Due {}
+pub(crate) enum Due {
+    /// A behavior invocation ends.
+    Behavior(Box<Invocation>),
+    /// The deletion that a client began by setting the state ends.
+    Deletion {
+        /// Entity URN.
+        id: String,
+    },
+}
 
 /// Where an entity stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +89,7 @@ pub(crate) struct Entity {
     pub(crate) create_task: Option<String>,
     /// Grants by id, besides the owner's full control.
     pub(crate) grants: BTreeMap<String, Grant>,
+    rendered: Rendered,
 }
 
 impl Entity {
@@ -142,6 +161,7 @@ impl Entities {
             modified: ctx.wall,
             create_task: None,
             grants: BTreeMap::new(),
+            rendered: Rendered::default(),
         };
         self.by_id.insert(id.clone(), entity);
         id
@@ -189,6 +209,29 @@ impl Entities {
         Some(entity.state)
     }
 
+    /// Lets `grantee` use the entity `id`, as an entry of its access control list does.
+    pub(crate) fn grant(
+        &mut self,
+        id: &str,
+        grantee: Grantee,
+        level: Level,
+        ctx: &mut Context<'_>,
+    ) -> bool {
+        let Some(entity) = self.by_id.get_mut(id) else {
+            return false;
+        };
+        let grant_id = format!("urn:vcloud:accessControl:{}", ctx.uuid());
+        let tenant_id = entity.org_id.clone();
+        let grant = Grant {
+            id: grant_id.clone(),
+            grantee,
+            level,
+            tenant_id,
+        };
+        entity.grants.insert(grant_id, grant);
+        true
+    }
+
     /// Takes `id` out of the world.
     pub(crate) fn remove(&mut self, id: &str) -> Option<Entity> {
         self.by_id.remove(id)
@@ -196,6 +239,9 @@ impl Entities {
 }
 
 /// Lets `due` happen.
-pub(crate) fn fire(due: Due, _ctx: &mut Context<'_>, _entities: &mut Entities) {
-    match due {}
+pub(crate) fn fire(due: Due, ctx: &mut Context<'_>, entities: &mut Entities) {
+    match due {
+        Due::Behavior(invocation) => behaviors::finish(&invocation, ctx, entities),
+        Due::Deletion { id } => entities.delete(&id, ctx),
+    }
 }

@@ -7,15 +7,18 @@
 //! Not here: entities themselves (`sim::entities`), who may do what (`sim::entities::access`).
 //! Source: VCD `OpenAPI` 37.2, `interfaces`, `entityTypes` and their behaviors.
 
+pub(crate) mod interfaces;
 mod rules;
+pub(crate) mod types;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-pub(crate) use self::rules::TypeRules;
+pub(crate) use self::rules::{FieldRules, TypeRules};
 use super::access::Grant;
+use super::call::Call;
 use super::reply::Problem;
 
 /// A behavior of an interface, or a type's override of one.
@@ -170,6 +173,13 @@ impl Registry {
         }
     }
 
+    /// Whether an entity type implements the interface.
+    fn in_use(&self, interface: &str) -> bool {
+        let implements =
+            |found: &EntityType| found.definition.interfaces.iter().any(|id| id == interface);
+        self.types.values().any(implements)
+    }
+
     /// Finds a behavior by its id, of an interface or of a type.
     pub(crate) fn behavior(&self, id: &str) -> Option<&Behavior> {
         let of_interfaces = self
@@ -184,4 +194,66 @@ impl Registry {
             overrides.into_iter().find(|behavior| behavior.id == id)
         })
     }
+}
+
+fn provider_only(call: &Call<'_>) -> Result<(), Problem> {
+    if call.principal.provider {
+        Ok(())
+    } else {
+        Err(Problem::forbidden(
+            "Tenants cannot register interfaces and entity types.",
+        ))
+    }
+}
+
+fn not_found(id: &str) -> Problem {
+    Problem::forbidden(format!("{id} not found or you lack access to it."))
+}
+
+fn no_behavior(id: &str) -> Problem {
+    Problem::new(
+        400,
+        "RDE_INVALID_BEHAVIOR_SCOPE",
+        format!("The behavior {id} is not defined here."),
+    )
+}
+
+fn wrong_method() -> Problem {
+    Problem::new(405, "METHOD_NOT_ALLOWED", "Method not allowed.")
+}
+
+fn body(call: &Call<'_>) -> Result<Value, Problem> {
+    serde_json::from_slice(call.body)
+        .map_err(|error| Problem::bad_request(format!("The body is no JSON: {error}")))
+}
+
+fn text(body: &Value, key: &str) -> Option<String> {
+    body.get(key).and_then(Value::as_str).map(str::to_owned)
+}
+
+/// Vendor, nss and version of a body: letters, digits, `_` and `-`; three numbers.
+fn identity(body: &Value) -> Result<(String, String, String), Problem> {
+    let word = |key: &str| {
+        let clean = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        let word = text(body, key).filter(|word| !word.is_empty() && word.chars().all(clean));
+        word.ok_or_else(|| Problem::bad_request(format!("{key} is missing or invalid")))
+    };
+    let numbers = |version: &String| {
+        let parts: Vec<&str> = version.split('.').collect();
+        parts.len() == 3 && parts.iter().all(|part| part.parse::<u32>().is_ok())
+    };
+    let version = text(body, "version").filter(numbers);
+    let version =
+        version.ok_or_else(|| Problem::bad_request("version must be of the form x.y.z"))?;
+    Ok((word("vendor")?, word("nss")?, version))
+}
+
+fn behavior_document(behavior: &Behavior) -> Value {
+    json!({
+        "id": behavior.id,
+        "ref": behavior.reference,
+        "name": behavior.name,
+        "description": behavior.description,
+        "execution": behavior.execution,
+    })
 }

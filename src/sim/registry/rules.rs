@@ -37,13 +37,6 @@ impl FieldRules {
         *self == Self::default()
     }
 
-    /// Whether this field or one below it is secure.
-    pub(crate) fn holds_secure(&self) -> bool {
-        self.secure
-            || self.properties.values().any(Self::holds_secure)
-            || self.items.as_deref().is_some_and(Self::holds_secure)
-    }
-
     fn of_schema(schema: &Value, root: &Value, depth: usize) -> Self {
         if depth > MAX_SCHEMA_DEPTH {
             return Self::default();

@@ -1,0 +1,220 @@
+//! The simulator without a network: requests reach the world through a function call.
+//!
+//! Flow: a client's request waits its way there, is processed under the world's lock, and the answer
+//! waits its way back, all on the given clock, so that many replicas share one virtual time.
+//!
+//! Invariants:
+//! - The world's lock is never held across an await.
+//! - Who drops the call on the way there leaves nothing behind; on the way back, the effect is done.
+//! - A delayed request is processed even if nobody waits for it any more, as on a real network.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::faults::{self, Fault, Faults};
+use super::gate;
+use super::world::World;
+use crate::clock::Clock;
+use crate::vcd::transport::{CallLimits, Request, Response, Transport, TransportError};
+
+/// One line per request in the order of sending: caller, method, path without ids, what came back.
+#[derive(Clone, Debug, Default)]
+pub struct Journal(Arc<Mutex<Vec<String>>>);
+
+impl Journal {
+    /// All lines so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn write(&self, line: String) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(line);
+    }
+}
+
+/// A transport into a [`World`] of the same process.
+#[derive(Clone, Debug)]
+pub struct InProcess {
+    world: Arc<Mutex<World>>,
+    clock: Clock,
+    faults: Arc<Faults>,
+    caller: Arc<str>,
+    journal: Option<Journal>,
+}
+
+impl InProcess {
+    /// Connects to `world`; `faults` decides what goes wrong on the way.
+    pub fn new(world: Arc<Mutex<World>>, clock: Clock, faults: Arc<Faults>) -> Self {
+        Self {
+            world,
+            clock,
+            faults,
+            caller: Arc::from(""),
+            journal: None,
+        }
+    }
+
+    /// The same connection under a name that faults can aim at.
+    #[must_use]
+    pub fn labelled(&self, caller: &str) -> Self {
+        Self {
+            caller: Arc::from(caller),
+            ..self.clone()
+        }
+    }
+
+    /// The same connection, writing down every request.
+    #[must_use]
+    pub fn recorded(&self, journal: &Journal) -> Self {
+        Self {
+            journal: Some(journal.clone()),
+            ..self.clone()
+        }
+    }
+
+    /// The world on the other end.
+    pub fn world(&self) -> &Arc<Mutex<World>> {
+        &self.world
+    }
+
+    fn process(&self, request: &Request) -> Response {
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read under the lock, so that moments come to the world in order.
+        world.handle(request, self.clock.now(), self.clock.wall())
+    }
+
+    fn answer_time(&self) -> Duration {
+        self.world
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .answer_time()
+    }
+
+    async fn deliver(
+        &self,
+        request: &Request,
+        fault: Option<Fault>,
+    ) -> Result<Response, TransportError> {
+        let travel = self.answer_time() / 2;
+        if fault == Some(Fault::NotSent) {
+            return Err(TransportError::NotSent {
+                host: self.host(),
+                reason: "connection refused".to_owned(),
+            });
+        }
+        self.clock.sleep(travel).await;
+        let answer = match fault {
+            None => Ok(self.process(request)),
+            Some(Fault::NotSent | Fault::RequestLost) => Err(self.unanswered("connection closed")),
+            Some(Fault::ReplyLost) => {
+                self.process(request);
+                Err(self.unanswered("connection closed"))
+            }
+            Some(Fault::Refused(refusal)) => Ok(refusal.response()),
+            Some(Fault::ProcessedButRefused(refusal)) => {
+                self.process(request);
+                Ok(refusal.response())
+            }
+            Some(Fault::Malformed) => Ok(faults::malformed(self.process(request))),
+            Some(Fault::Truncated) => {
+                self.process(request);
+                Err(self.unanswered("body cut short"))
+            }
+            Some(Fault::Delayed(delay)) => self.deliver_late(request.clone(), delay).await,
+        };
+        self.clock.sleep(travel).await;
+        answer
+    }
+
+    /// Processes the request `delay` later in a task of its own, which outlives its caller.
+    async fn deliver_late(
+        &self,
+        request: Request,
+        delay: Duration,
+    ) -> Result<Response, TransportError> {
+        let connection = self.clone();
+        let late = tokio::spawn(async move {
+            connection.clock.sleep(delay).await;
+            connection.process(&request)
+        });
+        // The task is never cancelled; it only ends early when the simulator itself panics.
+        late.await
+            .map_err(|cause| self.unanswered(&cause.to_string()))
+    }
+
+    async fn send_limited(
+        &self,
+        request: &Request,
+        limits: CallLimits,
+    ) -> Result<Response, TransportError> {
+        let fault = self.faults.strike(&self.caller, request);
+        let delivery = self.deliver(request, fault);
+        let response = tokio::select! {
+            biased;
+            answer = delivery => answer?,
+            () = self.clock.sleep(limits.timeout) => return Err(self.unanswered("timed out")),
+        };
+        if response.body().len() > limits.max_body_bytes {
+            return Err(TransportError::TooLarge {
+                limit: limits.max_body_bytes,
+            });
+        }
+        Ok(response)
+    }
+
+    fn host(&self) -> String {
+        let site = self
+            .world
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .site
+            .clone();
+        site.split("://").last().unwrap_or_default().to_owned()
+    }
+
+    fn unanswered(&self, reason: &str) -> TransportError {
+        TransportError::Unanswered {
+            host: self.host(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    fn write_down(&self, request: &Request, answer: &Result<Response, TransportError>) {
+        let Some(journal) = &self.journal else { return };
+        let segments: Vec<String> = request
+            .uri()
+            .path()
+            .split('/')
+            .filter(|part| !part.is_empty())
+            .map(gate::decode)
+            .collect();
+        let outcome = match answer {
+            Ok(response) => response.status().as_u16().to_string(),
+            Err(
+                TransportError::NotSent { reason, .. } | TransportError::Unanswered { reason, .. },
+            ) => reason.clone(),
+            Err(TransportError::TooLarge { .. }) => "too large".to_owned(),
+        };
+        let at = self.clock.now().since_origin().as_millis();
+        journal.write(format!(
+            "{at} {} {} {} -> {outcome}",
+            self.caller,
+            request.method(),
+            gate::template(&segments)
+        ));
+    }
+}
+
+impl Transport for InProcess {
+    async fn send(&self, request: Request, limits: CallLimits) -> Result<Response, TransportError> {
+        let answer = self.send_limited(&request, limits).await;
+        self.write_down(&request, &answer);
+        answer
+    }
+}
