@@ -9,7 +9,6 @@
 //! - self-fence >= request time limit + 5 s + heartbeat: otherwise a healthy holder would have no moment
 //!   at which it may still begin something.
 
-use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,6 +22,7 @@ use super::{
     Config, Environment, LogConfig, LogFormat, ReplicaConfig, SimulationConfig, VcdConfig, token,
 };
 use crate::telemetry;
+use crate::vcd::versions::{ApiVersion, InvalidApiVersion};
 
 /// Time a request needs beyond its own limit before its effect is certain to have ended, in seconds.
 const ADMISSION_MARGIN_SECS: u64 = 5;
@@ -95,11 +95,12 @@ impl Checks<'_> {
                 "use System",
             );
         }
-        let api_version = raw.api_version.unwrap_or_else(|| "37.2".to_owned());
-        if !is_version(&api_version) {
-            let what = format!("{api_version:?} is no API version");
-            self.refuse("vcd.api_version", what, "write it as \"37.2\"");
-        }
+        let written = raw.api_version.as_deref();
+        let api_version = written.map_or(Ok(ApiVersion::WRITTEN_AGAINST), str::parse);
+        let api_version = api_version.unwrap_or_else(|cause: InvalidApiVersion| {
+            self.refuse("vcd.api_version", cause.to_string(), "write it as \"37.2\"");
+            ApiVersion::WRITTEN_AGAINST
+        });
         let timeout = self.seconds(
             "vcd.request_timeout_secs",
             raw.request_timeout_secs,
@@ -185,7 +186,7 @@ impl Checks<'_> {
             .find_map(env);
         // systemd separates several directories with colons.
         let given = given.and_then(|list| list.split(':').next().map(PathBuf::from));
-        let slots = self.number("replica.slots", raw.slots, 32, 1..=512, "clusters");
+        let slots = self.number("replica.slots", raw.slots, 32, 1..=512);
         let poll = raw.hot_poll_interval_secs;
         let drain = raw.drain_timeout_secs;
         ReplicaConfig {
@@ -300,7 +301,7 @@ impl Checks<'_> {
         default: u64,
         range: RangeInclusive<u64>,
     ) -> Duration {
-        Duration::from_secs(self.number(key, written, default, range, "seconds"))
+        Duration::from_secs(self.number(key, written, default, range))
     }
 
     fn number(
@@ -309,7 +310,6 @@ impl Checks<'_> {
         written: Option<u64>,
         default: u64,
         range: RangeInclusive<u64>,
-        unit: impl Display,
     ) -> u64 {
         let value = written.unwrap_or(default);
         if range.contains(&value) {
@@ -317,7 +317,7 @@ impl Checks<'_> {
         }
         let (low, high) = range.into_inner();
         let remedy = format!("use a number from {low} to {high}; the default is {default}");
-        self.refuse(key, format!("{value} {unit} is out of range"), remedy);
+        self.refuse(key, format!("{value} is out of range"), remedy);
         default
     }
 }
@@ -364,14 +364,6 @@ fn is_loopback(url: &Url) -> bool {
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     }
-}
-
-fn is_version(text: &str) -> bool {
-    let digits = |part: &str| {
-        (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    text.split_once('.')
-        .is_some_and(|(major, minor)| digits(major) && digits(minor))
 }
 
 fn is_name(text: &str) -> bool {

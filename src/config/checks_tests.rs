@@ -85,7 +85,7 @@ fn addresses_as_people_and_the_appliance_write_them() {
 fn a_minimal_file_gets_every_default() {
     let config = load_text("[vcd]\nurl = \"vcd.example.com\"\n", &[]).unwrap();
     assert_eq!(config.vcd.org, "System");
-    assert_eq!(config.vcd.api_version, "37.2");
+    assert_eq!(config.vcd.api_version.to_string(), "37.2");
     assert!(!config.vcd.http1_only && config.vcd.ca_pem.is_none());
     assert_eq!(config.vcd.request_timeout, Duration::from_secs(30));
     let replica = config.replica;
@@ -256,7 +256,7 @@ fn all_refusals_come_at_once_with_their_origin() {
         "{shown}"
     );
     assert!(
-        shown.contains("cse-server.toml: replica.slots: 0 clusters is out of range"),
+        shown.contains("cse-server.toml: replica.slots: 0 is out of range"),
         "{shown}"
     );
 }

@@ -107,69 +107,14 @@ pub(super) fn apply_environment(
         set: Overridden::new(),
         refusals: Vec::new(),
     };
-    over.put(&mut raw.vcd.url, "vcd.url", "CSE_VCD_URL");
-    over.put(&mut raw.vcd.org, "vcd.org", "CSE_VCD_ORG");
-    over.put(
-        &mut raw.vcd.api_version,
-        "vcd.api_version",
-        "CSE_VCD_API_VERSION",
-    );
-    over.put(&mut raw.vcd.ca_file, "vcd.ca_file", "CSE_VCD_CA_FILE");
-    over.put(
-        &mut raw.vcd.http1_only,
-        "vcd.http1_only",
-        "CSE_VCD_HTTP1_ONLY",
-    );
-    let timeout = &mut raw.vcd.request_timeout_secs;
-    over.put(
-        timeout,
-        "vcd.request_timeout_secs",
-        "CSE_VCD_REQUEST_TIMEOUT_SECS",
-    );
+    over.vcd(&mut raw.vcd);
     let token_file = &mut raw.credentials.token_file;
     over.put(
         token_file,
         "credentials.token_file",
         "CSE_CREDENTIALS_TOKEN_FILE",
     );
-    let replica = &mut raw.replica;
-    over.put(&mut replica.name, "replica.name", "CSE_REPLICA_NAME");
-    over.put(
-        &mut replica.state_dir,
-        "replica.state_dir",
-        "CSE_REPLICA_STATE_DIR",
-    );
-    over.put(&mut replica.slots, "replica.slots", "CSE_REPLICA_SLOTS");
-    let poll = &mut replica.hot_poll_interval_secs;
-    over.put(
-        poll,
-        "replica.hot_poll_interval_secs",
-        "CSE_REPLICA_HOT_POLL_INTERVAL_SECS",
-    );
-    let heartbeat = &mut replica.heartbeat_secs;
-    over.put(
-        heartbeat,
-        "replica.heartbeat_secs",
-        "CSE_REPLICA_HEARTBEAT_SECS",
-    );
-    let fence = &mut replica.self_fence_secs;
-    over.put(
-        fence,
-        "replica.self_fence_secs",
-        "CSE_REPLICA_SELF_FENCE_SECS",
-    );
-    let takeover = &mut replica.takeover_secs;
-    over.put(
-        takeover,
-        "replica.takeover_secs",
-        "CSE_REPLICA_TAKEOVER_SECS",
-    );
-    let drain = &mut replica.drain_timeout_secs;
-    over.put(
-        drain,
-        "replica.drain_timeout_secs",
-        "CSE_REPLICA_DRAIN_TIMEOUT_SECS",
-    );
+    over.replica(&mut raw.replica);
     // The one variable people type by hand has a short name.
     over.put(&mut raw.log.filter, "log.filter", "CSE_LOG");
     over.put(&mut raw.log.format, "log.format", "CSE_LOG_FORMAT");
@@ -185,6 +130,64 @@ struct Overlay<'a> {
 }
 
 impl Overlay<'_> {
+    fn vcd(&mut self, raw: &mut RawVcd) {
+        self.put(&mut raw.url, "vcd.url", "CSE_VCD_URL");
+        self.put(&mut raw.org, "vcd.org", "CSE_VCD_ORG");
+        self.put(
+            &mut raw.api_version,
+            "vcd.api_version",
+            "CSE_VCD_API_VERSION",
+        );
+        self.put(&mut raw.ca_file, "vcd.ca_file", "CSE_VCD_CA_FILE");
+        self.put(&mut raw.http1_only, "vcd.http1_only", "CSE_VCD_HTTP1_ONLY");
+        let timeout = &mut raw.request_timeout_secs;
+        self.put(
+            timeout,
+            "vcd.request_timeout_secs",
+            "CSE_VCD_REQUEST_TIMEOUT_SECS",
+        );
+    }
+
+    fn replica(&mut self, raw: &mut RawReplica) {
+        self.put(&mut raw.name, "replica.name", "CSE_REPLICA_NAME");
+        self.put(
+            &mut raw.state_dir,
+            "replica.state_dir",
+            "CSE_REPLICA_STATE_DIR",
+        );
+        self.put(&mut raw.slots, "replica.slots", "CSE_REPLICA_SLOTS");
+        let poll = &mut raw.hot_poll_interval_secs;
+        self.put(
+            poll,
+            "replica.hot_poll_interval_secs",
+            "CSE_REPLICA_HOT_POLL_INTERVAL_SECS",
+        );
+        let heartbeat = &mut raw.heartbeat_secs;
+        self.put(
+            heartbeat,
+            "replica.heartbeat_secs",
+            "CSE_REPLICA_HEARTBEAT_SECS",
+        );
+        let fence = &mut raw.self_fence_secs;
+        self.put(
+            fence,
+            "replica.self_fence_secs",
+            "CSE_REPLICA_SELF_FENCE_SECS",
+        );
+        let takeover = &mut raw.takeover_secs;
+        self.put(
+            takeover,
+            "replica.takeover_secs",
+            "CSE_REPLICA_TAKEOVER_SECS",
+        );
+        let drain = &mut raw.drain_timeout_secs;
+        self.put(
+            drain,
+            "replica.drain_timeout_secs",
+            "CSE_REPLICA_DRAIN_TIMEOUT_SECS",
+        );
+    }
+
     fn put<T: FromStr>(&mut self, slot: &mut Option<T>, key: &'static str, variable: &'static str) {
         let Some(text) = (self.env)(variable).filter(|text| !text.trim().is_empty()) else {
             return;

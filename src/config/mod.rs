@@ -21,6 +21,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::vcd::versions::ApiVersion;
+
 pub use error::{ConfigError, Refusal};
 
 /// Looks an environment variable up; a parameter, so that tests bring their own environment.
@@ -52,10 +54,10 @@ pub struct VcdConfig {
     /// Organization of the service account; `System` in any case means the provider.
     pub org: String,
     /// API version to ask for, such as `37.2`.
-    pub api_version: String,
+    pub api_version: ApiVersion,
     /// Where [`VcdConfig::ca_pem`] was read from.
     pub ca_file: Option<PathBuf>,
-    /// Certificates of the authorities to trust instead of the system's, as PEM.
+    /// Certificates of the authorities to trust besides the system's, as PEM.
     pub ca_pem: Option<Vec<u8>>,
     /// Whether to keep to HTTP/1.1, for load balancers that pin an HTTP/2 connection to one cell.
     pub http1_only: bool,
