@@ -1,0 +1,3 @@
+//! What tests share: a small site to talk to.
+
+pub(crate) mod site;
