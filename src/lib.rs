@@ -6,6 +6,8 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod controller;
+#[cfg(feature = "sim")]
+pub mod demo;
 pub mod domain;
 pub mod notify;
 pub mod reconcile;
