@@ -28,7 +28,6 @@ use crate::state_dir::{self, Guard};
 use crate::telemetry::{self, chain, event};
 use crate::vcd::http::{HttpOptions, HttpTransport};
 use crate::vcd::transport::CallLimits;
-use crate::vcd::versions::ApiVersion;
 use crate::vcd::{ClientOptions, Login, VcdClient};
 
 /// Longest wait for a connection.
@@ -78,11 +77,7 @@ async fn serve(config: Config) -> Result<ExitCode, Failure> {
 
 async fn connect(config: &Config) -> Result<VcdClient<HttpTransport>, Failure> {
     let mut options = ClientOptions::default();
-    options.api_version = config
-        .vcd
-        .api_version
-        .parse()
-        .unwrap_or(ApiVersion::WRITTEN_AGAINST);
+    options.api_version = config.vcd.api_version;
     options.call = CallLimits {
         timeout: config.vcd.request_timeout,
         ..options.call
@@ -152,12 +147,12 @@ fn setup(
         slots: replica.slots,
         hot_poll: replica.hot_poll_interval,
         drain_timeout: replica.drain_timeout,
-        site: config.vcd.url.as_str().trim_end_matches('/').to_owned(),
-        site_ca_pem: config
+        site_authorities: config
             .vcd
             .ca_pem
-            .as_ref()
-            .map(|pem| String::from_utf8_lossy(pem).into_owned()),
+            .iter()
+            .map(|pem| String::from_utf8_lossy(pem).into_owned())
+            .collect(),
     }
 }
 
