@@ -344,8 +344,10 @@ impl<T: Transport> Replica<T> {
         };
         match ended {
             Ok((_, Ok(End::Lost))) => self.watch.park(&entity, now.plus(PARK)),
-            Ok((_, Ok(End::Provisioned | End::Settled | End::HandedOver)))
-            | Ok((_, Err(NotClaimed::Gone))) => self.watch.forget(&entity),
+            Ok((
+                _,
+                Ok(End::Provisioned | End::Settled | End::HandedOver) | Err(NotClaimed::Gone),
+            )) => self.watch.forget(&entity),
             Ok((_, Err(NotClaimed::Failed(error)))) => {
                 warn!(event = event::PASS_FAILED, entity_id = %entity, error = %chain(&error), "cluster could not be claimed");
                 self.watch.park(&entity, now.plus(self.setup.hot_poll));
