@@ -6,6 +6,7 @@
     reason = "tests fail loudly and document themselves by their names"
 )]
 
+mod infrastructure;
 mod scenarios;
 mod simulator;
 mod support;
