@@ -18,6 +18,7 @@ pub(crate) mod registry;
 pub(crate) mod reply;
 pub(crate) mod rights;
 pub(crate) mod schedule;
+pub mod seed;
 pub mod server;
 pub(crate) mod task_api;
 pub(crate) mod tasks;
@@ -30,3 +31,4 @@ pub(crate) mod xml;
 
 pub use self::auth::SessionLimits;
 pub use self::context::Settings;
+pub use self::infra::view::VmView;

@@ -78,6 +78,16 @@ impl Page {
         Ok(page)
     }
 
+    /// Number of the page, from 1.
+    pub(crate) const fn number(self) -> usize {
+        self.number
+    }
+
+    /// Rows of a full page.
+    pub(crate) const fn size(self) -> usize {
+        self.size
+    }
+
     /// The rows of this page out of all.
     pub(crate) fn cut<T>(self, rows: &[T]) -> &[T] {
         let start = (self.number - 1).saturating_mul(self.size).min(rows.len());

@@ -38,7 +38,10 @@ pub(crate) struct Element {
 impl Element {
     /// An empty element; `name` with its prefix.
     pub(crate) fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), ..Self::default() }
+        Self {
+            name: name.into(),
+            ..Self::default()
+        }
     }
 
     /// An empty element in the default namespace of `/api`; for roots.
@@ -47,11 +50,22 @@ impl Element {
     }
 
     /// An element that holds text only.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "call sites read like the document"
+    )]
     pub(crate) fn leaf(name: &str, text: impl ToString) -> Self {
-        Self { text: text.to_string(), ..Self::new(name) }
+        Self {
+            text: text.to_string(),
+            ..Self::new(name)
+        }
     }
 
     /// The same element with one more attribute.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "call sites read like the document"
+    )]
     #[must_use]
     pub(crate) fn attr(mut self, name: &str, value: impl ToString) -> Self {
         self.attributes.push((name.to_owned(), value.to_string()));
@@ -78,7 +92,9 @@ impl Element {
         mut self,
         first: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
-        let first = first.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let first = first
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()));
         self.attributes = first.chain(self.attributes).collect();
         self
     }
@@ -88,14 +104,11 @@ impl Element {
         local(&self.name)
     }
 
-    /// All child elements in their order.
-    pub(crate) fn elements(&self) -> impl Iterator<Item = &Element> {
-        self.children.iter()
-    }
-
     /// Child elements of one local name.
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &Element> {
-        self.children.iter().filter(move |child| child.local_name() == name)
+        self.children
+            .iter()
+            .filter(move |child| child.local_name() == name)
     }
 
     /// First child element of one local name.
@@ -105,7 +118,9 @@ impl Element {
 
     /// The element reached by following local names from child to child.
     pub(crate) fn path(&self, names: &[&str]) -> Option<&Element> {
-        names.iter().try_fold(self, |element, name| element.get(name))
+        names
+            .iter()
+            .try_fold(self, |element, name| element.get(name))
     }
 
     /// Text of a child element, trimmed.
@@ -120,15 +135,19 @@ impl Element {
 
     /// An attribute by local name.
     pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().find(|(key, _)| local(key) == name).map(|(_, value)| value.as_str())
+        self.attributes
+            .iter()
+            .find(|(key, _)| local(key) == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The whole document, with its declaration.
     pub(crate) fn document(&self) -> String {
         let mut writer = Writer::new(Vec::new());
         let declaration = BytesDecl::new("1.0", Some("UTF-8"), None);
-        let written =
-            writer.write_event(Event::Decl(declaration)).and_then(|()| self.write(&mut writer));
+        let written = writer
+            .write_event(Event::Decl(declaration))
+            .and_then(|()| self.write(&mut writer));
         // A Vec takes every write, and quick-xml is given text only.
         debug_assert!(written.is_ok(), "writing XML into memory cannot fail");
         String::from_utf8(writer.into_inner()).unwrap_or_default()
@@ -176,15 +195,24 @@ mod tests {
         let problem = Problem::bad_request("a <b> & \"c\"");
         let text = error_document(&problem, "[ 1 ] a <b> & \"c\"");
         let read = Element::parse(text.as_bytes()).map(|root| {
-            (root.local_name().to_owned(), root.attribute("message").map(str::to_owned))
+            (
+                root.local_name().to_owned(),
+                root.attribute("message").map(str::to_owned),
+            )
         });
-        assert_eq!(read, Ok(("Error".to_owned(), Some("[ 1 ] a <b> & \"c\"".to_owned()))));
+        assert_eq!(
+            read,
+            Ok(("Error".to_owned(), Some("[ 1 ] a <b> & \"c\"".to_owned())))
+        );
     }
 
     #[test]
     fn line_ends_in_attribute_values_survive() {
         let text = Element::new("a").attr("v", "one\ntwo").document();
         let read = Element::parse(text.as_bytes());
-        assert_eq!(read.map(|root| root.attribute("v").map(str::to_owned)), Ok(Some("one\ntwo".to_owned())));
+        assert_eq!(
+            read.map(|root| root.attribute("v").map(str::to_owned)),
+            Ok(Some("one\ntwo".to_owned()))
+        );
     }
 }

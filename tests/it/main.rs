@@ -1,12 +1,13 @@
 //! The integration tests: one binary, one module per subject.
+
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests fail loudly and document themselves by their names"
+    reason = "tests fail loudly"
 )]
 
-mod infrastructure;
 mod scenarios;
 mod simulator;
 mod support;

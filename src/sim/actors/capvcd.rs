@@ -16,7 +16,7 @@
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::manifest::{Documents, Home, Manifest};
 use super::nodes::{self, Node};
@@ -33,7 +33,7 @@ use crate::sim::world;
 /// How often they look while something is going on.
 const RECHECK: Duration = Duration::from_secs(10);
 /// How often they look at a settled cluster, and the agent at its entity.
-const RESYNC: Duration = Duration::from_secs(60);
+const RESYNC: Duration = Duration::from_mins(1);
 /// Metadata key by which CAPVCD knows its vApp.
 const INFRA_ID: &str = "CapvcdInfraId";
 
@@ -45,6 +45,9 @@ pub(crate) struct Due {
     /// Only the newest appointment counts.
     ticket: u64,
 }
+
+/// `status.capvcd`, and the sections of the other components.
+pub(super) type Written = (Value, Map<String, Value>);
 
 /// Something to be told in the entity.
 #[derive(Clone, Debug)]
@@ -80,7 +83,7 @@ pub(crate) struct Cluster {
     /// Why the agent refused it.
     pub(super) refused: Option<String>,
     /// Status as last written, and when.
-    pub(super) written: Option<(Value, Moment)>,
+    pub(super) written: Option<(Written, Moment)>,
 }
 
 impl Cluster {
@@ -108,7 +111,12 @@ impl Cluster {
     pub(super) fn notice(&mut self, error: bool, name: &'static str, detail: &str) {
         let resource = (self.home.rde_id.clone(), self.wanted.cluster.clone());
         let detail = detail.to_owned();
-        self.notices.push(Notice { error, name, resource, detail });
+        self.notices.push(Notice {
+            error,
+            name,
+            resource,
+            detail,
+        });
     }
 }
 
@@ -131,7 +139,13 @@ pub(crate) fn start(
     let known = infra.actors.clusters.remove(&rde_id);
     let cluster = match known {
         Some(known) if known.self_managed => known,
-        Some(known) => Cluster { host: host.to_owned(), home, wanted, starter, ..known },
+        Some(known) => Cluster {
+            host: host.to_owned(),
+            home,
+            wanted,
+            starter,
+            ..known
+        },
         None => Cluster {
             ticket: 0,
             host: host.to_owned(),
@@ -157,19 +171,30 @@ pub(crate) fn start(
 fn appoint(rde_id: &str, delay: Duration, ctx: &mut Context<'_>, infra: &mut Infra) {
     if let Some(cluster) = infra.actors.clusters.get_mut(rde_id) {
         cluster.ticket += 1;
-        let due = Due { rde_id: rde_id.to_owned(), ticket: cluster.ticket };
-        ctx.schedule.put(ctx.now.plus(delay), world::Due::Capvcd(due));
+        let due = Due {
+            rde_id: rde_id.to_owned(),
+            ticket: cluster.ticket,
+        };
+        ctx.schedule
+            .put(ctx.now.plus(delay), world::Due::Capvcd(due));
     }
 }
 
 /// Lets the controllers take their next step.
 pub(crate) fn fire(due: Due, ctx: &mut Context<'_>, infra: &mut Infra, entities: &mut Entities) {
     let Due { rde_id, ticket } = due;
-    if infra.actors.clusters.get(&rde_id).is_none_or(|cluster| cluster.ticket != ticket) {
+    if infra
+        .actors
+        .clusters
+        .get(&rde_id)
+        .is_none_or(|cluster| cluster.ticket != ticket)
+    {
         return;
     }
     // Taken out for the step, so that it may change everything else.
-    let Some(mut cluster) = infra.actors.clusters.remove(&rde_id) else { return };
+    let Some(mut cluster) = infra.actors.clusters.remove(&rde_id) else {
+        return;
+    };
     let again = step(&mut cluster, ctx, infra, entities);
     infra.actors.clusters.insert(rde_id.clone(), cluster);
     if let Some(delay) = again {
@@ -192,14 +217,24 @@ fn step(
         return None;
     }
     if cluster.self_managed && !nodes::control_plane_runs(cluster, infra) {
-        let vapp = cluster.vapp.as_deref().is_some_and(|vapp| infra.vapps.contains_key(vapp));
+        let vapp = cluster
+            .vapp
+            .as_deref()
+            .is_some_and(|vapp| infra.vapps.contains_key(vapp));
         return vapp.then_some(RESYNC);
     }
-    if ctx.directory.token_user(cluster.home.token.expose_secret()).is_none() {
+    if ctx
+        .directory
+        .token_user(cluster.home.token.expose_secret())
+        .is_none()
+    {
         return Some(RESYNC);
     }
     if cluster.self_managed {
-        let yaml = entity.content.get("spec").and_then(|spec| spec.get("capiYaml"));
+        let yaml = entity
+            .content
+            .get("spec")
+            .and_then(|spec| spec.get("capiYaml"));
         follow(cluster, yaml.and_then(Value::as_str).unwrap_or_default());
     }
     if infrastructure(cluster, ctx, infra) {
@@ -210,7 +245,10 @@ fn step(
 }
 
 fn runs(infra: &Infra, vm: &str) -> bool {
-    infra.vms.get(vm).is_some_and(|vm| vm.status == Status::PoweredOn)
+    infra
+        .vms
+        .get(vm)
+        .is_some_and(|vm| vm.status == Status::PoweredOn)
 }
 
 /// The agent applies the manifests of the entity when they have changed.
@@ -259,10 +297,17 @@ fn infrastructure(cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Infr
     if cluster.endpoint.is_none() {
         let host = cluster.wanted.endpoint_host.clone();
         cluster.endpoint = Some(host.unwrap_or_else(|| next_address(infra)));
-        cluster.notice(false, "LoadBalancerAvailable", "the virtual service of the control plane is up");
+        cluster.notice(
+            false,
+            "LoadBalancerAvailable",
+            "the virtual service of the control plane is up",
+        );
         return false;
     }
-    let known = cluster.vapp.clone().filter(|vapp| infra.vapps.contains_key(vapp));
+    let known = cluster
+        .vapp
+        .clone()
+        .filter(|vapp| infra.vapps.contains_key(vapp));
     let Some(vapp) = known.or_else(|| find_vapp(cluster, infra)) else {
         if !cluster.self_managed {
             compose(cluster, ctx, infra);
@@ -273,15 +318,26 @@ fn infrastructure(cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Infr
         return false;
     }
     if cluster.vapp.replace(vapp).is_none() {
-        cluster.notice(false, "InfraVappAvailable", "the vApp of the cluster exists");
+        cluster.notice(
+            false,
+            "InfraVappAvailable",
+            "the vApp of the cluster exists",
+        );
     }
     true
 }
 
 /// Addresses for control planes come from 203.0.113.0/24, which documentation may use freely.
 fn next_address(infra: &mut Infra) -> String {
-    let used = infra.actors.clusters.values().filter(|one| one.endpoint.is_some()).count();
-    let last = u8::try_from(used % 200).unwrap_or_default().saturating_add(20);
+    let used = infra
+        .actors
+        .clusters
+        .values()
+        .filter(|one| one.endpoint.is_some())
+        .count();
+    let last = u8::try_from(used % 200)
+        .unwrap_or_default()
+        .saturating_add(20);
     format!("203.0.113.{last}")
 }
 
@@ -292,7 +348,10 @@ fn find_vapp(cluster: &Cluster, infra: &Infra) -> Option<String> {
     let found = vapps.find(|vapp| {
         vapp.vdc == cluster.home.vdc
             && vapp.name == cluster.wanted.cluster
-            && vapp.metadata.get(&key).is_some_and(|value| value.value == cluster.home.rde_id)
+            && vapp
+                .metadata
+                .get(&key)
+                .is_some_and(|value| value.value == cluster.home.rde_id)
     });
     found.map(|vapp| vapp.uuid.clone())
 }

@@ -30,7 +30,7 @@ use crate::sim::world;
 /// How often a waiting script looks again.
 const RECHECK: Duration = Duration::from_secs(10);
 /// How long a script waits for others before it gives up.
-const PATIENCE: Duration = Duration::from_secs(45 * 60);
+const PATIENCE: Duration = Duration::from_mins(45);
 
 /// Its next step.
 #[derive(Debug)]
@@ -88,8 +88,12 @@ pub(crate) fn resume(vm: &str, ctx: &mut Context<'_>, infra: &mut Infra) {
 fn appoint(vm: &str, delay: Duration, ctx: &mut Context<'_>, infra: &mut Infra) {
     let guest = infra.actors.guests.entry(vm.to_owned()).or_default();
     guest.ticket += 1;
-    let due = Due { vm: vm.to_owned(), ticket: guest.ticket };
-    ctx.schedule.put(ctx.now.plus(delay), world::Due::Guest(due));
+    let due = Due {
+        vm: vm.to_owned(),
+        ticket: guest.ticket,
+    };
+    ctx.schedule
+        .put(ctx.now.plus(delay), world::Due::Guest(due));
 }
 
 /// Lets the guest take its next step.
@@ -99,8 +103,15 @@ pub(crate) fn fire(due: Due, ctx: &mut Context<'_>, infra: &mut Infra, entities:
         infra.actors.guests.remove(&vm);
         return;
     }
-    let current = infra.actors.guests.get(&vm).is_some_and(|guest| guest.ticket == ticket);
-    let runs = infra.vms.get(&vm).is_some_and(|vm| vm.status == Status::PoweredOn);
+    let current = infra
+        .actors
+        .guests
+        .get(&vm)
+        .is_some_and(|guest| guest.ticket == ticket);
+    let runs = infra
+        .vms
+        .get(&vm)
+        .is_some_and(|vm| vm.status == Status::PoweredOn);
     if current && runs {
         start_program(&vm, infra);
         step(&vm, ctx, infra, entities);
@@ -110,7 +121,9 @@ pub(crate) fn fire(due: Due, ctx: &mut Context<'_>, infra: &mut Infra, entities:
 /// First step after a boot: the guest is up, and cloud-init runs what it has not run yet.
 fn start_program(uuid: &str, infra: &mut Infra) {
     let Infra { vms, actors, .. } = infra;
-    let (Some(vm), Some(guest)) = (vms.get_mut(uuid), actors.guests.get_mut(uuid)) else { return };
+    let (Some(vm), Some(guest)) = (vms.get_mut(uuid), actors.guests.get_mut(uuid)) else {
+        return;
+    };
     if std::mem::replace(&mut guest.up, true) {
         return;
     }
@@ -133,7 +146,12 @@ fn start_program(uuid: &str, infra: &mut Infra) {
 /// Runs the program as far as it goes now.
 fn step(uuid: &str, ctx: &mut Context<'_>, infra: &mut Infra, entities: &mut Entities) {
     // Taken out for the step, so that the phase may change everything else.
-    let Some(mut run) = infra.actors.guests.get_mut(uuid).and_then(|guest| guest.run.take()) else {
+    let Some(mut run) = infra
+        .actors
+        .guests
+        .get_mut(uuid)
+        .and_then(|guest| guest.run.take())
+    else {
         return;
     };
     let goes_on = loop {
@@ -155,7 +173,12 @@ fn step(uuid: &str, ctx: &mut Context<'_>, infra: &mut Infra, entities: &mut Ent
             }
             Verdict::Wait if ctx.now.since(began) < PATIENCE => break Some(RECHECK),
             Verdict::Wait => {
-                fail(uuid, infra, (&key, &phase), "timed out waiting for the condition");
+                fail(
+                    uuid,
+                    infra,
+                    (&key, &phase),
+                    "timed out waiting for the condition",
+                );
                 break None;
             }
             Verdict::Failed(reason) => {
@@ -189,8 +212,13 @@ fn judge(
             Err(reason) => return Verdict::Failed(reason),
         }
     }
-    let cluster = run.cluster.as_deref().and_then(|id| infra.actors.clusters.get_mut(id));
-    if script.contains("ControlPlaneInitialized") && !cluster.as_ref().is_some_and(|one| one.is_initialized()) {
+    let cluster = run
+        .cluster
+        .as_deref()
+        .and_then(|id| infra.actors.clusters.get_mut(id));
+    if script.contains("ControlPlaneInitialized")
+        && !cluster.as_ref().is_some_and(|one| one.is_initialized())
+    {
         return Verdict::Wait;
     }
     if script.contains("clusterctl move") {
@@ -204,10 +232,19 @@ fn judge(
 }
 
 fn ordered_failure(uuid: &str, phase: &str, infra: &mut Infra) -> bool {
-    let Infra { vms, vapps, actors, .. } = infra;
-    let Some(vm) = vms.get(uuid) else { return false };
-    let vapp = vapps.get(&vm.vapp).map(|vapp| vapp.name.as_str()).unwrap_or_default();
-    let cluster = vapp.split_once("_ephemeral").map_or(vapp, |(cluster, _)| cluster);
+    let Infra {
+        vms, vapps, actors, ..
+    } = infra;
+    let Some(vm) = vms.get(uuid) else {
+        return false;
+    };
+    let vapp = vapps
+        .get(&vm.vapp)
+        .map(|vapp| vapp.name.as_str())
+        .unwrap_or_default();
+    let cluster = vapp
+        .split_once("_ephemeral")
+        .map_or(vapp, |(cluster, _)| cluster);
     actors.take_failure(&[&vm.description, cluster], phase)
 }
 

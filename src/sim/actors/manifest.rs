@@ -65,21 +65,33 @@ pub(crate) struct Documents(Vec<Value>);
 impl Documents {
     /// Parses a multi-document YAML text; empty documents are skipped.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let parsed: Vec<Value> = serde_saphyr::from_multiple(text)
-            .map_err(|_cause| "error converting YAML to JSON: the manifests are no YAML".to_owned())?;
-        Ok(Self(parsed.into_iter().filter(|document| !document.is_null()).collect()))
+        let parsed: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|_cause| {
+            "error converting YAML to JSON: the manifests are no YAML".to_owned()
+        })?;
+        Ok(Self(
+            parsed
+                .into_iter()
+                .filter(|document| !document.is_null())
+                .collect(),
+        ))
     }
 
     fn all(&self, kind: &str) -> impl Iterator<Item = &Value> {
-        self.0.iter().filter(move |document| text(document, "/kind") == Some(kind))
+        self.0
+            .iter()
+            .filter(move |document| text(document, "/kind") == Some(kind))
     }
 
     fn one(&self, kind: &str) -> Result<&Value, String> {
-        self.all(kind).next().ok_or_else(|| format!("no {kind} in the manifests"))
+        self.all(kind)
+            .next()
+            .ok_or_else(|| format!("no {kind} in the manifests"))
     }
 
     fn named(&self, kind: &str, name: &str) -> Result<&Value, String> {
-        let found = self.all(kind).find(|document| text(document, "/metadata/name") == Some(name));
+        let found = self
+            .all(kind)
+            .find(|document| text(document, "/metadata/name") == Some(name));
         found.ok_or_else(|| format!("{kind} \"{name}\" not found"))
     }
 }
@@ -93,7 +105,11 @@ fn owned(value: &Value, pointer: &str) -> String {
 }
 
 fn list(value: &Value, pointer: &str) -> Vec<Value> {
-    value.pointer(pointer).and_then(Value::as_array).cloned().unwrap_or_default()
+    value
+        .pointer(pointer)
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default()
 }
 
 impl Manifest {
@@ -129,7 +145,9 @@ impl Manifest {
 
     /// Version of the control plane.
     pub(crate) fn version(&self) -> &str {
-        self.control_plane().map(|pool| pool.version.as_str()).unwrap_or_default()
+        self.control_plane()
+            .map(|pool| pool.version.as_str())
+            .unwrap_or_default()
     }
 }
 
@@ -139,7 +157,8 @@ fn worker_pool(documents: &Documents, deployment: &Value) -> Result<Pool, String
     let config = owned(deployment, &format!("{machines}/bootstrap/configRef/name"));
     documents.named("KubeadmConfigTemplate", &config)?;
     let template = owned(deployment, &format!("{machines}/infrastructureRef/name"));
-    let smallest = "/metadata/annotations/cluster.x-k8s.io~1cluster-api-autoscaler-node-group-min-size";
+    let smallest =
+        "/metadata/annotations/cluster.x-k8s.io~1cluster-api-autoscaler-node-group-min-size";
     let replicas = match deployment.pointer("/spec/replicas") {
         Some(count) => count.as_u64(),
         None => text(deployment, smallest).map_or(Some(1), |count| count.parse().ok()),
@@ -147,7 +166,8 @@ fn worker_pool(documents: &Documents, deployment: &Value) -> Result<Pool, String
     let replicas = replicas.and_then(|count| u32::try_from(count).ok());
     let pool = Pool {
         control_plane: false,
-        replicas: replicas.ok_or_else(|| format!("MachineDeployment \"{name}\": spec.replicas: Invalid value"))?,
+        replicas: replicas
+            .ok_or_else(|| format!("MachineDeployment \"{name}\": spec.replicas: Invalid value"))?,
         version: owned(deployment, &format!("{machines}/version")),
         name,
         ..machine_template(documents, &template)?
@@ -158,8 +178,12 @@ fn worker_pool(documents: &Documents, deployment: &Value) -> Result<Pool, String
 fn control_plane(documents: &Documents, cluster: &Value) -> Result<Pool, String> {
     let name = owned(cluster, "/spec/controlPlaneRef/name");
     let plane = documents.named("KubeadmControlPlane", &name)?;
-    let replicas = plane.pointer("/spec/replicas").map_or(Some(1), Value::as_u64);
-    let replicas = replicas.and_then(|count| u32::try_from(count).ok()).unwrap_or_default();
+    let replicas = plane
+        .pointer("/spec/replicas")
+        .map_or(Some(1), Value::as_u64);
+    let replicas = replicas
+        .and_then(|count| u32::try_from(count).ok())
+        .unwrap_or_default();
     let denied = |why: &str| {
         format!(
             "admission webhook \"validation.kubeadmcontrolplane.controlplane.cluster.x-k8s.io\" \
@@ -170,11 +194,19 @@ fn control_plane(documents: &Documents, cluster: &Value) -> Result<Pool, String>
         return Err(denied("Forbidden: cannot be 0"));
     }
     if replicas % 2 == 0 {
-        return Err(denied("Forbidden: cannot be an even number when etcd is stacked"));
+        return Err(denied(
+            "Forbidden: cannot be an even number when etcd is stacked",
+        ));
     }
     let template = owned(plane, "/spec/machineTemplate/infrastructureRef/name");
     let version = owned(plane, "/spec/version");
-    Ok(Pool { control_plane: true, replicas, version, name, ..machine_template(documents, &template)? })
+    Ok(Pool {
+        control_plane: true,
+        replicas,
+        version,
+        name,
+        ..machine_template(documents, &template)?
+    })
 }
 
 /// A pool with what its `VCDMachineTemplate` says; name, size and version are left to the caller.
@@ -213,10 +245,15 @@ impl Home {
         let of = |field: &str| owned(cluster, &format!("/spec/{field}"));
         let rde_id = of("rdeId");
         if entities.get(&rde_id).is_none() {
-            return Err(format!("VCDCluster spec.rdeId \"{rde_id}\" names no entity"));
+            return Err(format!(
+                "VCDCluster spec.rdeId \"{rde_id}\" names no entity"
+            ));
         }
         if of("site").trim_end_matches('/') != ctx.site {
-            return Err(format!("VCDCluster spec.site \"{}\" cannot be reached", of("site")));
+            return Err(format!(
+                "VCDCluster spec.site \"{}\" cannot be reached",
+                of("site")
+            ));
         }
         let org = ctx.directory.org_by_name(&of("org"));
         let org = org.ok_or_else(|| format!("organization \"{}\" not found", of("org")))?;
@@ -224,13 +261,16 @@ impl Home {
         let vdc = vdcs.find(|vdc| vdc.org_id == org.id && vdc.name == of("ovdc"));
         let vdc = vdc.ok_or_else(|| format!("VDC \"{}\" not found", of("ovdc")))?;
         let mut networks = infra.networks.values();
+        let network = networks.find(|one| one.vdc == vdc.uuid && one.name == of("ovdcNetwork"));
         let network =
-            networks.find(|one| one.vdc == vdc.uuid && one.name == of("ovdcNetwork"));
-        let network = network.ok_or_else(|| format!("network \"{}\" not found", of("ovdcNetwork")))?;
+            network.ok_or_else(|| format!("network \"{}\" not found", of("ovdcNetwork")))?;
         let token = refresh_token(documents, cluster)?;
         let user = ctx.directory.token_user(token.expose_secret());
         if user.is_none_or(|user| user.org_id != org.id) {
-            return Err(format!("the refreshToken was refused by organization \"{}\"", org.name));
+            return Err(format!(
+                "the refreshToken was refused by organization \"{}\"",
+                org.name
+            ));
         }
         Ok(Self {
             rde_id,
@@ -258,12 +298,20 @@ fn refresh_token(documents: &Documents, cluster: &Value) -> Result<SecretString,
     let reference = |field: &str| text(cluster, &format!("/spec/userContext/secretRef/{field}"));
     let name = reference("name").unwrap_or("capi-user-credentials");
     let secret = documents.named("Secret", name)?;
-    if reference("namespace").is_some_and(|wanted| text(secret, "/metadata/namespace") != Some(wanted)) {
-        return Err(format!("Secret \"{name}\" is in another namespace than spec.userContext.secretRef says"));
+    if reference("namespace")
+        .is_some_and(|wanted| text(secret, "/metadata/namespace") != Some(wanted))
+    {
+        return Err(format!(
+            "Secret \"{name}\" is in another namespace than spec.userContext.secretRef says"
+        ));
     }
     let plain = text(secret, "/stringData/refreshToken").map(str::to_owned);
     let encoded = text(secret, "/data/refreshToken").and_then(|text| STANDARD.decode(text).ok());
     let token = plain.or_else(|| encoded.and_then(|bytes| String::from_utf8(bytes).ok()));
-    let token = token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty());
-    token.map(SecretString::from).ok_or_else(|| format!("Secret \"{name}\" holds no refreshToken"))
+    let token = token
+        .map(|token| token.trim().to_owned())
+        .filter(|token| !token.is_empty());
+    token
+        .map(SecretString::from)
+        .ok_or_else(|| format!("Secret \"{name}\" holds no refreshToken"))
 }

@@ -6,7 +6,7 @@
 //! - The vApp takes one copy at a time, as VCD keeps it busy; who comes too early tries again.
 //! - A lost node is replaced only where a `MachineHealthCheck` asks for it.
 //!
-//! Source: Cluster API, KCP and MachineDeployment; CAPVCD, machine creation and guestinfo phases.
+//! Source: Cluster API, `KubeadmControlPlane` and `MachineDeployment`; CAPVCD, machine creation and guestinfo phases.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::sim::timings::Timings;
 /// Letters Kubernetes uses in generated names.
 const SUFFIX: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 /// How long a node is gone before a health check replaces it.
-const UNHEALTHY: Duration = Duration::from_secs(300);
+const UNHEALTHY: Duration = Duration::from_mins(5);
 
 /// Where a machine stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +35,14 @@ pub(crate) enum NodePhase {
     /// The VM is being copied or powered on.
     Provisioning,
     /// The VM runs and joins; ready at that moment.
-    Provisioned { ready_at: Moment },
+    Provisioned {
+        ready_at: Moment,
+    },
     Running,
     /// Its VM is off or gone since that moment.
-    Lost { since: Moment },
+    Lost {
+        since: Moment,
+    },
     Deleting,
 }
 
@@ -70,25 +74,35 @@ pub(crate) struct Node {
 
 /// Whether any machine that serves the API runs.
 pub(crate) fn control_plane_runs(cluster: &Cluster, infra: &Infra) -> bool {
-    cluster.nodes.iter().filter(|node| node.control_plane).any(|node| {
-        let vm = node.vm.as_ref().and_then(|vm| infra.vms.get(vm));
-        vm.is_some_and(|vm| vm.status == Status::PoweredOn)
-    })
+    cluster
+        .nodes
+        .iter()
+        .filter(|node| node.control_plane)
+        .any(|node| {
+            let vm = node.vm.as_ref().and_then(|vm| infra.vms.get(vm));
+            vm.is_some_and(|vm| vm.status == Status::PoweredOn)
+        })
 }
 
 /// Brings the nodes nearer to what is wanted.
 pub(crate) fn reconcile(cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Infra) {
     for index in 0..cluster.nodes.len() {
-        let Some(mut node) = cluster.nodes.get(index).cloned() else { continue };
+        let Some(mut node) = cluster.nodes.get(index).cloned() else {
+            continue;
+        };
         advance(&mut node, cluster, ctx, infra);
         if let Some(place) = cluster.nodes.get_mut(index) {
             *place = node;
         }
     }
-    cluster.nodes.retain(|node| node.phase != NodePhase::Deleting || node.vm.is_some());
+    cluster
+        .nodes
+        .retain(|node| node.phase != NodePhase::Deleting || node.vm.is_some());
     let pools = cluster.wanted.pools.clone();
-    for pool in pools.iter().filter(|pool| pool.control_plane || cluster.initialized) {
-        resize(pool, cluster, ctx);
+    for pool in &pools {
+        if pool.control_plane || cluster.initialized {
+            resize(pool, cluster, ctx);
+        }
     }
     cluster.settled = pools.iter().all(|pool| is_settled(pool, &cluster.nodes));
 }
@@ -113,10 +127,18 @@ fn resize(pool: &Pool, cluster: &mut Cluster, ctx: &mut Context<'_>) {
     let outdated = mine.iter().position(|node| node.version != pool.version);
     if mine.len() < wanted {
         // The control plane grows by one node at a time: each joins the etcd of the others.
-        let missing = if pool.control_plane { usize::from(steady) } else { wanted - mine.len() };
+        let missing = if pool.control_plane {
+            usize::from(steady)
+        } else {
+            wanted - mine.len()
+        };
         add(pool, missing, cluster, ctx);
     } else if mine.len() > wanted {
-        let all_up = mine.iter().filter(|node| node.phase == NodePhase::Running).count() >= wanted;
+        let all_up = mine
+            .iter()
+            .filter(|node| node.phase == NodePhase::Running)
+            .count()
+            >= wanted;
         let victim = outdated.unwrap_or(mine.len() - 1);
         let name = mine.get(victim).map(|node| node.name.clone());
         if outdated.is_none() || (all_up && steady) {
@@ -128,7 +150,10 @@ fn resize(pool: &Pool, cluster: &mut Cluster, ctx: &mut Context<'_>) {
 }
 
 fn mark_deleted(cluster: &mut Cluster, name: Option<&str>) {
-    let victim = cluster.nodes.iter_mut().find(|node| Some(node.name.as_str()) == name);
+    let victim = cluster
+        .nodes
+        .iter_mut()
+        .find(|node| Some(node.name.as_str()) == name);
     if let Some(node) = victim {
         node.phase = NodePhase::Deleting;
     }
@@ -161,7 +186,13 @@ fn advance(node: &mut Node, cluster: &mut Cluster, ctx: &mut Context<'_>, infra:
         (NodePhase::Pending, _) => create(node, cluster, ctx, infra),
         (NodePhase::Provisioning, None) => {
             // The copy failed; its task says why. Cluster API tries again.
-            machine_notice(cluster, node, true, "VcdMachineCreationError", "the VM could not be created");
+            machine_notice(
+                cluster,
+                node,
+                true,
+                "VcdMachineCreationError",
+                "the VM could not be created",
+            );
             node.vm = None;
             node.phase = NodePhase::Pending;
         }
@@ -180,7 +211,13 @@ fn advance(node: &mut Node, cluster: &mut Cluster, ctx: &mut Context<'_>, infra:
         }
         (NodePhase::Lost { since }, _) => {
             if cluster.wanted.health_check && ctx.now.since(since) >= UNHEALTHY {
-                machine_notice(cluster, node, false, "VcdMachineNodeUnhealthy", "the node is replaced");
+                machine_notice(
+                    cluster,
+                    node,
+                    false,
+                    "VcdMachineNodeUnhealthy",
+                    "the node is replaced",
+                );
                 node.phase = NodePhase::Deleting;
             }
         }
@@ -194,24 +231,50 @@ fn machine_notice(
     name: &'static str,
     detail: &str,
 ) {
-    let id = node.vm.as_ref().map(|vm| format!("urn:vcloud:vm:{vm}")).unwrap_or_default();
+    let id = node
+        .vm
+        .as_ref()
+        .map(|vm| format!("urn:vcloud:vm:{vm}"))
+        .unwrap_or_default();
     let resource = (id, node.name.clone());
-    cluster.notices.push(Notice { error, name, resource, detail: detail.to_owned() });
+    cluster.notices.push(Notice {
+        error,
+        name,
+        resource,
+        detail: detail.to_owned(),
+    });
 }
 
 fn create(node: &mut Node, cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Infra) {
-    let Some(vapp) = cluster.vapp.as_ref().and_then(|vapp| infra.vapps.get(vapp)).cloned() else {
+    let Some(vapp) = cluster
+        .vapp
+        .as_ref()
+        .and_then(|vapp| infra.vapps.get(vapp))
+        .cloned()
+    else {
         return;
     };
     if infra.require_vapp_free(&vapp.uuid).is_err() {
         return;
     }
-    let pool = cluster.wanted.pools.iter().find(|pool| pool.name == node.pool);
-    let Some(new) = pool.map(|pool| new_vm(node, pool, cluster, infra)) else { return };
+    let pool = cluster
+        .wanted
+        .pools
+        .iter()
+        .find(|pool| pool.name == node.pool);
+    let Some(new) = pool.map(|pool| new_vm(node, pool, cluster, infra)) else {
+        return;
+    };
     match new {
         Ok(new) => {
             let vm = infra.add_copy(&vapp, new, ctx);
-            infra.recompose(&vapp, (vec![vm.clone()], Vec::new()), false, &cluster.starter, ctx);
+            infra.recompose(
+                &vapp,
+                (vec![vm.clone()], Vec::new()),
+                false,
+                &cluster.starter,
+                ctx,
+            );
             node.vm = Some(vm);
             node.phase = NodePhase::Provisioning;
         }
@@ -229,21 +292,31 @@ fn new_vm(node: &Node, pool: &Pool, cluster: &Cluster, infra: &Infra) -> Result<
                 catalog.name == pool.catalog && catalog.org_id == home.org_id
             })
     });
-    let template = template
-        .ok_or_else(|| format!("template \"{}\" not found in catalog \"{}\"", pool.template, pool.catalog))?;
+    let template = template.ok_or_else(|| {
+        format!(
+            "template \"{}\" not found in catalog \"{}\"",
+            pool.template, pool.catalog
+        )
+    })?;
     let mut profiles = infra.storage_profiles.values();
     let profile = profiles.find(|one| one.vdc == home.vdc && one.name == pool.storage_profile);
     if profile.is_none() && !pool.storage_profile.is_empty() {
-        return Err(format!("storage profile \"{}\" not found", pool.storage_profile));
+        return Err(format!(
+            "storage profile \"{}\" not found",
+            pool.storage_profile
+        ));
     }
     let policy = |name: &str| {
         let found = infra.policies.values().find(|one| one.name == name);
         if found.is_none() && !name.is_empty() {
             return Err(format!("compute policy \"{name}\" not found"));
         }
-        Ok(found.map(|policy| policy.uuid.clone()))
+        Ok::<_, String>(found.map(|policy| policy.uuid.clone()))
     };
-    let network = infra.networks.get(&home.network).map(|network| network.name.clone());
+    let network = infra
+        .networks
+        .get(&home.network)
+        .map(|network| network.name.clone());
     Ok(NewVm {
         name: node.name.clone(),
         description: "Auto-created VM".to_owned(),
@@ -277,20 +350,33 @@ fn bring_up(
 ) {
     match vm.status {
         Status::PoweredOff if infra.require_vm_free(&vm.uuid).is_ok() => {
-            let disk = cluster.wanted.pools.iter().find(|pool| pool.name == node.pool);
+            let disk = cluster
+                .wanted
+                .pools
+                .iter()
+                .find(|pool| pool.name == node.pool);
             let disk = disk.map(|pool| pool.disk_mib).unwrap_or_default();
             if let Some(vm) = infra.vms.get_mut(&vm.uuid) {
                 vm.disk_mib = vm.disk_mib.max(disk);
-                vm.extra_config.insert("disk.enableUUID".to_owned(), "1".to_owned());
+                vm.extra_config
+                    .insert("disk.enableUUID".to_owned(), "1".to_owned());
             }
             let on = PowerRequest::PowerOn.operation(false, vec![vm.uuid.clone()], ctx.timings);
             submit(vm, cluster, on, ctx, infra);
         }
         Status::PoweredOn => {
-            machine_notice(cluster, node, false, "VcdMachineInfraVMPoweredOn", "the VM is powered on");
+            machine_notice(
+                cluster,
+                node,
+                false,
+                "VcdMachineInfraVMPoweredOn",
+                "the VM is powered on",
+            );
             set_phase(&vm.uuid, infra, "networkconfiguration", "in_progress");
             let takes = Timings::vary(ctx.timings.node, ctx.rng);
-            node.phase = NodePhase::Provisioned { ready_at: ctx.now.plus(takes) };
+            node.phase = NodePhase::Provisioned {
+                ready_at: ctx.now.plus(takes),
+            };
         }
         Status::PoweredOff | Status::Unresolved | Status::Suspended | Status::Mixed => {}
     }
@@ -307,10 +393,20 @@ fn join(node: &mut Node, cluster: &mut Cluster, infra: &mut Infra) {
         set_phase(vm, infra, last, "successful");
     }
     node.phase = NodePhase::Running;
-    machine_notice(cluster, node, false, "VcdMachineBootstrapped", "the node has joined");
+    machine_notice(
+        cluster,
+        node,
+        false,
+        "VcdMachineBootstrapped",
+        "the node has joined",
+    );
     if node.control_plane && !cluster.initialized {
         cluster.initialized = true;
-        cluster.notice(false, "ControlplaneReady", "the control plane is initialized");
+        cluster.notice(
+            false,
+            "ControlplaneReady",
+            "the control plane is initialized",
+        );
     }
 }
 
@@ -335,7 +431,12 @@ fn remove(vm: &Vm, cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Inf
             verb: "Deleting Virtual Machine",
             takes: ctx.timings.delete,
         };
-        (kind, Change::DeleteVm { vm: vm.uuid.clone() })
+        (
+            kind,
+            Change::DeleteVm {
+                vm: vm.uuid.clone(),
+            },
+        )
     };
     submit(vm, cluster, operation, ctx, infra);
 }
@@ -353,5 +454,6 @@ fn submit(
 /// Machine name -> phase, for one pool.
 pub(crate) fn phases(pool: &str, nodes: &[Node]) -> BTreeMap<String, &'static str> {
     let mine = nodes.iter().filter(|node| node.pool == pool);
-    mine.map(|node| (node.name.clone(), node.phase.name())).collect()
+    mine.map(|node| (node.name.clone(), node.phase.name()))
+        .collect()
 }

@@ -25,7 +25,7 @@ const COMPONENT: &str = "cluster-api-provider-cloud-director";
 /// Entries kept in a set.
 const WINDOW: usize = 20;
 /// Longest time between two writes.
-const RESYNC: Duration = Duration::from_secs(600);
+const RESYNC: Duration = Duration::from_mins(10);
 
 /// Writes the status, resolves the entity once the control plane answers, and ties it to its vApp.
 pub(crate) fn write(
@@ -36,26 +36,34 @@ pub(crate) fn write(
 ) {
     let rde_id = cluster.home.rde_id.clone();
     let status = document(cluster, ctx, infra);
-    let same = cluster.written.as_ref().is_some_and(|(written, at)| {
-        *written == status && ctx.now.since(*at) < RESYNC
-    });
-    let has_status = entities.get(&rde_id).is_some_and(|one| has_object(&one.content, "status"));
+    let extras = extras(cluster);
+    let whole = (status.clone(), extras.clone());
+    let same = cluster
+        .written
+        .as_ref()
+        .is_some_and(|(written, at)| *written == whole && ctx.now.since(*at) < RESYNC);
+    let has_status = entities
+        .get(&rde_id)
+        .is_some_and(|one| has_object(&one.content, "status"));
     if has_status && (!same || !cluster.notices.is_empty()) {
         let notices = std::mem::take(&mut cluster.notices);
         let occurred = stamp(ctx.wall);
-        let extras = extras(cluster);
         entities.modify(&rde_id, ctx.wall, |content| {
             let Some(sections) = content.get_mut("status").and_then(Value::as_object_mut) else {
                 return;
             };
-            merge_capvcd(sections, status.clone());
-            notices.iter().for_each(|notice| append(sections, notice, &occurred));
+            merge_capvcd(sections, status);
+            for notice in &notices {
+                append(sections, notice, &occurred);
+            }
             sections.extend(extras);
         });
-        cluster.written = Some((status, ctx.now));
+        cluster.written = Some((whole, ctx.now));
     }
     tie(cluster, ctx, entities);
-    let unresolved = entities.get(&rde_id).is_some_and(|one| one.state != RdeState::Resolved);
+    let unresolved = entities
+        .get(&rde_id)
+        .is_some_and(|one| one.state != RdeState::Resolved);
     if cluster.initialized && unresolved {
         entities.resolve(&rde_id, ctx);
     }
@@ -67,7 +75,13 @@ fn has_object(content: &Map<String, Value>, key: &str) -> bool {
 
 /// CAPVCD sets the external id of the entity to its vApp.
 fn tie(cluster: &Cluster, ctx: &Context<'_>, entities: &mut Entities) {
-    let Some(vapp) = cluster.vapp.as_ref().map(|vapp| format!("urn:vcloud:vapp:{vapp}")) else { return };
+    let Some(vapp) = cluster
+        .vapp
+        .as_ref()
+        .map(|vapp| format!("urn:vcloud:vapp:{vapp}"))
+    else {
+        return;
+    };
     if let Some(entity) = entities.get_mut(&cluster.home.rde_id)
         && entity.external_id.as_ref() != Some(&vapp)
     {
@@ -82,12 +96,17 @@ fn merge_capvcd(sections: &mut Map<String, Value>, new: Value) {
     if !slot.is_object() {
         *slot = json!({});
     }
-    let (Some(old), Value::Object(mut new)) = (slot.as_object_mut(), new) else { return };
+    let (Some(old), Value::Object(mut new)) = (slot.as_object_mut(), new) else {
+        return;
+    };
     let current = |section: &Map<String, Value>| section.get("upgrade")?.get("current").cloned();
     let (before, now) = (current(old), current(&new));
     let previous = match (before, now) {
         (Some(before), Some(now)) if before != now => Some(before),
-        _ => old.get("upgrade").and_then(|upgrade| upgrade.get("previous")).cloned(),
+        _ => old
+            .get("upgrade")
+            .and_then(|upgrade| upgrade.get("previous"))
+            .cloned(),
     };
     if let Some(upgrade) = new.get_mut("upgrade").and_then(Value::as_object_mut) {
         upgrade.insert("previous".to_owned(), previous.unwrap_or(Value::Null));
@@ -99,9 +118,17 @@ fn merge_capvcd(sections: &mut Map<String, Value>, new: Value) {
 }
 
 fn append(sections: &mut Map<String, Value>, notice: &Notice, occurred: &str) {
-    let (set, key) = if notice.error { ("errorSet", "error") } else { ("eventSet", "event") };
-    let section = sections.get_mut("capvcd").and_then(|section| section.get_mut(set));
-    let Some(entries) = section.and_then(Value::as_array_mut) else { return };
+    let (set, key) = if notice.error {
+        ("errorSet", "error")
+    } else {
+        ("eventSet", "event")
+    };
+    let section = sections
+        .get_mut("capvcd")
+        .and_then(|section| section.get_mut(set));
+    let Some(entries) = section.and_then(Value::as_array_mut) else {
+        return;
+    };
     entries.push(json!({
         "name": notice.name,
         "occurredAt": occurred,
@@ -117,10 +144,19 @@ fn append(sections: &mut Map<String, Value>, notice: &Notice, occurred: &str) {
 fn document(cluster: &Cluster, ctx: &Context<'_>, infra: &Infra) -> Value {
     let wanted = &cluster.wanted;
     let complete = wanted.pools.iter().all(|pool| {
-        cluster.nodes.iter().all(|node| node.pool != pool.name || node.version == wanted.version())
+        cluster
+            .nodes
+            .iter()
+            .all(|node| node.pool != pool.name || node.version == wanted.version())
     });
-    let vdc = infra.vdcs.get(&cluster.home.vdc).map(|vdc| vdc.name.as_str());
-    let network = infra.networks.get(&cluster.home.network).map(|one| one.name.as_str());
+    let vdc = infra
+        .vdcs
+        .get(&cluster.home.vdc)
+        .map(|vdc| vdc.name.as_str());
+    let network = infra
+        .networks
+        .get(&cluster.home.network)
+        .map(|one| one.name.as_str());
     let mut endpoint = json!({"port": 6443});
     if let (Some(host), Some(map)) = (&cluster.endpoint, endpoint.as_object_mut()) {
         map.insert("host".to_owned(), json!(host));
@@ -162,7 +198,10 @@ fn document(cluster: &Cluster, ctx: &Context<'_>, infra: &Infra) -> Value {
     if cluster.initialized
         && let Some(map) = status.as_object_mut()
     {
-        map.insert("private".to_owned(), json!({"kubeConfig": kubeconfig(cluster)}));
+        map.insert(
+            "private".to_owned(),
+            json!({"kubeConfig": kubeconfig(cluster)}),
+        );
     }
     status
 }
@@ -178,9 +217,10 @@ fn phase(cluster: &Cluster) -> &'static str {
 }
 
 fn node_pool(pool: &Pool, cluster: &Cluster) -> Value {
-    let ready = cluster.nodes.iter().filter(|node| {
-        node.pool == pool.name && node.phase == NodePhase::Running
-    });
+    let ready = cluster
+        .nodes
+        .iter()
+        .filter(|node| node.pool == pool.name && node.phase == NodePhase::Running);
     json!({
         "name": pool.name,
         "sizingPolicy": pool.sizing_policy,
@@ -230,7 +270,10 @@ fn kubeconfig(cluster: &Cluster) -> String {
     let name = &cluster.wanted.cluster;
     let user = format!("{name}-admin");
     let context = format!("{user}@{name}");
-    let server = format!("https://{}:6443", cluster.endpoint.as_deref().unwrap_or_default());
+    let server = format!(
+        "https://{}:6443",
+        cluster.endpoint.as_deref().unwrap_or_default()
+    );
     let config = json!({
         "apiVersion": "v1",
         "kind": "Config",

@@ -1,4 +1,4 @@
-//! The user data of a guest, as cloud-init's VMware data source takes it from guestinfo.
+//! The user data of a guest, as cloud-init's data source `VMware` takes it from guestinfo.
 //!
 //! Invariants:
 //! - Only what cloud-init would run is run: a `#cloud-config` header, readable YAML, a `runcmd` that
@@ -38,7 +38,10 @@ pub(crate) struct Program {
 /// Reads the program out of a VM's extra config; `None` when cloud-init would run nothing.
 pub(crate) fn program(extra_config: &BTreeMap<String, String>) -> Option<Program> {
     let data = extra_config.get("guestinfo.userdata")?;
-    let text = match extra_config.get("guestinfo.userdata.encoding").map(String::as_str) {
+    let text = match extra_config
+        .get("guestinfo.userdata.encoding")
+        .map(String::as_str)
+    {
         Some("base64" | "b64") => decode(data)?,
         None | Some("") => data.clone(),
         Some(_) => return None,
@@ -49,7 +52,10 @@ pub(crate) fn program(extra_config: &BTreeMap<String, String>) -> Option<Program
     let config: Value = serde_saphyr::from_str(&text).ok()?;
     let files = files(&config);
     starts_a_file(&config, &files).then(|| Program {
-        phases: files.iter().filter_map(|(path, script)| phase(path, script)).collect(),
+        phases: files
+            .iter()
+            .filter_map(|(path, script)| phase(path, script))
+            .collect(),
         manifests: files.get(MANIFESTS).cloned(),
     })
 }
@@ -80,9 +86,10 @@ fn files(config: &Value) -> BTreeMap<String, String> {
 fn starts_a_file(config: &Value, files: &BTreeMap<String, String>) -> bool {
     let commands = config.get("runcmd").and_then(Value::as_array);
     commands.into_iter().flatten().any(|command| match command {
-        Value::Array(words) => {
-            words.iter().filter_map(Value::as_str).any(|word| files.contains_key(word))
-        }
+        Value::Array(words) => words
+            .iter()
+            .filter_map(Value::as_str)
+            .any(|word| files.contains_key(word)),
         Value::String(line) => line.split_whitespace().any(|word| files.contains_key(word)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
     })
@@ -93,8 +100,10 @@ fn phase(path: &str, script: &str) -> Option<Phase> {
     let file = path.strip_prefix(PHASES)?.strip_suffix(".sh")?;
     let (number, name) = file.split_once('-')?;
     let numbered = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    (numbered && !name.is_empty())
-        .then(|| Phase { name: name.to_owned(), script: script.to_owned() })
+    (numbered && !name.is_empty()).then(|| Phase {
+        name: name.to_owned(),
+        script: script.to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -105,9 +114,18 @@ mod tests {
         let mut config = BTreeMap::new();
         config.insert("guestinfo.userdata".to_owned(), userdata.to_owned());
         if let Some(encoding) = encoding {
-            config.insert("guestinfo.userdata.encoding".to_owned(), encoding.to_owned());
+            config.insert(
+                "guestinfo.userdata.encoding".to_owned(),
+                encoding.to_owned(),
+            );
         }
-        Some(program(&config)?.phases.into_iter().map(|phase| phase.name).collect())
+        Some(
+            program(&config)?
+                .phases
+                .into_iter()
+                .map(|phase| phase.name)
+                .collect(),
+        )
     }
 
     const CONFIG: &str = "#cloud-config\nwrite_files:\n- path: /opt/cse/run.sh\n  content: x\n\

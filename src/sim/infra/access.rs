@@ -45,7 +45,11 @@ pub(crate) fn require(
     operation: &str,
     target: &str,
 ) -> Result<(), Problem> {
-    if call.principal.has(right) { Ok(()) } else { Err(refused(right, operation, target)) }
+    if call.principal.has(right) {
+        Ok(())
+    } else {
+        Err(refused(right, operation, target))
+    }
 }
 
 /// Whether the caller looks into the organization `org_id`: its own, or any for a provider that has
@@ -60,11 +64,7 @@ fn has_vapp_right(who: &Principal) -> bool {
 }
 
 /// The vApp, if the caller may see it.
-pub(crate) fn vapp<'a>(
-    call: &Call<'_>,
-    infra: &'a Infra,
-    uuid: &str,
-) -> Result<&'a Vapp, Problem> {
+pub(crate) fn vapp<'a>(call: &Call<'_>, infra: &'a Infra, uuid: &str) -> Result<&'a Vapp, Problem> {
     infra
         .vapps
         .get(uuid)

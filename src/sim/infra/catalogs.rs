@@ -27,7 +27,10 @@ fn visible_catalog<'a>(
     infra: &'a Infra,
     uuid: &str,
 ) -> Result<&'a Catalog, Problem> {
-    let catalog = infra.catalogs.get(uuid).filter(|one| sees(&call.principal, &one.org_id));
+    let catalog = infra
+        .catalogs
+        .get(uuid)
+        .filter(|one| sees(&call.principal, &one.org_id));
     let catalog = catalog.ok_or_else(|| refused("Base", "CATALOG_VIEW", uuid))?;
     require(call, right::CATALOGS, "CATALOG_VIEW", uuid)?;
     Ok(catalog)
@@ -42,13 +45,20 @@ pub(crate) fn catalog(
 ) -> Result<Reply, Problem> {
     require_method(call, &Method::GET)?;
     let catalog = visible_catalog(call, infra, uuid)?;
-    let items = infra.templates.values().filter(|one| one.catalog == uuid).map(|template| {
-        Element::new("CatalogItem")
-            .attr("href", format!("{}/api/catalogItem/{}", ctx.site, template.item))
-            .attr("id", format!("urn:vcloud:catalogitem:{}", template.item))
-            .attr("name", &template.name)
-            .attr("type", format!("application/{ITEM}"))
-    });
+    let items = infra
+        .templates
+        .values()
+        .filter(|one| one.catalog == uuid)
+        .map(|template| {
+            Element::new("CatalogItem")
+                .attr(
+                    "href",
+                    format!("{}/api/catalogItem/{}", ctx.site, template.item),
+                )
+                .attr("id", format!("urn:vcloud:catalogitem:{}", template.item))
+                .attr("name", &template.name)
+                .attr("type", format!("application/{ITEM}"))
+        });
     let root = Element::root("Catalog")
         .attr("id", format!("urn:vcloud:catalog:{uuid}"))
         .attr("name", &catalog.name)
@@ -117,9 +127,19 @@ pub(crate) fn template(
     require(call, right::TEMPLATES, "VAPP_TEMPLATE_VIEW", uuid)?;
     if kind == "vm" {
         let root = vm(namespaced("Vm"), ctx, template);
-        return Ok(Reply::xml(200, call.version, "vnd.vmware.vcloud.vm+xml", root.document()));
+        return Ok(Reply::xml(
+            200,
+            call.version,
+            "vnd.vmware.vcloud.vm+xml",
+            root.document(),
+        ));
     }
-    Ok(Reply::xml(200, call.version, TEMPLATE, document(ctx, catalog, template).document()))
+    Ok(Reply::xml(
+        200,
+        call.version,
+        TEMPLATE,
+        document(ctx, catalog, template).document(),
+    ))
 }
 
 fn document(ctx: &Context<'_>, catalog: &Catalog, template: &Template) -> Element {
@@ -132,27 +152,39 @@ fn document(ctx: &Context<'_>, catalog: &Catalog, template: &Template) -> Elemen
         .attr("status", RESOLVED)
         .attr("goldMaster", false)
         .attr("ovfDescriptorUploaded", true)
-        .child(link("catalogItem", format!("{site}/api/catalogItem/{}", template.item), Some(ITEM)))
+        .child(link(
+            "catalogItem",
+            format!("{site}/api/catalogItem/{}", template.item),
+            Some(ITEM),
+        ))
         .child(Element::new("Description"))
         .child(Element::new("Owner").child(reference("User", &catalog.owner)))
         .child(Element::new("Children").child(vm(Element::new("Vm"), ctx, template)))
 }
 
 fn vm(root: Element, ctx: &Context<'_>, template: &Template) -> Element {
-    let version = Element::new("ovf:Property")
-        .attr("ovf:key", "VERSION")
-        .attr("ovf:type", "string")
-        .attr("ovf:value", &template.product_version);
-    let product = Element::new("ovf:ProductSection")
-        .attr("ovf:required", true)
-        .attr("ovf:class", "com.vmware.vcloud")
-        .child(Element::leaf("ovf:Info", "Information about the installed software"))
-        .child(version);
     root.attr("id", format!("urn:vcloud:vm:{}", template.vm))
         .attr("name", &template.name)
-        .attr("href", format!("{}/api/vAppTemplate/vm-{}", ctx.site, template.vm))
+        .attr(
+            "href",
+            format!("{}/api/vAppTemplate/vm-{}", ctx.site, template.vm),
+        )
         .attr("status", RESOLVED)
         .attr("type", "application/vnd.vmware.vcloud.vm+xml")
         .child(Element::new("Description"))
-        .child(product)
+        .child(product_section(&template.product_version))
+}
+
+/// What the image is, as the OVF of a TKG image says it; copies of the VM keep it.
+pub(crate) fn product_section(version: &str) -> Element {
+    let version = Element::new("ovf:Property")
+        .attr("ovf:key", "VERSION")
+        .attr("ovf:type", "string")
+        .attr("ovf:value", version);
+    let info = "Information about the installed software";
+    Element::new("ovf:ProductSection")
+        .attr("ovf:required", true)
+        .attr("ovf:class", "com.vmware.vcloud")
+        .child(Element::leaf("ovf:Info", info))
+        .child(version)
 }

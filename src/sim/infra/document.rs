@@ -23,7 +23,10 @@ const NAMESPACES: [(&str, &str); 9] = [
         "xmlns:vssd",
         "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_VirtualSystemSettingData",
     ),
-    ("xmlns:common", "http://schemas.dmtf.org/wbem/wscim/1/common"),
+    (
+        "xmlns:common",
+        "http://schemas.dmtf.org/wbem/wscim/1/common",
+    ),
     (
         "xmlns:rasd",
         "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData",
@@ -37,12 +40,16 @@ const NAMESPACES: [(&str, &str); 9] = [
 /// A root element with every prefix declared.
 pub(crate) fn namespaced(name: &str) -> Element {
     let root = Element::new(name).attr("xmlns", VCLOUD);
-    NAMESPACES.iter().fold(root, |root, (prefix, uri)| root.attr(prefix, uri))
+    NAMESPACES
+        .iter()
+        .fold(root, |root, (prefix, uri)| root.attr(prefix, uri))
 }
 
 /// `<Link rel= href= type=/>`; `media` is the part after `application/`.
 pub(crate) fn link(rel: &str, href: impl Into<String>, media: Option<&str>) -> Element {
-    let link = Element::new("Link").attr("rel", rel).attr("href", href.into());
+    let link = Element::new("Link")
+        .attr("rel", rel)
+        .attr("href", href.into());
     match media {
         Some(media) => link.attr("type", format!("application/{media}")),
         None => link,
@@ -82,8 +89,10 @@ pub(crate) fn vapp(ctx: &Context<'_>, infra: &Infra, vapp: &Vapp) -> Element {
         .attr("deployed", infra.vapp_deployed(&vapp.uuid))
         .attr("ovfDescriptorUploaded", "true");
     let vms = infra.vms_of(&vapp.uuid);
-    let children = Element::new("Children")
-        .children(vms.iter().map(|vm| vm_document::body(Element::new("Vm"), ctx, infra, vm)));
+    let children = Element::new("Children").children(
+        vms.iter()
+            .map(|vm| vm_document::body(Element::new("Vm"), ctx, infra, vm)),
+    );
     root.children(vapp_links(ctx.site, &href, &vapp.vdc))
         .child(Element::leaf("Description", &vapp.description))
         .children(tasks(ctx, infra, &vapp.uuid))
@@ -98,8 +107,16 @@ pub(crate) fn vapp(ctx: &Context<'_>, infra: &Infra, vapp: &Vapp) -> Element {
 fn vapp_links(site: &str, href: &str, vdc: &str) -> Vec<Element> {
     let vdc = format!("{site}/api/vdc/{vdc}");
     vec![
-        link("power:powerOn", format!("{href}/power/action/powerOn"), None),
-        link("power:powerOff", format!("{href}/power/action/powerOff"), None),
+        link(
+            "power:powerOn",
+            format!("{href}/power/action/powerOn"),
+            None,
+        ),
+        link(
+            "power:powerOff",
+            format!("{href}/power/action/powerOff"),
+            None,
+        ),
         link(
             "deploy",
             format!("{href}/action/deploy"),
@@ -115,8 +132,16 @@ fn vapp_links(site: &str, href: &str, vdc: &str) -> Vec<Element> {
             format!("{href}/action/recomposeVApp"),
             Some("vnd.vmware.vcloud.recomposeVAppParams+xml"),
         ),
-        link("down", format!("{href}/metadata"), Some("vnd.vmware.vcloud.metadata+xml")),
-        link("edit", format!("{href}/networkConfigSection/"), Some(NETWORK_SECTION)),
+        link(
+            "down",
+            format!("{href}/metadata"),
+            Some("vnd.vmware.vcloud.metadata+xml"),
+        ),
+        link(
+            "edit",
+            format!("{href}/networkConfigSection/"),
+            Some(NETWORK_SECTION),
+        ),
         link("remove", href, None),
         link("up", vdc, Some("vnd.vmware.vcloud.vdc+xml")),
     ]
@@ -125,7 +150,10 @@ fn vapp_links(site: &str, href: &str, vdc: &str) -> Vec<Element> {
 fn lease_section(href: &str) -> Element {
     Element::new("LeaseSettingsSection")
         .attr("href", format!("{href}/leaseSettingsSection/"))
-        .attr("type", "application/vnd.vmware.vcloud.leaseSettingsSection+xml")
+        .attr(
+            "type",
+            "application/vnd.vmware.vcloud.leaseSettingsSection+xml",
+        )
         .attr("ovf:required", "false")
         .child(Element::leaf("ovf:Info", "Lease settings section"))
         .child(Element::leaf("DeploymentLeaseInSeconds", 0))
@@ -136,13 +164,24 @@ fn lease_section(href: &str) -> Element {
 pub(crate) fn network_section(ctx: &Context<'_>, infra: &Infra, vapp: &Vapp) -> Element {
     let deployed = infra.vapp_deployed(&vapp.uuid);
     let configs = vapp.networks.iter().map(|network| {
-        network_config(ctx.site, network, infra.networks.get(&network.parent), deployed)
+        network_config(
+            ctx.site,
+            network,
+            infra.networks.get(&network.parent),
+            deployed,
+        )
     });
     Element::new("NetworkConfigSection")
-        .attr("href", format!("{}/networkConfigSection/", vapp_href(ctx.site, &vapp.uuid)))
+        .attr(
+            "href",
+            format!("{}/networkConfigSection/", vapp_href(ctx.site, &vapp.uuid)),
+        )
         .attr("type", format!("application/{NETWORK_SECTION}"))
         .attr("ovf:required", "false")
-        .child(Element::leaf("ovf:Info", "The configuration parameters for logical networks"))
+        .child(Element::leaf(
+            "ovf:Info",
+            "The configuration parameters for logical networks",
+        ))
         .children(configs)
 }
 
@@ -152,8 +191,10 @@ fn network_config(
     parent: Option<&Network>,
     deployed: bool,
 ) -> Element {
-    let scopes = parent.map(|parent| ip_scopes(parent));
-    let parent_name = parent.map(|parent| parent.name.as_str()).unwrap_or_default();
+    let scopes = parent.map(ip_scopes);
+    let parent_name = parent
+        .map(|parent| parent.name.as_str())
+        .unwrap_or_default();
     let configuration = Element::new("Configuration")
         .children(scopes)
         .child(
@@ -189,7 +230,5 @@ pub(crate) fn ip_scopes(network: &Network) -> Element {
 
 /// A section as the root of a document of its own: the namespaces come first.
 pub(crate) fn as_root(section: Element) -> Element {
-    section.with_first_attributes(
-        [("xmlns", VCLOUD)].into_iter().chain(NAMESPACES),
-    )
+    section.with_first_attributes([("xmlns", VCLOUD)].into_iter().chain(NAMESPACES))
 }

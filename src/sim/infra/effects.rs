@@ -23,15 +23,28 @@ pub(crate) fn apply(
             finish_vapp(&vapp, ctx, infra)?;
             finish_copies(&vapp, &added, ctx, infra)
         }
-        Change::Recompose { vapp, added, removed, power_on } => {
+        Change::Recompose {
+            vapp,
+            added,
+            removed,
+            power_on,
+        } => {
             for vm in &removed {
                 delete_vm(vm, ctx, infra)?;
             }
             finish_copies(&vapp, &added, ctx, infra)?;
-            if power_on { power(&added, Some(Status::PoweredOn), true, ctx, infra) } else { Ok(()) }
+            if power_on {
+                power(&added, Some(Status::PoweredOn), true, ctx, infra)
+            } else {
+                Ok(())
+            }
         }
         Change::Networks { vapp, networks } => {
-            infra.vapps.get_mut(&vapp).ok_or_else(|| gone("vApp", &vapp))?.networks = networks;
+            infra
+                .vapps
+                .get_mut(&vapp)
+                .ok_or_else(|| gone("vApp", &vapp))?
+                .networks = networks;
             Ok(())
         }
         Change::Metadata { object, entries } => set_metadata(&object, entries, infra),
@@ -39,7 +52,9 @@ pub(crate) fn apply(
         Change::PowerOff { vms } => power(&vms, Some(Status::PoweredOff), true, ctx, infra),
         Change::Suspend { vms } => power(&vms, Some(Status::Suspended), true, ctx, infra),
         Change::Restart { vms } => {
-            vms.iter().for_each(|vm| guest::boot(vm, ctx, infra));
+            for vm in &vms {
+                guest::boot(vm, ctx, infra);
+            }
             Ok(())
         }
         Change::Deploy { vms } => power(&vms, None, true, ctx, infra),
@@ -48,7 +63,9 @@ pub(crate) fn apply(
         Change::DeleteVm { vm } => delete_vm(&vm, ctx, infra),
         Change::Reconfigure { vm, changes } => {
             let vm = infra.vms.get_mut(&vm).ok_or_else(|| gone("VM", &vm))?;
-            changes.into_iter().for_each(|change| vm_changes::apply(change, vm));
+            for change in changes {
+                vm_changes::apply(change, vm);
+            }
             Ok(())
         }
     }
@@ -64,9 +81,13 @@ fn gone(what: &str, uuid: &str) -> Problem {
 }
 
 fn finish_vapp(vapp: &str, ctx: &mut Context<'_>, infra: &mut Infra) -> Result<(), Problem> {
-    let vapp = infra.vapps.get_mut(vapp).ok_or_else(|| gone("vApp", vapp))?;
+    let vapp = infra
+        .vapps
+        .get_mut(vapp)
+        .ok_or_else(|| gone("vApp", vapp))?;
     vapp.unresolved = false;
-    ctx.history.count("vapp.composed", subject(&vapp.description, &vapp.name));
+    ctx.history
+        .count("vapp.composed", subject(&vapp.description, &vapp.name));
     Ok(())
 }
 
@@ -82,22 +103,39 @@ fn finish_copies(
         if outcome.is_err() {
             forget_vm(vm, infra);
         } else if let Some(vm) = infra.vms.get(vm) {
-            ctx.history.count("vm.created", subject(&vm.description, &vm.name));
+            ctx.history
+                .count("vm.created", subject(&vm.description, &vm.name));
         }
     }
     outcome
 }
 
 fn finish_copy(vapp: &str, vm: &str, infra: &mut Infra) -> Result<(), Problem> {
-    let Infra { vapps, vms, networks, .. } = infra;
+    let Infra {
+        vapps,
+        vms,
+        networks,
+        ..
+    } = infra;
     let vapp = vapps.get(vapp).ok_or_else(|| gone("vApp", vapp))?;
     let vm = vms.get_mut(vm).ok_or_else(|| gone("VM", vm))?;
-    for nic in vm.nics.iter_mut().filter(|nic| nic.mode == "POOL" && nic.ip.is_none()) {
-        let parent = vapp.networks.iter().find(|network| network.name == nic.network);
+    for nic in vm
+        .nics
+        .iter_mut()
+        .filter(|nic| nic.mode == "POOL" && nic.ip.is_none())
+    {
+        let parent = vapp
+            .networks
+            .iter()
+            .find(|network| network.name == nic.network);
         let network = parent
             .and_then(|network| networks.get_mut(&network.parent))
             .ok_or_else(|| gone("network", &nic.network))?;
-        nic.ip = Some(network.allocate(&vm.uuid).ok_or_else(|| pool_exhausted(&nic.network))?);
+        nic.ip = Some(
+            network
+                .allocate(&vm.uuid)
+                .ok_or_else(|| pool_exhausted(&nic.network))?,
+        );
     }
     vm.status = Status::PoweredOff;
     Ok(())
@@ -107,7 +145,9 @@ fn pool_exhausted(network: &str) -> Problem {
     Problem::new(
         400,
         "BAD_REQUEST",
-        format!("No more IP addresses are available in the static IP pool of network \"{network}\"."),
+        format!(
+            "No more IP addresses are available in the static IP pool of network \"{network}\"."
+        ),
     )
 }
 
@@ -125,7 +165,8 @@ fn power(
         let before = vm.status;
         vm.status = status.unwrap_or(before);
         if before != Status::PoweredOn && vm.status == Status::PoweredOn {
-            ctx.history.count("vm.powered_on", subject(&vm.description, &vm.name));
+            ctx.history
+                .count("vm.powered_on", subject(&vm.description, &vm.name));
             if before == Status::Suspended {
                 guest::resume(uuid, ctx, infra);
             } else {
@@ -141,19 +182,24 @@ fn delete_vapp(uuid: &str, ctx: &mut Context<'_>, infra: &mut Infra) -> Result<(
         delete_vm(&vm, ctx, infra)?;
     }
     let vapp = infra.vapps.remove(uuid).ok_or_else(|| gone("vApp", uuid))?;
-    ctx.history.count("vapp.deleted", subject(&vapp.description, &vapp.name));
+    ctx.history
+        .count("vapp.deleted", subject(&vapp.description, &vapp.name));
     Ok(())
 }
 
 fn delete_vm(uuid: &str, ctx: &mut Context<'_>, infra: &mut Infra) -> Result<(), Problem> {
     let vm = forget_vm(uuid, infra).ok_or_else(|| gone("VM", uuid))?;
-    ctx.history.count("vm.deleted", subject(&vm.description, &vm.name));
+    ctx.history
+        .count("vm.deleted", subject(&vm.description, &vm.name));
     Ok(())
 }
 
 /// Takes a VM and its addresses out of the world.
 fn forget_vm(uuid: &str, infra: &mut Infra) -> Option<Vm> {
-    infra.networks.values_mut().for_each(|network| network.release(uuid));
+    infra
+        .networks
+        .values_mut()
+        .for_each(|network| network.release(uuid));
     infra.vms.remove(uuid)
 }
 

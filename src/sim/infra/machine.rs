@@ -142,7 +142,11 @@ impl Vm {
 
 /// What the history names an object by: its marker if it carries one, else its name.
 pub(crate) fn subject<'a>(description: &'a str, name: &'a str) -> &'a str {
-    if description.starts_with("rde=") { description } else { name }
+    if description.starts_with("rde=") {
+        description
+    } else {
+        name
+    }
 }
 
 impl Infra {
@@ -155,7 +159,10 @@ impl Infra {
 
     /// Bare UUIDs of the VMs of a vApp, oldest first.
     pub(crate) fn vm_ids_of(&self, vapp: &str) -> Vec<String> {
-        self.vms_of(vapp).into_iter().map(|vm| vm.uuid.clone()).collect()
+        self.vms_of(vapp)
+            .into_iter()
+            .map(|vm| vm.uuid.clone())
+            .collect()
     }
 
     /// Status of a vApp: that of its VMs where they agree.
@@ -176,7 +183,7 @@ impl Infra {
         self.vms.values().any(|vm| vm.vapp == vapp && vm.deployed)
     }
 
-    /// A fresh MAC address of VMware's range for static assignment.
+    /// A fresh MAC address in the range for static assignment.
     pub(crate) fn next_mac(&mut self) -> String {
         self.macs = self.macs.wrapping_add(1);
         let [_, a, b, c] = self.macs.to_be_bytes();

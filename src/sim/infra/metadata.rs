@@ -70,7 +70,11 @@ fn write(
 ) -> Result<Reply, Problem> {
     require(call, right::EDIT, "VAPP_METADATA_EDIT", &object.uuid)?;
     if entries.iter().any(|((domain, _), _)| domain == SYSTEM) && !call.principal.provider {
-        return Err(refused("General: Administrator Control", "METADATA_SYSTEM_EDIT", &object.uuid));
+        return Err(refused(
+            "General: Administrator Control",
+            "METADATA_SYSTEM_EDIT",
+            &object.uuid,
+        ));
     }
     object.free?;
     let operation = Operation {
@@ -83,7 +87,10 @@ fn write(
         starter: &Starter::of(call),
         owner: object.owner,
         holds: vec![object.uuid.clone()],
-        change: Change::Metadata { object: object.uuid, entries },
+        change: Change::Metadata {
+            object: object.uuid,
+            entries,
+        },
     };
     let task = infra.submit(operation, ctx);
     Ok(task_reply(call, ctx, &task))
@@ -97,17 +104,33 @@ fn read(call: &Call<'_>, object: &Object, path: &[&str]) -> Result<Reply, Proble
                 .child(Element::leaf("Key", key))
                 .child(typed(value))
         });
-        let root = Element::root("Metadata").attr("xmlns:xsi", XSI).children(entries);
-        return Ok(Reply::xml(200, call.version, "vnd.vmware.vcloud.metadata+xml", root.document()));
+        let root = Element::root("Metadata")
+            .attr("xmlns:xsi", XSI)
+            .children(entries);
+        return Ok(Reply::xml(
+            200,
+            call.version,
+            "vnd.vmware.vcloud.metadata+xml",
+            root.document(),
+        ));
     };
     let found = object.values.get(&(domain(rest)?, (*key).to_owned()));
     let found = found.ok_or_else(|| refused("Base", "METADATA_VIEW", key))?;
-    let root = Element::root("MetadataValue").attr("xmlns:xsi", XSI).child(typed(found));
-    Ok(Reply::xml(200, call.version, "vnd.vmware.vcloud.metadata.value+xml", root.document()))
+    let root = Element::root("MetadataValue")
+        .attr("xmlns:xsi", XSI)
+        .child(typed(found));
+    Ok(Reply::xml(
+        200,
+        call.version,
+        "vnd.vmware.vcloud.metadata.value+xml",
+        root.document(),
+    ))
 }
 
 fn typed(value: &MetadataValue) -> Element {
-    Element::new("TypedValue").attr("xsi:type", &value.kind).child(Element::leaf("Value", &value.value))
+    Element::new("TypedValue")
+        .attr("xsi:type", &value.kind)
+        .child(Element::leaf("Value", &value.value))
 }
 
 fn domain(path: &[&str]) -> Result<String, Problem> {
@@ -122,7 +145,10 @@ fn value(holder: &Element) -> Result<MetadataValue, Problem> {
     let typed = holder.get("TypedValue");
     let typed = typed.ok_or_else(|| Problem::bad_request("The metadata has no TypedValue."))?;
     Ok(MetadataValue {
-        kind: typed.attribute("type").unwrap_or("MetadataStringValue").to_owned(),
+        kind: typed
+            .attribute("type")
+            .unwrap_or("MetadataStringValue")
+            .to_owned(),
         value: typed.text_of("Value").unwrap_or_default().to_owned(),
     })
 }

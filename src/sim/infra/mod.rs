@@ -21,16 +21,16 @@ pub(crate) mod operations;
 mod orgs;
 mod policies;
 mod query;
-mod recompose;
+pub(crate) mod recompose;
 mod records;
 pub(crate) mod site;
 mod vapps;
 mod vdcs;
-pub mod view;
+pub(crate) mod view;
 mod vm_changes;
 mod vm_document;
 mod vm_sections;
-mod vms;
+pub(crate) mod vms;
 
 use std::collections::BTreeMap;
 
@@ -55,7 +55,9 @@ pub(crate) struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { unique_vapp_names: true }
+        Self {
+            unique_vapp_names: true,
+        }
     }
 }
 
@@ -108,9 +110,7 @@ pub(crate) fn handle(
         ["cloudapi", _, "vdcComputePolicies", rest @ ..] => {
             policies::compute_policies(call, ctx, infra, rest)
         }
-        ["cloudapi", _, "orgVdcNetworks", rest @ ..] => {
-            policies::networks(call, ctx, infra, rest)
-        }
+        ["cloudapi", _, "orgVdcNetworks", rest @ ..] => policies::networks(call, ctx, infra, rest),
         _ => Err(no_such_url()),
     }
 }
@@ -131,7 +131,11 @@ fn vapp_or_vm(
 
 /// 404: no resource has such a URL.
 pub(crate) fn no_such_url() -> Problem {
-    Problem::new(404, "RESOURCE_NOT_FOUND", "The requested resource does not exist.")
+    Problem::new(
+        404,
+        "RESOURCE_NOT_FOUND",
+        "The requested resource does not exist.",
+    )
 }
 
 /// Refuses methods a resource does not have.
@@ -139,5 +143,9 @@ pub(crate) fn require_method(call: &Call<'_>, method: &Method) -> Result<(), Pro
     if call.method == method {
         return Ok(());
     }
-    Err(Problem::new(405, "METHOD_NOT_ALLOWED", format!("{} is not allowed here.", call.method)))
+    Err(Problem::new(
+        405,
+        "METHOD_NOT_ALLOWED",
+        format!("{} is not allowed here.", call.method),
+    ))
 }

@@ -44,26 +44,59 @@ pub(crate) struct Due {
 #[derive(Debug)]
 pub(crate) enum Change {
     /// Ends the composition of a vApp and of the VMs copied into it.
-    Compose { vapp: String, added: Vec<String> },
+    Compose {
+        vapp: String,
+        added: Vec<String>,
+    },
     /// Ends the copies into a vApp and takes VMs away.
-    Recompose { vapp: String, added: Vec<String>, removed: Vec<String>, power_on: bool },
+    Recompose {
+        vapp: String,
+        added: Vec<String>,
+        removed: Vec<String>,
+        power_on: bool,
+    },
     /// Replaces the networks of a vApp.
-    Networks { vapp: String, networks: Vec<VappNetwork> },
+    Networks {
+        vapp: String,
+        networks: Vec<VappNetwork>,
+    },
     /// Sets or, without a value, deletes metadata of a vApp or a VM.
-    Metadata { object: String, entries: Vec<((String, String), Option<MetadataValue>)> },
-    PowerOn { vms: Vec<String> },
+    Metadata {
+        object: String,
+        entries: Vec<((String, String), Option<MetadataValue>)>,
+    },
+    PowerOn {
+        vms: Vec<String>,
+    },
     /// Powers off; the VMs stay deployed.
-    PowerOff { vms: Vec<String> },
-    Suspend { vms: Vec<String> },
+    PowerOff {
+        vms: Vec<String>,
+    },
+    Suspend {
+        vms: Vec<String>,
+    },
     /// The guests start again.
-    Restart { vms: Vec<String> },
+    Restart {
+        vms: Vec<String>,
+    },
     /// Deploys without powering on.
-    Deploy { vms: Vec<String> },
+    Deploy {
+        vms: Vec<String>,
+    },
     /// Powers off and undeploys.
-    Undeploy { vms: Vec<String> },
-    DeleteVapp { vapp: String },
-    DeleteVm { vm: String },
-    Reconfigure { vm: String, changes: Vec<VmChange> },
+    Undeploy {
+        vms: Vec<String>,
+    },
+    DeleteVapp {
+        vapp: String,
+    },
+    DeleteVm {
+        vm: String,
+    },
+    Reconfigure {
+        vm: String,
+        changes: Vec<VmChange>,
+    },
 }
 
 /// On whose behalf an operation runs.
@@ -80,7 +113,12 @@ pub(crate) struct Starter {
 impl Starter {
     /// The caller of a request.
     pub(crate) fn of(call: &Call<'_>) -> Self {
-        let Principal { user_id, user_name, acting_org_id, .. } = &call.principal;
+        let Principal {
+            user_id,
+            user_name,
+            acting_org_id,
+            ..
+        } = &call.principal;
         Self {
             user_id: user_id.clone(),
             user_name: user_name.clone(),
@@ -117,7 +155,9 @@ pub(crate) struct Operation<'a> {
 impl Infra {
     /// Refuses when a task holds `uuid`; `entity` is `vapp` or `vm`.
     pub(crate) fn require_free(&self, entity: &str, uuid: &str) -> Result<(), Problem> {
-        let Some(busy) = self.busy.get(uuid) else { return Ok(()) };
+        let Some(busy) = self.busy.get(uuid) else {
+            return Ok(());
+        };
         Err(Problem::new(
             400,
             "BUSY_ENTITY",
@@ -132,7 +172,10 @@ impl Infra {
     /// Refuses when a task holds the vApp or one of its VMs.
     pub(crate) fn require_vapp_free(&self, vapp: &str) -> Result<(), Problem> {
         self.require_free("vapp", vapp)?;
-        self.vms.values().filter(|vm| vm.vapp == vapp).try_for_each(|vm| self.require_free("vm", &vm.uuid))
+        self.vms
+            .values()
+            .filter(|vm| vm.vapp == vapp)
+            .try_for_each(|vm| self.require_free("vm", &vm.uuid))
     }
 
     /// Refuses when a task holds the VM or its vApp.
@@ -146,14 +189,32 @@ impl Infra {
 
     /// Starts an operation whose objects are known to be free; returns its task, by bare UUID.
     pub(crate) fn submit(&mut self, operation: Operation<'_>, ctx: &mut Context<'_>) -> String {
-        let Operation { kind, starter, owner, holds, change } = operation;
+        let Operation {
+            kind,
+            starter,
+            owner,
+            holds,
+            change,
+        } = operation;
         let task = ctx.uuid();
         for uuid in holds {
-            self.busy.insert(uuid, Busy { task: task.clone(), operation: kind.busy_name });
+            self.busy.insert(
+                uuid,
+                Busy {
+                    task: task.clone(),
+                    operation: kind.busy_name,
+                },
+            );
         }
         ctx.tasks.add(new_task(&task, kind, starter, owner, ctx));
         let ends = ctx.now.plus(Timings::vary(kind.takes, ctx.rng));
-        ctx.schedule.put(ends, world::Due::Infra(Due { task: task.clone(), change }));
+        ctx.schedule.put(
+            ends,
+            world::Due::Infra(Due {
+                task: task.clone(),
+                change,
+            }),
+        );
         task
     }
 }
@@ -180,7 +241,11 @@ fn new_task(
         org: Reference {
             href: format!("{}/api/org/{}", ctx.site, bare(&starter.org_id)),
             id: starter.org_id.clone(),
-            name: ctx.directory.org_name(&starter.org_id).unwrap_or_default().to_owned(),
+            name: ctx
+                .directory
+                .org_name(&starter.org_id)
+                .unwrap_or_default()
+                .to_owned(),
             media_type: "application/vnd.vmware.vcloud.org+xml".to_owned(),
         },
         started: ctx.wall,
@@ -191,12 +256,7 @@ fn new_task(
 }
 
 /// Lets an operation end.
-pub(crate) fn fire(
-    due: Due,
-    ctx: &mut Context<'_>,
-    infra: &mut Infra,
-    _entities: &mut Entities,
-) {
+pub(crate) fn fire(due: Due, ctx: &mut Context<'_>, infra: &mut Infra, _entities: &mut Entities) {
     let Due { task, change } = due;
     let outcome = effects::apply(change, ctx, infra);
     infra.busy.retain(|_, busy| busy.task != task);

@@ -26,12 +26,19 @@ pub(crate) fn handle(
     rest: &[&str],
 ) -> Result<Reply, Problem> {
     require_method(call, &Method::GET)?;
-    let admin = call.segments.get(1).is_some_and(|segment| segment == "admin");
+    let admin = call
+        .segments
+        .get(1)
+        .is_some_and(|segment| segment == "admin");
     match rest {
         [] if !admin => Ok(list(call, ctx)),
         [uuid] => {
             let urn = format!("urn:vcloud:org:{uuid}");
-            let org = ctx.directory.orgs.get(&urn).filter(|org| sees(&call.principal, &org.id));
+            let org = ctx
+                .directory
+                .orgs
+                .get(&urn)
+                .filter(|org| sees(&call.principal, &org.id));
             let org = org.ok_or_else(|| refused("Base", "ORG_VIEW", uuid))?;
             Ok(one(call, ctx, infra, org, admin))
         }
@@ -45,7 +52,11 @@ pub(crate) fn bare(org_id: &str) -> &str {
 }
 
 fn list(call: &Call<'_>, ctx: &Context<'_>) -> Reply {
-    let orgs = ctx.directory.orgs.values().filter(|org| sees(&call.principal, &org.id));
+    let orgs = ctx
+        .directory
+        .orgs
+        .values()
+        .filter(|org| sees(&call.principal, &org.id));
     let entries = orgs.map(|org| {
         Element::new("Org")
             .attr("href", format!("{}/api/org/{}", ctx.site, bare(&org.id)))
@@ -56,22 +67,42 @@ fn list(call: &Call<'_>, ctx: &Context<'_>) -> Reply {
         .attr("href", format!("{}/api/org/", ctx.site))
         .attr("type", "application/vnd.vmware.vcloud.orgList+xml")
         .children(entries);
-    Reply::xml(200, call.version, "vnd.vmware.vcloud.orgList+xml", root.document())
+    Reply::xml(
+        200,
+        call.version,
+        "vnd.vmware.vcloud.orgList+xml",
+        root.document(),
+    )
 }
 
 fn one(call: &Call<'_>, ctx: &Context<'_>, infra: &Infra, org: &Org, admin: bool) -> Reply {
     let site = ctx.site;
     let uuid = bare(&org.id);
     let (name, href, media) = if admin {
-        ("AdminOrg", format!("{site}/api/admin/org/{uuid}"), "vnd.vmware.admin.organization+xml")
+        (
+            "AdminOrg",
+            format!("{site}/api/admin/org/{uuid}"),
+            "vnd.vmware.admin.organization+xml",
+        )
     } else {
         ("Org", format!("{site}/api/org/{uuid}"), ORG)
     };
-    let vdcs = infra.vdcs.values().filter(|vdc| vdc.org_id == org.id).map(|vdc| {
-        link("down", format!("{site}/api/vdc/{}", vdc.uuid), Some("vnd.vmware.vcloud.vdc+xml"))
+    let vdcs = infra
+        .vdcs
+        .values()
+        .filter(|vdc| vdc.org_id == org.id)
+        .map(|vdc| {
+            link(
+                "down",
+                format!("{site}/api/vdc/{}", vdc.uuid),
+                Some("vnd.vmware.vcloud.vdc+xml"),
+            )
             .attr("name", &vdc.name)
-    });
-    let catalogs = infra.catalogs.values().filter(|catalog| catalog.org_id == org.id);
+        });
+    let catalogs = infra
+        .catalogs
+        .values()
+        .filter(|catalog| catalog.org_id == org.id);
     let catalogs = catalogs.map(|catalog| {
         let href = format!("{site}/api/catalog/{}", catalog.uuid);
         link("down", href, Some("vnd.vmware.vcloud.catalog+xml")).attr("name", &catalog.name)

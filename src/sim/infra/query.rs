@@ -29,11 +29,7 @@ enum Format {
 }
 
 /// Answers `GET /api/query`.
-pub(crate) fn handle(
-    call: &Call<'_>,
-    ctx: &Context<'_>,
-    infra: &Infra,
-) -> Result<Reply, Problem> {
+pub(crate) fn handle(call: &Call<'_>, ctx: &Context<'_>, infra: &Infra) -> Result<Reply, Problem> {
     require_method(call, &Method::GET)?;
     let kind = call.query("type").unwrap_or_default();
     let format = format(call)?;
@@ -55,13 +51,17 @@ fn format(call: &Call<'_>) -> Result<Format, Problem> {
         None | Some("" | "records") => Ok(Format::Records),
         Some("idrecords") => Ok(Format::IdRecords),
         Some("references") => Ok(Format::References),
-        Some(other) => Err(Problem::bad_request(format!("The format \"{other}\" is not supported."))),
+        Some(other) => Err(Problem::bad_request(format!(
+            "The format \"{other}\" is not supported."
+        ))),
     }
 }
 
 /// All records of a type have the same keys, so the first tells which there are.
 fn check_keys(filter: &Filter, records: &[Record]) -> Result<(), Problem> {
-    let Some(record) = records.first() else { return Ok(()) };
+    let Some(record) = records.first() else {
+        return Ok(());
+    };
     match filter.unknown_key(&|key| record.value(key).is_some()) {
         Some(key) => Err(paging::unknown_key(key)),
         None => Ok(()),
@@ -81,15 +81,28 @@ fn answer(
     found: &[Record],
 ) -> Reply {
     let (root, format_name, media) = match format {
-        Format::Records => ("QueryResultRecords", "records", "vnd.vmware.vcloud.query.records+xml"),
-        Format::IdRecords => {
-            ("QueryResultRecords", "idrecords", "vnd.vmware.vcloud.query.idrecords+xml")
-        }
-        Format::References => ("References", "references", "vnd.vmware.vcloud.query.references+xml"),
+        Format::Records => (
+            "QueryResultRecords",
+            "records",
+            "vnd.vmware.vcloud.query.records+xml",
+        ),
+        Format::IdRecords => (
+            "QueryResultRecords",
+            "idrecords",
+            "vnd.vmware.vcloud.query.idrecords+xml",
+        ),
+        Format::References => (
+            "References",
+            "references",
+            "vnd.vmware.vcloud.query.references+xml",
+        ),
     };
     let url = |number: usize| {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
-        let kept = call.query.iter().filter(|(key, _)| !key.is_empty() && key != "page");
+        let kept = call
+            .query
+            .iter()
+            .filter(|(key, _)| !key.is_empty() && key != "page");
         query.extend_pairs(kept);
         query.append_pair("page", &number.to_string());
         format!("{}/api/query?{}", ctx.site, query.finish())
@@ -114,7 +127,10 @@ fn answer(
         .attr("page", page.number())
         .attr("pageSize", page.size())
         .attr("total", found.len())
-        .attr("href", format!("{}/api/query?type={kind}&format={format_name}", ctx.site))
+        .attr(
+            "href",
+            format!("{}/api/query?type={kind}&format={format_name}", ctx.site),
+        )
         .attr("type", format!("application/{media}"))
         .children(links)
         .children(rows);

@@ -15,9 +15,7 @@ use super::Infra;
 use super::access::{refused, require, right, sees};
 use super::machine::{Customization, Nic, Status, Vapp, Vm};
 use super::site::Template;
-use super::vm_changes::{
-    MAX_DESCRIPTION_CHARS, MAX_NAME_CHARS, checked, new_customization, nic,
-};
+use super::vm_changes::{MAX_DESCRIPTION_CHARS, MAX_NAME_CHARS, checked, new_customization, nic};
 use crate::sim::call::Call;
 use crate::sim::context::Context;
 use crate::sim::reply::Problem;
@@ -50,8 +48,11 @@ pub(crate) fn sourced_items(
     vapp: &Vapp,
     body: &Element,
 ) -> Result<Vec<NewVm>, Problem> {
-    let mut names: BTreeSet<String> =
-        infra.vms_of(&vapp.uuid).iter().map(|vm| vm.name.clone()).collect();
+    let mut names: BTreeSet<String> = infra
+        .vms_of(&vapp.uuid)
+        .iter()
+        .map(|vm| vm.name.clone())
+        .collect();
     let mut items = Vec::new();
     for item in body.all("SourcedItem") {
         let new = sourced_item(call, infra, vapp, item)?;
@@ -73,8 +74,15 @@ fn sourced_item(
     vapp: &Vapp,
     item: &Element,
 ) -> Result<NewVm, Problem> {
-    require(call, right::ADD_FROM_CATALOG, "VAPP_ADD_FROM_CATALOG", &vapp.uuid)?;
-    let source = item.get("Source").ok_or_else(|| Problem::bad_request("SourcedItem has no Source."))?;
+    require(
+        call,
+        right::ADD_FROM_CATALOG,
+        "VAPP_ADD_FROM_CATALOG",
+        &vapp.uuid,
+    )?;
+    let source = item
+        .get("Source")
+        .ok_or_else(|| Problem::bad_request("SourcedItem has no Source."))?;
     let template = template(call, infra, source.attribute("href").unwrap_or_default())?;
     let general = item.get("VmGeneralParams");
     let name = general
@@ -85,12 +93,22 @@ fn sourced_item(
     let description = general.and_then(|general| general.text_of("Description"));
     let params = item.get("InstantiationParams");
     let guest = params.and_then(|params| params.get("GuestCustomizationSection"));
-    let guest = guest.map(new_customization).transpose()?.unwrap_or_default();
+    let guest = guest
+        .map(new_customization)
+        .transpose()?
+        .unwrap_or_default();
     let needs = general.and_then(|general| general.text_of("NeedsCustomization")) == Some("true");
     let nics = params.and_then(|params| params.get("NetworkConnectionSection"));
-    let policy = |name| item.path(&["ComputePolicy", name]).and_then(|policy| policy.attribute("href"));
+    let policy = |name| {
+        item.path(&["ComputePolicy", name])
+            .and_then(|policy| policy.attribute("href"))
+    };
     Ok(NewVm {
-        description: checked("Description", description.unwrap_or_default(), MAX_DESCRIPTION_CHARS)?,
+        description: checked(
+            "Description",
+            description.unwrap_or_default(),
+            MAX_DESCRIPTION_CHARS,
+        )?,
         template: template.uuid.clone(),
         customization: Customization {
             enabled: guest.enabled.unwrap_or(needs),
@@ -98,7 +116,10 @@ fn sourced_item(
             script: guest.script.unwrap_or_default(),
             complete: false,
         },
-        nics: nics.map(|section| cards(vapp, section)).transpose()?.unwrap_or_default(),
+        nics: nics
+            .map(|section| cards(vapp, section))
+            .transpose()?
+            .unwrap_or_default(),
         storage_profile: profile(infra, vapp, item)?,
         sizing_policy: compute_policy(infra, policy("VmSizingPolicy"))?,
         placement_policy: compute_policy(infra, policy("VmPlacementPolicy"))?,
@@ -109,8 +130,14 @@ fn sourced_item(
 /// The template behind the href of its VM or of itself, if the caller may see it.
 fn template<'a>(call: &Call<'_>, infra: &'a Infra, href: &str) -> Result<&'a Template, Problem> {
     let last = href.rsplit('/').next().unwrap_or_default();
-    let uuid = last.split_once('-').map(|(_, uuid)| uuid).unwrap_or_default();
-    let found = infra.templates.values().find(|one| one.vm == uuid || one.uuid == uuid);
+    let uuid = last
+        .split_once('-')
+        .map(|(_, uuid)| uuid)
+        .unwrap_or_default();
+    let found = infra
+        .templates
+        .values()
+        .find(|one| one.vm == uuid || one.uuid == uuid);
     found
         .filter(|one| {
             let catalog = infra.catalogs.get(&one.catalog);
@@ -128,18 +155,28 @@ fn cards(vapp: &Vapp, section: &Element) -> Result<Vec<Nic>, Problem> {
         Some(nic) => Err(Problem::new(
             400,
             "INVALID_REFERENCE",
-            format!("The vApp \"{}\" has no network \"{}\".", vapp.name, nic.network),
+            format!(
+                "The vApp \"{}\" has no network \"{}\".",
+                vapp.name, nic.network
+            ),
         )),
         None => Ok(cards),
     }
 }
 
 fn profile(infra: &Infra, vapp: &Vapp, item: &Element) -> Result<Option<String>, Problem> {
-    let Some(href) = item.get("StorageProfile").and_then(|profile| profile.attribute("href")) else {
+    let Some(href) = item
+        .get("StorageProfile")
+        .and_then(|profile| profile.attribute("href"))
+    else {
         return Ok(None);
     };
     let uuid = href.rsplit(['/', ':']).next().unwrap_or_default();
-    match infra.storage_profiles.get(uuid).filter(|profile| profile.vdc == vapp.vdc) {
+    match infra
+        .storage_profiles
+        .get(uuid)
+        .filter(|profile| profile.vdc == vapp.vdc)
+    {
         Some(profile) => Ok(Some(profile.uuid.clone())),
         None => Err(Problem::new(
             400,
@@ -150,7 +187,9 @@ fn profile(infra: &Infra, vapp: &Vapp, item: &Element) -> Result<Option<String>,
 }
 
 fn compute_policy(infra: &Infra, href: Option<&str>) -> Result<Option<String>, Problem> {
-    let Some(href) = href.filter(|href| !href.is_empty()) else { return Ok(None) };
+    let Some(href) = href.filter(|href| !href.is_empty()) else {
+        return Ok(None);
+    };
     let uuid = href.rsplit(['/', ':']).next().unwrap_or_default();
     match infra.policies.get(uuid) {
         Some(policy) => Ok(Some(policy.uuid.clone())),
@@ -171,7 +210,10 @@ pub(crate) fn delete_items(
     let mut vms = Vec::new();
     for item in body.all("DeleteItem") {
         let href = item.attribute("href").unwrap_or_default();
-        let uuid = href.rsplit_once("/vm-").map(|(_, uuid)| uuid).unwrap_or_default();
+        let uuid = href
+            .rsplit_once("/vm-")
+            .map(|(_, uuid)| uuid)
+            .unwrap_or_default();
         let vm = infra.vms.get(uuid).filter(|vm| vm.vapp == vapp.uuid);
         let vm = vm.ok_or_else(|| refused("Base", "VAPP_VM_VIEW", uuid))?;
         super::vms::require_undeployed(vm)?;
@@ -185,11 +227,24 @@ impl Infra {
     pub(crate) fn add_copy(&mut self, vapp: &Vapp, new: NewVm, ctx: &mut Context<'_>) -> String {
         let uuid = ctx.uuid();
         let NewVm { mut nics, .. } = new;
-        nics.iter_mut().for_each(|nic| nic.mac = self.next_mac());
-        let policy = new.sizing_policy.as_ref().and_then(|uuid| self.policies.get(uuid));
-        let profiles = || self.storage_profiles.values().filter(|one| one.vdc == vapp.vdc);
-        let default = profiles().find(|one| one.default).or_else(|| profiles().next());
-        let default = default.map(|profile| profile.uuid.clone()).unwrap_or_default();
+        for nic in &mut nics {
+            nic.mac = self.next_mac();
+        }
+        let policy = new
+            .sizing_policy
+            .as_ref()
+            .and_then(|uuid| self.policies.get(uuid));
+        let profiles = || {
+            self.storage_profiles
+                .values()
+                .filter(|one| one.vdc == vapp.vdc)
+        };
+        let default = profiles()
+            .find(|one| one.default)
+            .or_else(|| profiles().next());
+        let default = default
+            .map(|profile| profile.uuid.clone())
+            .unwrap_or_default();
         let vm = Vm {
             uuid: uuid.clone(),
             name: new.name,
@@ -203,7 +258,10 @@ impl Infra {
             extra_config: BTreeMap::new(),
             cpus: policy.map_or(DEFAULT_CPUS, |policy| policy.cpus),
             memory_mib: policy.map_or(DEFAULT_MEMORY_MIB, |policy| policy.memory_mib),
-            disk_mib: self.templates.get(&new.template).map_or(0, |template| template.disk_mib),
+            disk_mib: self
+                .templates
+                .get(&new.template)
+                .map_or(0, |template| template.disk_mib),
             template: new.template,
             storage_profile: new.storage_profile.unwrap_or(default),
             sizing_policy: new.sizing_policy,

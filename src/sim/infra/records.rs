@@ -31,9 +31,17 @@ pub(crate) struct Record {
 
 impl Record {
     fn new(element: &'static str, id: String, href: String, name: &str) -> Self {
-        Self { element, attributes: vec![("name", name.to_owned()), ("href", href)], id }
+        Self {
+            element,
+            attributes: vec![("name", name.to_owned()), ("href", href)],
+            id,
+        }
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "call sites read like the document"
+    )]
     fn with(mut self, name: &'static str, value: impl ToString) -> Self {
         self.attributes.push((name, value.to_string()));
         self
@@ -44,7 +52,10 @@ impl Record {
         if key == "id" {
             return Some(&self.id);
         }
-        self.attributes.iter().find(|(name, _)| *name == key).map(|(_, value)| value.as_str())
+        self.attributes
+            .iter()
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The same with references as URNs instead of URLs: clients filter with either.
@@ -68,7 +79,9 @@ impl Record {
         if ids {
             element = element.attr("id", &self.id);
         }
-        self.attributes.iter().fold(element, |element, (name, value)| element.attr(name, value))
+        self.attributes
+            .iter()
+            .fold(element, |element, (name, value)| element.attr(name, value))
     }
 
     /// The element of a `references` answer.
@@ -93,7 +106,12 @@ pub(crate) fn of_type(
     if admin && !call.principal.provider {
         return Err(refused("General: Administrator View", "QUERY_ADMIN", kind));
     }
-    let view = View { call, ctx, infra, admin };
+    let view = View {
+        call,
+        ctx,
+        infra,
+        admin,
+    };
     Ok(Some(match kind {
         "organization" => view.orgs(),
         "orgVdc" | "adminOrgVdc" => view.vdcs()?,
@@ -126,12 +144,20 @@ impl View<'_> {
 
     /// Admin records carry hrefs below `/api/admin` for VDCs.
     fn vdc_href(&self, uuid: &str) -> String {
-        let path = if self.admin { "api/admin/vdc" } else { "api/vdc" };
+        let path = if self.admin {
+            "api/admin/vdc"
+        } else {
+            "api/vdc"
+        };
         format!("{}/{path}/{uuid}", self.ctx.site)
     }
 
     fn org_name(&self, org_id: &str) -> String {
-        self.ctx.directory.org_name(org_id).unwrap_or_default().to_owned()
+        self.ctx
+            .directory
+            .org_name(org_id)
+            .unwrap_or_default()
+            .to_owned()
     }
 
     fn org_href(&self, org_id: &str) -> String {
@@ -139,19 +165,36 @@ impl View<'_> {
     }
 
     fn vdc_name(&self, uuid: &str) -> String {
-        self.infra.vdcs.get(uuid).map(|vdc| vdc.name.clone()).unwrap_or_default()
+        self.infra
+            .vdcs
+            .get(uuid)
+            .map(|vdc| vdc.name.clone())
+            .unwrap_or_default()
     }
 
     fn vdc_visible(&self, uuid: &str) -> bool {
-        self.infra.vdcs.get(uuid).is_some_and(|vdc| self.sees(&vdc.org_id))
+        self.infra
+            .vdcs
+            .get(uuid)
+            .is_some_and(|vdc| self.sees(&vdc.org_id))
     }
 
     fn orgs(&self) -> Vec<Record> {
-        let orgs = self.ctx.directory.orgs.values().filter(|org| self.sees(&org.id));
+        let orgs = self
+            .ctx
+            .directory
+            .orgs
+            .values()
+            .filter(|org| self.sees(&org.id));
         orgs.map(|org| {
-            Record::new("OrgRecord", org.id.clone(), self.org_href(&org.id), &org.name)
-                .with("displayName", &org.full_name)
-                .with("isEnabled", true)
+            Record::new(
+                "OrgRecord",
+                org.id.clone(),
+                self.org_href(&org.id),
+                &org.name,
+            )
+            .with("displayName", &org.full_name)
+            .with("isEnabled", true)
         })
         .collect()
     }
@@ -159,9 +202,18 @@ impl View<'_> {
     fn vdcs(&self) -> Result<Vec<Record>, Problem> {
         require(self.call, right::VDCS, "QUERY_ORG_VDC", "orgVdc")?;
         let element = self.named("OrgVdcRecord", "AdminVdcRecord");
-        let vdcs = self.infra.vdcs.values().filter(|vdc| self.sees(&vdc.org_id));
+        let vdcs = self
+            .infra
+            .vdcs
+            .values()
+            .filter(|vdc| self.sees(&vdc.org_id));
         let record = |vdc: &super::site::Vdc| {
-            let vapps = self.infra.vapps.values().filter(|vapp| vapp.vdc == vdc.uuid).count();
+            let vapps = self
+                .infra
+                .vapps
+                .values()
+                .filter(|vapp| vapp.vdc == vdc.uuid)
+                .count();
             let id = format!("urn:vcloud:vdc:{}", vdc.uuid);
             Record::new(element, id, self.vdc_href(&vdc.uuid), &vdc.name)
                 .with("orgName", self.org_name(&vdc.org_id))
@@ -185,11 +237,18 @@ impl View<'_> {
     }
 
     fn templates(&self) -> Result<Vec<Record>, Problem> {
-        require(self.call, right::TEMPLATES, "QUERY_VAPP_TEMPLATE", "vAppTemplate")?;
+        require(
+            self.call,
+            right::TEMPLATES,
+            "QUERY_VAPP_TEMPLATE",
+            "vAppTemplate",
+        )?;
         let element = self.named("VAppTemplateRecord", "AdminVAppTemplateRecord");
         let mut records = Vec::new();
         for template in self.infra.templates.values() {
-            let Some(catalog) = self.infra.catalogs.get(&template.catalog) else { continue };
+            let Some(catalog) = self.infra.catalogs.get(&template.catalog) else {
+                continue;
+            };
             if !self.sees(&catalog.org_id) {
                 continue;
             }
@@ -215,7 +274,11 @@ impl View<'_> {
     fn catalogs(&self) -> Result<Vec<Record>, Problem> {
         require(self.call, right::CATALOGS, "QUERY_CATALOG", "catalog")?;
         let element = self.named("CatalogRecord", "AdminCatalogRecord");
-        let catalogs = self.infra.catalogs.values().filter(|one| self.sees(&one.org_id));
+        let catalogs = self
+            .infra
+            .catalogs
+            .values()
+            .filter(|one| self.sees(&one.org_id));
         let record = |catalog: &super::site::Catalog| {
             let templates = self.infra.templates.values();
             let count = templates.filter(|one| one.catalog == catalog.uuid).count();
@@ -235,10 +298,26 @@ impl View<'_> {
     }
 
     fn storage_profiles(&self) -> Result<Vec<Record>, Problem> {
-        require(self.call, right::VDCS, "QUERY_STORAGE_PROFILE", "orgVdcStorageProfile")?;
-        let element = self.named("OrgVdcStorageProfileRecord", "AdminOrgVdcStorageProfileRecord");
-        let path = if self.admin { "api/admin/vdcStorageProfile" } else { "api/vdcStorageProfile" };
-        let profiles = self.infra.storage_profiles.values().filter(|one| self.vdc_visible(&one.vdc));
+        require(
+            self.call,
+            right::VDCS,
+            "QUERY_STORAGE_PROFILE",
+            "orgVdcStorageProfile",
+        )?;
+        let element = self.named(
+            "OrgVdcStorageProfileRecord",
+            "AdminOrgVdcStorageProfileRecord",
+        );
+        let path = if self.admin {
+            "api/admin/vdcStorageProfile"
+        } else {
+            "api/vdcStorageProfile"
+        };
+        let profiles = self
+            .infra
+            .storage_profiles
+            .values()
+            .filter(|one| self.vdc_visible(&one.vdc));
         let record = |profile: &super::site::StorageProfile| {
             let id = format!("urn:vcloud:vdcstorageProfile:{}", profile.uuid);
             let href = format!("{}/{path}/{}", self.ctx.site, profile.uuid);
@@ -254,8 +333,17 @@ impl View<'_> {
     }
 
     fn networks(&self) -> Result<Vec<Record>, Problem> {
-        require(self.call, right::NETWORKS, "QUERY_ORG_VDC_NETWORK", "orgVdcNetwork")?;
-        let networks = self.infra.networks.values().filter(|one| self.vdc_visible(&one.vdc));
+        require(
+            self.call,
+            right::NETWORKS,
+            "QUERY_ORG_VDC_NETWORK",
+            "orgVdcNetwork",
+        )?;
+        let networks = self
+            .infra
+            .networks
+            .values()
+            .filter(|one| self.vdc_visible(&one.vdc));
         let record = |network: &super::site::Network| {
             let id = format!("urn:vcloud:network:{}", network.uuid);
             let href = format!("{}/api/network/{}", self.ctx.site, network.uuid);
@@ -276,17 +364,22 @@ impl View<'_> {
         let visible = vapps.filter(|vapp| access::vapp(self.call, self.infra, &vapp.uuid).is_ok());
         let record = |vapp: &super::machine::Vapp| {
             let href = vapp_href(self.ctx.site, &vapp.uuid);
-            Record::new(element, format!("urn:vcloud:vapp:{}", vapp.uuid), href, &vapp.name)
-                .with("description", &vapp.description)
-                .with("vdc", self.vdc_href(&vapp.vdc))
-                .with("vdcName", self.vdc_name(&vapp.vdc))
-                .with("ownerName", &vapp.owner.name)
-                .with("creationDate", stamp(vapp.created))
-                .with("status", self.infra.vapp_status(vapp).name())
-                .with("isDeployed", self.infra.vapp_deployed(&vapp.uuid))
-                .with("isEnabled", true)
-                .with("isBusy", self.infra.busy.contains_key(&vapp.uuid))
-                .with("numberOfVMs", self.infra.vms_of(&vapp.uuid).len())
+            Record::new(
+                element,
+                format!("urn:vcloud:vapp:{}", vapp.uuid),
+                href,
+                &vapp.name,
+            )
+            .with("description", &vapp.description)
+            .with("vdc", self.vdc_href(&vapp.vdc))
+            .with("vdcName", self.vdc_name(&vapp.vdc))
+            .with("ownerName", &vapp.owner.name)
+            .with("creationDate", stamp(vapp.created))
+            .with("status", self.infra.vapp_status(vapp).name())
+            .with("isDeployed", self.infra.vapp_deployed(&vapp.uuid))
+            .with("isEnabled", true)
+            .with("isBusy", self.infra.busy.contains_key(&vapp.uuid))
+            .with("numberOfVMs", self.infra.vms_of(&vapp.uuid).len())
         };
         visible.map(record).collect()
     }
@@ -298,20 +391,35 @@ impl View<'_> {
         let record = |vm: &super::machine::Vm| {
             let vapp = self.infra.vapps.get(&vm.vapp);
             let vdc = vapp.map(|vapp| vapp.vdc.as_str()).unwrap_or_default();
-            let network = vm.nics.first().map(|nic| nic.network.as_str()).unwrap_or_default();
+            let network = vm
+                .nics
+                .first()
+                .map(|nic| nic.network.as_str())
+                .unwrap_or_default();
             let href = vm_href(self.ctx.site, &vm.uuid);
-            Record::new(element, format!("urn:vcloud:vm:{}", vm.uuid), href, &vm.name)
-                .with("container", vapp_href(self.ctx.site, &vm.vapp))
-                .with("containerName", vapp.map(|vapp| vapp.name.as_str()).unwrap_or_default())
-                .with("vdc", self.vdc_href(vdc))
-                .with("status", vm.status.name())
-                .with("isVAppTemplate", false)
-                .with("isDeployed", vm.deployed)
-                .with("isBusy", self.infra.busy.contains_key(&vm.uuid))
-                .with("ipAddress", vm.ip().map(|ip| ip.to_string()).unwrap_or_default())
-                .with("networkName", network)
-                .with("numberOfCpus", vm.cpus)
-                .with("memoryMB", vm.memory_mib)
+            Record::new(
+                element,
+                format!("urn:vcloud:vm:{}", vm.uuid),
+                href,
+                &vm.name,
+            )
+            .with("container", vapp_href(self.ctx.site, &vm.vapp))
+            .with(
+                "containerName",
+                vapp.map(|vapp| vapp.name.as_str()).unwrap_or_default(),
+            )
+            .with("vdc", self.vdc_href(vdc))
+            .with("status", vm.status.name())
+            .with("isVAppTemplate", false)
+            .with("isDeployed", vm.deployed)
+            .with("isBusy", self.infra.busy.contains_key(&vm.uuid))
+            .with(
+                "ipAddress",
+                vm.ip().map(|ip| ip.to_string()).unwrap_or_default(),
+            )
+            .with("networkName", network)
+            .with("numberOfCpus", vm.cpus)
+            .with("memoryMB", vm.memory_mib)
         };
         visible.map(record).collect()
     }

@@ -39,7 +39,9 @@ impl Network {
     /// Gives the lowest free address of the pool to `vm`; none when the pool is exhausted.
     pub(crate) fn allocate(&mut self, vm: &str) -> Option<Ipv4Addr> {
         let (first, last) = (u32::from(self.pool.0), u32::from(self.pool.1));
-        let free = (first..=last).map(Ipv4Addr::from).find(|ip| !self.used.contains_key(ip))?;
+        let free = (first..=last)
+            .map(Ipv4Addr::from)
+            .find(|ip| !self.used.contains_key(ip))?;
         self.used.insert(free, vm.to_owned());
         Some(free)
     }
@@ -51,7 +53,9 @@ impl Network {
 
     /// Number of addresses in the pool.
     pub(crate) fn size(&self) -> u32 {
-        u32::from(self.pool.1).saturating_sub(u32::from(self.pool.0)).saturating_add(1)
+        u32::from(self.pool.1)
+            .saturating_sub(u32::from(self.pool.0))
+            .saturating_add(1)
     }
 
     /// The netmask in dotted form.
@@ -124,7 +128,10 @@ mod tests {
             gateway: Ipv4Addr::new(10, 0, 0, 1),
             prefix: 24,
             dns: Ipv4Addr::new(10, 0, 0, 1),
-            pool: (Ipv4Addr::new(10, 0, 0, first), Ipv4Addr::new(10, 0, 0, last)),
+            pool: (
+                Ipv4Addr::new(10, 0, 0, first),
+                Ipv4Addr::new(10, 0, 0, last),
+            ),
             used: BTreeMap::new(),
         }
     }

@@ -29,14 +29,24 @@ pub(crate) fn compose(
     vdc: &str,
 ) -> Result<Reply, Problem> {
     require_method(call, &Method::POST)?;
-    let target = infra.vdcs.get(vdc).filter(|one| sees(&call.principal, &one.org_id));
+    let target = infra
+        .vdcs
+        .get(vdc)
+        .filter(|one| sees(&call.principal, &one.org_id));
     let target = target.ok_or_else(|| refused("Base", "VDC_VIEW", vdc))?;
     require(call, right::CREATE, "VDC_COMPOSE_VAPP", vdc)?;
     if !target.enabled {
-        return Err(Problem::bad_request(format!("The VDC \"{}\" is disabled.", target.name)));
+        return Err(Problem::bad_request(format!(
+            "The VDC \"{}\" is disabled.",
+            target.name
+        )));
     }
     let body = Element::parse(call.body)?;
-    let name = checked("name", body.attribute("name").unwrap_or_default(), MAX_NAME_CHARS)?;
+    let name = checked(
+        "name",
+        body.attribute("name").unwrap_or_default(),
+        MAX_NAME_CHARS,
+    )?;
     let text = body.text_of("Description").unwrap_or_default();
     let vapp = Vapp {
         uuid: ctx.uuid(),
@@ -47,13 +57,19 @@ pub(crate) fn compose(
         owner: owner(call, ctx),
         created: ctx.wall,
         unresolved: true,
-        networks: networks(infra, vdc, body.path(&["InstantiationParams", "NetworkConfigSection"]))?,
+        networks: networks(
+            infra,
+            vdc,
+            body.path(&["InstantiationParams", "NetworkConfigSection"]),
+        )?,
         metadata: std::collections::BTreeMap::new(),
     };
     infra.require_free_name(&vapp)?;
     let items = sourced_items(call, infra, &vapp, &body)?;
-    let added: Vec<String> =
-        items.into_iter().map(|item| infra.add_copy(&vapp, item, ctx)).collect();
+    let added: Vec<String> = items
+        .into_iter()
+        .map(|item| infra.add_copy(&vapp, item, ctx))
+        .collect();
     let uuid = infra.compose(vapp, added, &Starter::of(call), ctx);
     let vapp = access::vapp(call, infra, &uuid)?;
     let href = document::vapp_href(ctx.site, &uuid);
@@ -75,7 +91,10 @@ fn owner(call: &Call<'_>, ctx: &Context<'_>) -> Reference {
 impl Infra {
     /// Refuses a second vApp of one name in a VDC, where the site has that rule.
     pub(crate) fn require_free_name(&self, vapp: &Vapp) -> Result<(), Problem> {
-        let twin = self.vapps.values().any(|one| one.vdc == vapp.vdc && one.name == vapp.name);
+        let twin = self
+            .vapps
+            .values()
+            .any(|one| one.vdc == vapp.vdc && one.name == vapp.name);
         if twin && self.rules.unique_vapp_names {
             let text = format!("The VCD entity {} already exists.", vapp.name);
             return Err(Problem::new(400, "DUPLICATE_NAME", text));
@@ -93,7 +112,10 @@ impl Infra {
     ) -> String {
         let uuid = vapp.uuid.clone();
         let copies = u32::try_from(added.len()).unwrap_or(u32::MAX);
-        let takes = ctx.timings.compose.saturating_add(ctx.timings.recompose.saturating_mul(copies));
+        let takes = ctx
+            .timings
+            .compose
+            .saturating_add(ctx.timings.recompose.saturating_mul(copies));
         let operation = Operation {
             kind: Kind {
                 name: "vdcComposeVapp",
@@ -104,7 +126,10 @@ impl Infra {
             starter,
             owner: vapp_reference(&vapp, ctx.site),
             holds: added.iter().cloned().chain([uuid.clone()]).collect(),
-            change: Change::Compose { vapp: uuid.clone(), added },
+            change: Change::Compose {
+                vapp: uuid.clone(),
+                added,
+            },
         };
         self.vapps.insert(uuid.clone(), vapp);
         self.submit(operation, ctx);
@@ -122,13 +147,20 @@ pub(crate) fn handle(
 ) -> Result<Reply, Problem> {
     let vapp = access::vapp(call, infra, uuid)?.clone();
     match (call.method, rest) {
-        (&Method::GET, []) => {
-            Ok(Reply::xml(200, call.version, VAPP, document::vapp(ctx, infra, &vapp).document()))
-        }
+        (&Method::GET, []) => Ok(Reply::xml(
+            200,
+            call.version,
+            VAPP,
+            document::vapp(ctx, infra, &vapp).document(),
+        )),
         (&Method::DELETE, []) => delete(call, ctx, infra, &vapp),
         (&Method::GET, ["networkConfigSection"]) => {
             let section = document::network_section(ctx, infra, &vapp);
-            Ok(section_reply(call, section, "vnd.vmware.vcloud.networkConfigSection+xml"))
+            Ok(section_reply(
+                call,
+                section,
+                "vnd.vmware.vcloud.networkConfigSection+xml",
+            ))
         }
         (&Method::PUT, ["networkConfigSection"]) => put_networks(call, ctx, infra, &vapp),
         (&Method::POST, ["action", "recomposeVApp"]) => recompose(call, ctx, infra, &vapp),
@@ -141,7 +173,7 @@ pub(crate) fn handle(
             };
             metadata::handle(call, ctx, infra, object, path)
         }
-        (&Method::POST, [action @ ..]) => {
+        (&Method::POST, action) => {
             let request = PowerRequest::parse(call, action)?;
             power(call, ctx, infra, &vapp, request)
         }
@@ -151,7 +183,12 @@ pub(crate) fn handle(
 
 /// A section as a document of its own.
 pub(crate) fn section_reply(call: &Call<'_>, section: Element, media: &str) -> Reply {
-    Reply::xml(200, call.version, media, document::as_root(section).document())
+    Reply::xml(
+        200,
+        call.version,
+        media,
+        document::as_root(section).document(),
+    )
 }
 
 fn delete(
@@ -169,14 +206,20 @@ fn delete(
             vapp.name
         )));
     }
-    let holds = infra.vm_ids_of(&vapp.uuid).into_iter().chain([vapp.uuid.clone()]).collect();
+    let holds = infra
+        .vm_ids_of(&vapp.uuid)
+        .into_iter()
+        .chain([vapp.uuid.clone()])
+        .collect();
     let kind = Kind {
         name: "vdcDeleteVapp",
         busy_name: "VDC_DELETE_VAPP",
         verb: "Deleting Virtual Application",
         takes: ctx.timings.delete,
     };
-    let change = Change::DeleteVapp { vapp: vapp.uuid.clone() };
+    let change = Change::DeleteVapp {
+        vapp: vapp.uuid.clone(),
+    };
     Ok(start(call, ctx, infra, vapp, (kind, holds, change)))
 }
 
@@ -188,7 +231,13 @@ fn start(
     (kind, holds, change): (Kind, Vec<String>, Change),
 ) -> Reply {
     let owner = vapp_reference(vapp, ctx.site);
-    let operation = Operation { kind, starter: &Starter::of(call), owner, holds, change };
+    let operation = Operation {
+        kind,
+        starter: &Starter::of(call),
+        owner,
+        holds,
+        change,
+    };
     let task = infra.submit(operation, ctx);
     task_reply(call, ctx, &task)
 }
@@ -204,9 +253,9 @@ fn put_networks(
     let networks = networks(infra, &vapp.vdc, Some(&Element::parse(call.body)?))?;
     let vms = infra.vms_of(&vapp.uuid);
     let mut used = vms.iter().flat_map(|vm| &vm.nics).map(|nic| &nic.network);
-    if let Some(name) = used.find(|name| {
-        *name != "none" && !networks.iter().any(|network| network.name == **name)
-    }) {
+    if let Some(name) =
+        used.find(|name| *name != "none" && !networks.iter().any(|network| network.name == **name))
+    {
         return Err(Problem::bad_request(format!(
             "The network \"{name}\" is in use by a virtual machine of vApp \"{}\".",
             vapp.name
@@ -218,8 +267,17 @@ fn put_networks(
         verb: "Updating Virtual Application",
         takes: ctx.timings.reconfigure,
     };
-    let change = Change::Networks { vapp: vapp.uuid.clone(), networks };
-    Ok(start(call, ctx, infra, vapp, (kind, vec![vapp.uuid.clone()], change)))
+    let change = Change::Networks {
+        vapp: vapp.uuid.clone(),
+        networks,
+    };
+    Ok(start(
+        call,
+        ctx,
+        infra,
+        vapp,
+        (kind, vec![vapp.uuid.clone()], change),
+    ))
 }
 
 /// Reads the networks of a section; each must be bridged to a network of the VDC.
@@ -229,17 +287,32 @@ fn networks(
     section: Option<&Element>,
 ) -> Result<Vec<VappNetwork>, Problem> {
     let mut networks = Vec::new();
-    for config in section.into_iter().flat_map(|section| section.all("NetworkConfig")) {
-        let name = checked("networkName", config.attribute("networkName").unwrap_or_default(), MAX_NAME_CHARS)?;
+    for config in section
+        .into_iter()
+        .flat_map(|section| section.all("NetworkConfig"))
+    {
+        let name = checked(
+            "networkName",
+            config.attribute("networkName").unwrap_or_default(),
+            MAX_NAME_CHARS,
+        )?;
         let parent = config.path(&["Configuration", "ParentNetwork"]);
-        let href = parent.and_then(|parent| parent.attribute("href")).unwrap_or_default();
+        let href = parent
+            .and_then(|parent| parent.attribute("href"))
+            .unwrap_or_default();
         let uuid = href.rsplit(['/', ':']).next().unwrap_or_default();
-        let parent = infra.networks.get(uuid).filter(|network| network.vdc == vdc);
+        let parent = infra
+            .networks
+            .get(uuid)
+            .filter(|network| network.vdc == vdc);
         let parent = parent.ok_or_else(|| {
             let text = format!("The parent network of \"{name}\" is not available in this VDC.");
             Problem::new(400, "INVALID_REFERENCE", text)
         })?;
-        networks.push(VappNetwork { name, parent: parent.uuid.clone() });
+        networks.push(VappNetwork {
+            name,
+            parent: parent.uuid.clone(),
+        });
     }
     Ok(networks)
 }
@@ -259,8 +332,10 @@ fn recompose(
     }
     let items = sourced_items(call, infra, vapp, &body)?;
     let power_on = body.attribute("powerOn") == Some("true");
-    let added: Vec<String> =
-        items.into_iter().map(|item| infra.add_copy(vapp, item, ctx)).collect();
+    let added: Vec<String> = items
+        .into_iter()
+        .map(|item| infra.add_copy(vapp, item, ctx))
+        .collect();
     let task = infra.recompose(vapp, (added, removed), power_on, &Starter::of(call), ctx);
     Ok(task_reply(call, ctx, &task))
 }
@@ -275,7 +350,11 @@ impl Infra {
         starter: &Starter,
         ctx: &mut Context<'_>,
     ) -> String {
-        let takes = if added.is_empty() { ctx.timings.delete } else { ctx.timings.recompose };
+        let takes = if added.is_empty() {
+            ctx.timings.delete
+        } else {
+            ctx.timings.recompose
+        };
         let kind = Kind {
             name: "vdcRecomposeVapp",
             busy_name: "VDC_RECOMPOSE_VAPP",
@@ -288,7 +367,12 @@ impl Infra {
             starter,
             owner: vapp_reference(vapp, ctx.site),
             holds: vms.chain([vapp.uuid.clone()]).collect(),
-            change: Change::Recompose { vapp: vapp.uuid.clone(), added, removed, power_on },
+            change: Change::Recompose {
+                vapp: vapp.uuid.clone(),
+                added,
+                removed,
+                power_on,
+            },
         };
         self.submit(operation, ctx)
     }
@@ -312,9 +396,16 @@ fn power(
             vapp.name
         )));
     }
-    let chosen: Vec<String> =
-        vms.iter().filter(|vm| request.fits(vm)).map(|vm| vm.uuid.clone()).collect();
-    let holds = infra.vm_ids_of(&vapp.uuid).into_iter().chain([vapp.uuid.clone()]).collect();
+    let chosen: Vec<String> = vms
+        .iter()
+        .filter(|vm| request.fits(vm))
+        .map(|vm| vm.uuid.clone())
+        .collect();
+    let holds = infra
+        .vm_ids_of(&vapp.uuid)
+        .into_iter()
+        .chain([vapp.uuid.clone()])
+        .collect();
     let (kind, change) = request.operation(true, chosen, ctx.timings);
     Ok(start(call, ctx, infra, vapp, (kind, holds, change)))
 }

@@ -23,7 +23,10 @@ pub(crate) fn visible<'a>(
     infra: &'a Infra,
     uuid: &str,
 ) -> Result<&'a Vdc, Problem> {
-    let vdc = infra.vdcs.get(uuid).filter(|vdc| sees(&call.principal, &vdc.org_id));
+    let vdc = infra
+        .vdcs
+        .get(uuid)
+        .filter(|vdc| sees(&call.principal, &vdc.org_id));
     let vdc = vdc.ok_or_else(|| refused("Base", "VDC_VIEW", uuid))?;
     require(call, right::VDCS, "VDC_VIEW", uuid)?;
     Ok(vdc)
@@ -53,9 +56,10 @@ pub(crate) fn vdc(
         .child(capacity())
         .child(resource_entities(site, infra, vdc))
         .child(available_networks(site, infra, vdc))
-        .child(Element::new("Capabilities").child(
-            Element::new("SupportedHardwareVersions").child(hardware),
-        ))
+        .child(
+            Element::new("Capabilities")
+                .child(Element::new("SupportedHardwareVersions").child(hardware)),
+        )
         .child(Element::leaf("NicQuota", 0))
         .child(Element::leaf("NetworkQuota", 100))
         .child(Element::leaf("UsedNetworkCount", 1))
@@ -71,7 +75,11 @@ fn links(site: &str, href: &str, org: &str) -> Vec<Element> {
         link("add", format!("{href}/action/{action}"), Some(&media))
     };
     vec![
-        link("up", format!("{site}/api/org/{org}"), Some("vnd.vmware.vcloud.org+xml")),
+        link(
+            "up",
+            format!("{site}/api/org/{org}"),
+            Some("vnd.vmware.vcloud.org+xml"),
+        ),
         add("composeVApp", "composeVAppParams"),
         add("instantiateVAppTemplate", "instantiateVAppTemplateParams"),
         add("instantiateVmTemplate", "instantiateVmTemplateParams"),
@@ -88,46 +96,77 @@ fn capacity() -> Element {
             .child(Element::leaf("Reserved", 0))
             .child(Element::leaf("Used", 0))
     };
-    Element::new("ComputeCapacity").child(part("Cpu", "MHz")).child(part("Memory", "MB"))
+    Element::new("ComputeCapacity")
+        .child(part("Cpu", "MHz"))
+        .child(part("Memory", "MB"))
 }
 
 fn resource_entities(site: &str, infra: &Infra, vdc: &Vdc) -> Element {
-    let templates = infra.templates.values().filter(|one| one.vdc == vdc.uuid).map(|template| {
-        Element::new("ResourceEntity")
-            .attr("href", format!("{site}/api/vAppTemplate/vappTemplate-{}", template.uuid))
-            .attr("id", format!("urn:vcloud:vapptemplate:{}", template.uuid))
-            .attr("name", &template.name)
-            .attr("type", "application/vnd.vmware.vcloud.vAppTemplate+xml")
-    });
-    let vapps = infra.vapps.values().filter(|vapp| vapp.vdc == vdc.uuid).map(|vapp| {
-        Element::new("ResourceEntity")
-            .attr("href", vapp_href(site, &vapp.uuid))
-            .attr("id", format!("urn:vcloud:vapp:{}", vapp.uuid))
-            .attr("name", &vapp.name)
-            .attr("type", format!("application/{VAPP}"))
-    });
-    Element::new("ResourceEntities").children(templates).children(vapps)
+    let templates = infra
+        .templates
+        .values()
+        .filter(|one| one.vdc == vdc.uuid)
+        .map(|template| {
+            Element::new("ResourceEntity")
+                .attr(
+                    "href",
+                    format!("{site}/api/vAppTemplate/vappTemplate-{}", template.uuid),
+                )
+                .attr("id", format!("urn:vcloud:vapptemplate:{}", template.uuid))
+                .attr("name", &template.name)
+                .attr("type", "application/vnd.vmware.vcloud.vAppTemplate+xml")
+        });
+    let vapps = infra
+        .vapps
+        .values()
+        .filter(|vapp| vapp.vdc == vdc.uuid)
+        .map(|vapp| {
+            Element::new("ResourceEntity")
+                .attr("href", vapp_href(site, &vapp.uuid))
+                .attr("id", format!("urn:vcloud:vapp:{}", vapp.uuid))
+                .attr("name", &vapp.name)
+                .attr("type", format!("application/{VAPP}"))
+        });
+    Element::new("ResourceEntities")
+        .children(templates)
+        .children(vapps)
 }
 
 fn available_networks(site: &str, infra: &Infra, vdc: &Vdc) -> Element {
-    let networks = infra.networks.values().filter(|one| one.vdc == vdc.uuid).map(|network| {
-        Element::new("Network")
-            .attr("href", format!("{site}/api/network/{}", network.uuid))
-            .attr("id", format!("urn:vcloud:network:{}", network.uuid))
-            .attr("name", &network.name)
-            .attr("type", "application/vnd.vmware.vcloud.network+xml")
-    });
+    let networks = infra
+        .networks
+        .values()
+        .filter(|one| one.vdc == vdc.uuid)
+        .map(|network| {
+            Element::new("Network")
+                .attr("href", format!("{site}/api/network/{}", network.uuid))
+                .attr("id", format!("urn:vcloud:network:{}", network.uuid))
+                .attr("name", &network.name)
+                .attr("type", "application/vnd.vmware.vcloud.network+xml")
+        });
     Element::new("AvailableNetworks").children(networks)
 }
 
 fn storage_profiles(site: &str, infra: &Infra, vdc: &Vdc) -> Element {
-    let profiles = infra.storage_profiles.values().filter(|one| one.vdc == vdc.uuid);
+    let profiles = infra
+        .storage_profiles
+        .values()
+        .filter(|one| one.vdc == vdc.uuid);
     let profiles = profiles.map(|profile| {
         Element::new("VdcStorageProfile")
-            .attr("href", format!("{site}/api/vdcStorageProfile/{}", profile.uuid))
-            .attr("id", format!("urn:vcloud:vdcstorageProfile:{}", profile.uuid))
+            .attr(
+                "href",
+                format!("{site}/api/vdcStorageProfile/{}", profile.uuid),
+            )
+            .attr(
+                "id",
+                format!("urn:vcloud:vdcstorageProfile:{}", profile.uuid),
+            )
             .attr("name", &profile.name)
-            .attr("type", "application/vnd.vmware.vcloud.vdcStorageProfile+xml")
+            .attr(
+                "type",
+                "application/vnd.vmware.vcloud.vdcStorageProfile+xml",
+            )
     });
     Element::new("VdcStorageProfiles").children(profiles)
 }
@@ -154,7 +193,11 @@ pub(crate) fn network(
         .attr("href", format!("{}/api/network/{uuid}", ctx.site))
         .attr("type", format!("application/{media}"))
         .attr("status", 1)
-        .child(link("up", format!("{}/api/vdc/{}", ctx.site, network.vdc), Some(VDC)))
+        .child(link(
+            "up",
+            format!("{}/api/vdc/{}", ctx.site, network.vdc),
+            Some(VDC),
+        ))
         .child(Element::new("Description"))
         .child(configuration)
         .child(Element::leaf("IsShared", false));
@@ -174,16 +217,28 @@ pub(crate) fn storage_profile(
     let profile = infra.storage_profiles.get(uuid).ok_or_else(hidden)?;
     visible(call, infra, &profile.vdc).map_err(|_foreign| hidden())?;
     let (name, path, media) = if admin {
-        ("AdminVdcStorageProfile", "admin/vdcStorageProfile", "vnd.vmware.admin.vdcStorageProfile+xml")
+        (
+            "AdminVdcStorageProfile",
+            "admin/vdcStorageProfile",
+            "vnd.vmware.admin.vdcStorageProfile+xml",
+        )
     } else {
-        ("VdcStorageProfile", "vdcStorageProfile", "vnd.vmware.vcloud.vdcStorageProfile+xml")
+        (
+            "VdcStorageProfile",
+            "vdcStorageProfile",
+            "vnd.vmware.vcloud.vdcStorageProfile+xml",
+        )
     };
     let root = Element::root(name)
         .attr("id", format!("urn:vcloud:vdcstorageProfile:{uuid}"))
         .attr("name", &profile.name)
         .attr("href", format!("{}/api/{path}/{uuid}", ctx.site))
         .attr("type", format!("application/{media}"))
-        .child(link("up", format!("{}/api/vdc/{}", ctx.site, profile.vdc), Some(VDC)))
+        .child(link(
+            "up",
+            format!("{}/api/vdc/{}", ctx.site, profile.vdc),
+            Some(VDC),
+        ))
         .child(Element::leaf("Enabled", true))
         .child(Element::leaf("Units", "MB"))
         .child(Element::leaf("Limit", 0))

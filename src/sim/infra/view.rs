@@ -33,9 +33,15 @@ impl World {
         let vapps = self.infra.vapps.values().filter(|vapp| {
             vapp.description.starts_with("rde=") || vapp.name.ends_with(BOOTSTRAP_VAPP)
         });
-        let vms = self.infra.vms.values().filter(|vm| vm.description.starts_with("rde="));
-        let mut names: Vec<String> =
-            vapps.map(|vapp| vapp.name.clone()).chain(vms.map(|vm| vm.name.clone())).collect();
+        let vms = self
+            .infra
+            .vms
+            .values()
+            .filter(|vm| vm.description.starts_with("rde="));
+        let mut names: Vec<String> = vapps
+            .map(|vapp| vapp.name.clone())
+            .chain(vms.map(|vm| vm.name.clone()))
+            .collect();
         names.sort();
         names
     }
@@ -49,8 +55,12 @@ impl World {
 
     /// Names of all vApps, sorted.
     pub fn vapps(&self) -> Vec<String> {
-        let mut names: Vec<String> =
-            self.infra.vapps.values().map(|vapp| vapp.name.clone()).collect();
+        let mut names: Vec<String> = self
+            .infra
+            .vapps
+            .values()
+            .map(|vapp| vapp.name.clone())
+            .collect();
         names.sort();
         names
     }

@@ -63,7 +63,9 @@ pub(crate) fn apply(change: VmChange, vm: &mut Vm) {
         VmChange::Customization(new) => {
             let old = &mut vm.customization;
             old.enabled = new.enabled.unwrap_or(old.enabled);
-            old.computer_name = new.computer_name.unwrap_or_else(|| old.computer_name.clone());
+            old.computer_name = new
+                .computer_name
+                .unwrap_or_else(|| old.computer_name.clone());
             old.script = new.script.unwrap_or_else(|| old.script.clone());
         }
         VmChange::Nics(nics) => {
@@ -83,7 +85,9 @@ pub(crate) fn of_reconfigure(
 ) -> Result<Vec<VmChange>, Problem> {
     let mut changes = Vec::new();
     let name = body.attribute("name").filter(|name| *name != vm.name);
-    let description = body.text_of("Description").filter(|text| *text != vm.description);
+    let description = body
+        .text_of("Description")
+        .filter(|text| *text != vm.description);
     if name.is_some() || description.is_some() {
         require(call, right::VM_PROPERTIES, "VAPP_VM_EDIT", &vm.uuid)?;
     }
@@ -91,7 +95,11 @@ pub(crate) fn of_reconfigure(
         changes.push(VmChange::Name(checked("name", name, MAX_NAME_CHARS)?));
     }
     if let Some(text) = description {
-        changes.push(VmChange::Description(checked("Description", text, MAX_DESCRIPTION_CHARS)?));
+        changes.push(VmChange::Description(checked(
+            "Description",
+            text,
+            MAX_DESCRIPTION_CHARS,
+        )?));
     }
     if let Some(section) = body.get("VirtualHardwareSection") {
         changes.extend(extra_config(call, section, vm)?);
@@ -102,7 +110,10 @@ pub(crate) fn of_reconfigure(
     if let Some(section) = body.get("NetworkConnectionSection") {
         changes.push(nics(call, section, vm)?);
     }
-    if let Some(spec) = body.get("VmSpecSection").filter(|spec| spec.attribute("Modified") == Some("true")) {
+    if let Some(spec) = body
+        .get("VmSpecSection")
+        .filter(|spec| spec.attribute("Modified") == Some("true"))
+    {
         changes.extend(hardware(call, spec, vm)?);
     }
     Ok(changes)
@@ -119,16 +130,29 @@ pub(crate) fn extra_config(
         let key = element.attribute("key").unwrap_or_default();
         let value = element.attribute("value").unwrap_or_default();
         if key.is_empty() || key.contains(char::is_whitespace) {
-            return Err(Problem::bad_request(format!("The ExtraConfig key \"{key}\" is invalid.")));
+            return Err(Problem::bad_request(format!(
+                "The ExtraConfig key \"{key}\" is invalid."
+            )));
         }
-        if vm.extra_config.get(key).map(String::as_str).unwrap_or_default() != value {
+        if vm
+            .extra_config
+            .get(key)
+            .map(String::as_str)
+            .unwrap_or_default()
+            != value
+        {
             pairs.push((key.to_owned(), value.to_owned()));
         }
     }
     if pairs.is_empty() {
         return Ok(None);
     }
-    require(call, right::EXTRA_CONFIG, "VAPP_VM_EDIT_EXTRA_CONFIG", &vm.uuid)?;
+    require(
+        call,
+        right::EXTRA_CONFIG,
+        "VAPP_VM_EDIT_EXTRA_CONFIG",
+        &vm.uuid,
+    )?;
     Ok(Some(VmChange::ExtraConfig(pairs)))
 }
 
@@ -138,7 +162,12 @@ pub(crate) fn customization(
     section: &Element,
     vm: &Vm,
 ) -> Result<VmChange, Problem> {
-    require(call, right::VM_PROPERTIES, "VAPP_VM_EDIT_GUEST_CUSTOMIZATION", &vm.uuid)?;
+    require(
+        call,
+        right::VM_PROPERTIES,
+        "VAPP_VM_EDIT_GUEST_CUSTOMIZATION",
+        &vm.uuid,
+    )?;
     Ok(VmChange::Customization(new_customization(section)?))
 }
 
@@ -158,13 +187,19 @@ pub(crate) fn new_customization(section: &Element) -> Result<NewCustomization, P
 /// Reads a network connection section of a VM that exists.
 pub(crate) fn nics(call: &Call<'_>, section: &Element, vm: &Vm) -> Result<VmChange, Problem> {
     require(call, right::VM_NETWORK, "VAPP_VM_EDIT_NETWORK", &vm.uuid)?;
-    Ok(VmChange::Nics(section.all("NetworkConnection").map(nic).collect()))
+    Ok(VmChange::Nics(
+        section.all("NetworkConnection").map(nic).collect(),
+    ))
 }
 
 /// Reads one `NetworkConnection`; the MAC is left empty.
 pub(crate) fn nic(connection: &Element) -> Nic {
     let text = |name: &str, default: &str| {
-        connection.text_of(name).filter(|text| !text.is_empty()).unwrap_or(default).to_owned()
+        connection
+            .text_of(name)
+            .filter(|text| !text.is_empty())
+            .unwrap_or(default)
+            .to_owned()
     };
     Nic {
         network: connection.attribute("network").unwrap_or("none").to_owned(),
@@ -202,10 +237,15 @@ fn hardware(call: &Call<'_>, spec: &Element, vm: &Vm) -> Result<Vec<VmChange>, P
 }
 
 fn number<N: std::str::FromStr>(element: Option<&Element>) -> Result<Option<N>, Problem> {
-    let Some(element) = element else { return Ok(None) };
+    let Some(element) = element else {
+        return Ok(None);
+    };
     match element.text().parse() {
         Ok(number) => Ok(Some(number)),
-        Err(_) => Err(Problem::bad_request(format!("{} is no number.", element.local_name()))),
+        Err(_) => Err(Problem::bad_request(format!(
+            "{} is no number.",
+            element.local_name()
+        ))),
     }
 }
 

@@ -45,48 +45,67 @@ pub(crate) fn vm(ctx: &Context<'_>, infra: &Infra, vm: &Vm) -> Element {
 /// `root` filled with attributes, links and sections of `vm`.
 pub(crate) fn body(root: Element, ctx: &Context<'_>, infra: &Infra, vm: &Vm) -> Element {
     let href = vm_href(ctx.site, &vm.uuid);
-    root.attr("needsCustomization", vm.customization.enabled && !vm.customization.complete)
-        .attr("nestedHypervisorEnabled", false)
-        .attr("deployed", vm.deployed)
-        .attr("status", vm.status.number())
-        .attr("name", &vm.name)
-        .attr("id", format!("urn:vcloud:vm:{}", vm.uuid))
-        .attr("href", &href)
-        .attr("type", format!("application/{VM}"))
-        .children(links(ctx.site, &href, vm))
-        .child(Element::leaf("Description", &vm.description))
-        .children(tasks(ctx, infra, &vm.uuid))
-        .child(hardware_section(ctx.site, vm))
-        .child(network_section(ctx.site, vm))
-        .child(customization_section(ctx.site, vm))
-        .child(
-            Element::new("RuntimeInfoSection")
-                .child(Element::leaf("ovf:Info", "Specifies Runtime info"))
-                .child(Element::new("VMWareTools").attr("version", 12352)),
-        )
-        .child(Element::leaf("VAppScopedLocalId", &vm.name))
-        .child(Element::leaf("DateCreated", stamp(vm.created)))
-        .child(
-            Element::new("VmCapabilities")
-                .child(Element::leaf("MemoryHotAddEnabled", false))
-                .child(Element::leaf("CpuHotAddEnabled", false)),
-        )
-        .child(storage_profile(ctx.site, infra, vm))
-        .child(spec_section(ctx.site, infra, vm))
-        .child(compute_policy(ctx.site, infra, vm))
+    root.attr(
+        "needsCustomization",
+        vm.customization.enabled && !vm.customization.complete,
+    )
+    .attr("nestedHypervisorEnabled", false)
+    .attr("deployed", vm.deployed)
+    .attr("status", vm.status.number())
+    .attr("name", &vm.name)
+    .attr("id", format!("urn:vcloud:vm:{}", vm.uuid))
+    .attr("href", &href)
+    .attr("type", format!("application/{VM}"))
+    .children(links(ctx.site, &href, vm))
+    .child(Element::leaf("Description", &vm.description))
+    .children(tasks(ctx, infra, &vm.uuid))
+    .child(hardware_section(ctx.site, vm))
+    .child(network_section(ctx.site, vm))
+    .child(customization_section(ctx.site, vm))
+    .child(
+        Element::new("RuntimeInfoSection")
+            .child(Element::leaf("ovf:Info", "Specifies Runtime info"))
+            .child(Element::new("VMWareTools").attr("version", 12352)),
+    )
+    .child(Element::leaf("VAppScopedLocalId", &vm.name))
+    .child(Element::leaf("DateCreated", stamp(vm.created)))
+    .child(
+        Element::new("VmCapabilities")
+            .child(Element::leaf("MemoryHotAddEnabled", false))
+            .child(Element::leaf("CpuHotAddEnabled", false)),
+    )
+    .child(storage_profile(ctx.site, infra, vm))
+    .child(spec_section(ctx.site, infra, vm))
+    .child(compute_policy(ctx.site, infra, vm))
 }
 
 fn links(site: &str, href: &str, vm: &Vm) -> Vec<Element> {
     let mut links = match vm.status {
         Status::PoweredOn => vec![
-            link("power:powerOff", format!("{href}/power/action/powerOff"), None),
+            link(
+                "power:powerOff",
+                format!("{href}/power/action/powerOff"),
+                None,
+            ),
             link("power:reboot", format!("{href}/power/action/reboot"), None),
             link("power:reset", format!("{href}/power/action/reset"), None),
-            link("power:shutdown", format!("{href}/power/action/shutdown"), None),
-            link("power:suspend", format!("{href}/power/action/suspend"), None),
+            link(
+                "power:shutdown",
+                format!("{href}/power/action/shutdown"),
+                None,
+            ),
+            link(
+                "power:suspend",
+                format!("{href}/power/action/suspend"),
+                None,
+            ),
         ],
         Status::PoweredOff | Status::Suspended => {
-            vec![link("power:powerOn", format!("{href}/power/action/powerOn"), None)]
+            vec![link(
+                "power:powerOn",
+                format!("{href}/power/action/powerOn"),
+                None,
+            )]
         }
         Status::Unresolved | Status::Mixed => Vec::new(),
     };
@@ -99,8 +118,16 @@ fn links(site: &str, href: &str, vm: &Vm) -> Vec<Element> {
         links.push(link("remove", href, None));
     }
     links.push(link("edit", href, Some(VM)));
-    links.push(link("reconfigureVm", format!("{href}/action/reconfigureVm"), Some(VM)));
-    links.push(link("up", vapp_href(site, &vm.vapp), Some("vnd.vmware.vcloud.vApp+xml")));
+    links.push(link(
+        "reconfigureVm",
+        format!("{href}/action/reconfigureVm"),
+        Some(VM),
+    ));
+    links.push(link(
+        "up",
+        vapp_href(site, &vm.vapp),
+        Some("vnd.vmware.vcloud.vApp+xml"),
+    ));
     links
 }
 
@@ -115,14 +142,32 @@ pub(crate) fn hardware_section(site: &str, vm: &Vm) -> Element {
     Element::new("ovf:VirtualHardwareSection")
         .attr("xmlns:ns10", VCLOUD)
         .attr("ovf:transport", "")
-        .attr("ns10:href", format!("{}/virtualHardwareSection/", vm_href(site, &vm.uuid)))
+        .attr(
+            "ns10:href",
+            format!("{}/virtualHardwareSection/", vm_href(site, &vm.uuid)),
+        )
         .attr("ns10:type", format!("application/{HARDWARE}"))
         .child(Element::leaf("ovf:Info", "Virtual hardware requirements"))
         .child(system(vm))
-        .children(vm.nics.iter().enumerate().map(|(index, nic)| nic_item(index, nic)))
+        .children(
+            vm.nics
+                .iter()
+                .enumerate()
+                .map(|(index, nic)| nic_item(index, nic)),
+        )
         .child(disk_item(vm))
-        .child(count_item("3", "1", format!("{} virtual CPU(s)", vm.cpus), vm.cpus))
-        .child(count_item("4", "2", format!("{} MB of memory", vm.memory_mib), vm.memory_mib))
+        .child(count_item(
+            "3",
+            "1",
+            format!("{} virtual CPU(s)", vm.cpus),
+            vm.cpus,
+        ))
+        .child(count_item(
+            "4",
+            "2",
+            format!("{} MB of memory", vm.memory_mib),
+            vm.memory_mib,
+        ))
         .children(configs)
 }
 
@@ -137,14 +182,20 @@ fn system(vm: &Vm) -> Element {
 fn nic_item(index: usize, nic: &Nic) -> Element {
     let connection = Element::leaf("rasd:Connection", &nic.network)
         .attr("ns10:ipAddressingMode", &nic.mode)
-        .attr("ns10:ipAddress", nic.ip.map(|ip| ip.to_string()).unwrap_or_default())
+        .attr(
+            "ns10:ipAddress",
+            nic.ip.map(|ip| ip.to_string()).unwrap_or_default(),
+        )
         .attr("ns10:primaryNetworkConnection", index == 0);
     Element::new("ovf:Item")
         .child(Element::leaf("rasd:Address", &nic.mac))
         .child(Element::leaf("rasd:AddressOnParent", index))
         .child(Element::leaf("rasd:AutomaticAllocation", nic.connected))
         .child(connection)
-        .child(Element::leaf("rasd:ElementName", format!("Network adapter {index}")))
+        .child(Element::leaf(
+            "rasd:ElementName",
+            format!("Network adapter {index}"),
+        ))
         .child(Element::leaf("rasd:InstanceID", index + 1))
         .child(Element::leaf("rasd:ResourceSubType", &nic.adapter))
         .child(Element::leaf("rasd:ResourceType", 10))
@@ -178,7 +229,10 @@ pub(crate) fn network_section(site: &str, vm: &Vm) -> Element {
         let kind = nic.ip.map(|_| Element::leaf("IpType", "IPV4"));
         Element::new("NetworkConnection")
             .attr("network", &nic.network)
-            .attr("needsCustomization", nic.ip.is_some() && !vm.customization.complete)
+            .attr(
+                "needsCustomization",
+                nic.ip.is_some() && !vm.customization.complete,
+            )
             .child(Element::leaf("NetworkConnectionIndex", index))
             .children(ip)
             .children(kind)
@@ -189,10 +243,16 @@ pub(crate) fn network_section(site: &str, vm: &Vm) -> Element {
             .child(Element::leaf("NetworkAdapterType", &nic.adapter))
     });
     Element::new("NetworkConnectionSection")
-        .attr("href", format!("{}/networkConnectionSection/", vm_href(site, &vm.uuid)))
+        .attr(
+            "href",
+            format!("{}/networkConnectionSection/", vm_href(site, &vm.uuid)),
+        )
         .attr("type", format!("application/{NICS}"))
         .attr("ovf:required", "false")
-        .child(Element::leaf("ovf:Info", "Specifies the available VM network connections"))
+        .child(Element::leaf(
+            "ovf:Info",
+            "Specifies the available VM network connections",
+        ))
         .child(Element::leaf("PrimaryNetworkConnectionIndex", 0))
         .children(connections)
 }
@@ -201,10 +261,16 @@ pub(crate) fn network_section(site: &str, vm: &Vm) -> Element {
 pub(crate) fn customization_section(site: &str, vm: &Vm) -> Element {
     let guest = &vm.customization;
     Element::new("GuestCustomizationSection")
-        .attr("href", format!("{}/guestCustomizationSection/", vm_href(site, &vm.uuid)))
+        .attr(
+            "href",
+            format!("{}/guestCustomizationSection/", vm_href(site, &vm.uuid)),
+        )
         .attr("type", format!("application/{CUSTOMIZATION}"))
         .attr("ovf:required", "false")
-        .child(Element::leaf("ovf:Info", "Specifies Guest OS Customization Settings"))
+        .child(Element::leaf(
+            "ovf:Info",
+            "Specifies Guest OS Customization Settings",
+        ))
         .child(Element::leaf("Enabled", guest.enabled))
         .child(Element::leaf("ChangeSid", false))
         .child(Element::leaf("VirtualMachineId", &vm.uuid))
@@ -220,10 +286,23 @@ pub(crate) fn customization_section(site: &str, vm: &Vm) -> Element {
 fn storage_profile(site: &str, infra: &Infra, vm: &Vm) -> Element {
     let name = infra.storage_profiles.get(&vm.storage_profile);
     Element::new("StorageProfile")
-        .attr("href", format!("{site}/api/vdcStorageProfile/{}", vm.storage_profile))
-        .attr("id", format!("urn:vcloud:vdcstorageProfile:{}", vm.storage_profile))
-        .attr("name", name.map(|profile| profile.name.as_str()).unwrap_or_default())
-        .attr("type", "application/vnd.vmware.vcloud.vdcStorageProfile+xml")
+        .attr(
+            "href",
+            format!("{site}/api/vdcStorageProfile/{}", vm.storage_profile),
+        )
+        .attr(
+            "id",
+            format!("urn:vcloud:vdcstorageProfile:{}", vm.storage_profile),
+        )
+        .attr(
+            "name",
+            name.map(|profile| profile.name.as_str())
+                .unwrap_or_default(),
+        )
+        .attr(
+            "type",
+            "application/vnd.vmware.vcloud.vdcStorageProfile+xml",
+        )
 }
 
 fn spec_section(site: &str, infra: &Infra, vm: &Vm) -> Element {
@@ -237,8 +316,12 @@ fn spec_section(site: &str, infra: &Infra, vm: &Vm) -> Element {
         .child(storage_profile(site, infra, vm))
         .child(Element::leaf("overrideVmDefault", false))
         .child(Element::leaf("VirtualQuantityUnit", "byte"))
-        .child(Element::leaf("VirtualQuantity", vm.disk_mib.saturating_mul(1024 * 1024)));
-    let configured = |name, value: u32| Element::new(name).child(Element::leaf("Configured", value));
+        .child(Element::leaf(
+            "VirtualQuantity",
+            vm.disk_mib.saturating_mul(1024 * 1024),
+        ));
+    let configured =
+        |name, value: u32| Element::new(name).child(Element::leaf("Configured", value));
     Element::new("VmSpecSection")
         .attr("Modified", false)
         .child(Element::leaf("ovf:Info", "Virtual Machine specification"))

@@ -6,6 +6,7 @@
 use http::Method;
 
 use super::Infra;
+use super::catalogs::product_section;
 use super::machine::{Status, Vm};
 use super::no_such_url;
 use super::vapps::section_reply;
@@ -31,15 +32,21 @@ pub(crate) fn handle(
     }
     super::require_method(call, &Method::GET)?;
     match section {
-        "virtualHardwareSection" => {
-            Ok(section_reply(call, document::hardware_section(ctx.site, vm), HARDWARE))
-        }
-        "networkConnectionSection" => {
-            Ok(section_reply(call, document::network_section(ctx.site, vm), NICS))
-        }
-        "guestCustomizationSection" => {
-            Ok(section_reply(call, document::customization_section(ctx.site, vm), CUSTOMIZATION))
-        }
+        "virtualHardwareSection" => Ok(section_reply(
+            call,
+            document::hardware_section(ctx.site, vm),
+            HARDWARE,
+        )),
+        "networkConnectionSection" => Ok(section_reply(
+            call,
+            document::network_section(ctx.site, vm),
+            NICS,
+        )),
+        "guestCustomizationSection" => Ok(section_reply(
+            call,
+            document::customization_section(ctx.site, vm),
+            CUSTOMIZATION,
+        )),
         "guestcustomizationstatus" => {
             let status = Element::new("GuestCustomizationStatusSection")
                 .child(Element::leaf("GuestCustStatus", customization_status(vm)));
@@ -47,8 +54,14 @@ pub(crate) fn handle(
             Ok(section_reply(call, status, media))
         }
         "productSections" => {
-            let list = Element::new("ProductSectionList");
-            Ok(section_reply(call, list, "vnd.vmware.vcloud.productSections+xml"))
+            let template = infra.templates.get(&vm.template);
+            let product = template.map(|template| product_section(&template.product_version));
+            let list = Element::new("ProductSectionList").children(product);
+            Ok(section_reply(
+                call,
+                list,
+                "vnd.vmware.vcloud.productSections+xml",
+            ))
         }
         _ => Err(no_such_url()),
     }
@@ -57,9 +70,9 @@ pub(crate) fn handle(
 fn changes(call: &Call<'_>, vm: &Vm, section: &str) -> Result<Vec<VmChange>, Problem> {
     let body = Element::parse(call.body)?;
     match section {
-        "virtualHardwareSection" => {
-            Ok(vm_changes::extra_config(call, &body, vm)?.into_iter().collect())
-        }
+        "virtualHardwareSection" => Ok(vm_changes::extra_config(call, &body, vm)?
+            .into_iter()
+            .collect()),
         "networkConnectionSection" => Ok(vec![vm_changes::nics(call, &body, vm)?]),
         "guestCustomizationSection" => Ok(vec![vm_changes::customization(call, &body, vm)?]),
         _ => Err(no_such_url()),

@@ -22,7 +22,11 @@ const TASK: &str = "vnd.vmware.vcloud.task+xml";
 
 /// 202 with the task, by its bare UUID.
 pub(crate) fn task_reply(call: &Call<'_>, ctx: &Context<'_>, task: &str) -> Reply {
-    let body = ctx.tasks.get(task).map(|task| task_document(task, ctx.site)).unwrap_or_default();
+    let body = ctx
+        .tasks
+        .get(task)
+        .map(|task| task_document(task, ctx.site))
+        .unwrap_or_default();
     Reply::xml(202, call.version, TASK, body)
         .with_header("location", format!("{}/api/task/{task}", ctx.site))
 }
@@ -37,9 +41,12 @@ pub(crate) fn handle(
 ) -> Result<Reply, Problem> {
     let vm = access::vm(call, infra, uuid)?.clone();
     match (call.method, rest) {
-        (&Method::GET, []) => {
-            Ok(Reply::xml(200, call.version, VM, vm_document::vm(ctx, infra, &vm).document()))
-        }
+        (&Method::GET, []) => Ok(Reply::xml(
+            200,
+            call.version,
+            VM,
+            vm_document::vm(ctx, infra, &vm).document(),
+        )),
         (&Method::DELETE, []) => delete(call, ctx, infra, &vm),
         (&Method::POST, ["action", "reconfigureVm"]) => {
             let body = Element::parse(call.body)?;
@@ -55,7 +62,7 @@ pub(crate) fn handle(
             };
             metadata::handle(call, ctx, infra, object, path)
         }
-        (&Method::POST, [action @ ..]) => {
+        (&Method::POST, action) => {
             let request = PowerRequest::parse(call, action)?;
             power(call, ctx, infra, &vm, request)
         }
@@ -79,7 +86,10 @@ pub(crate) fn reconfigure(
         verb: "Updating Virtual Machine",
         takes: ctx.timings.reconfigure,
     };
-    let change = Change::Reconfigure { vm: vm.uuid.clone(), changes };
+    let change = Change::Reconfigure {
+        vm: vm.uuid.clone(),
+        changes,
+    };
     Ok(start(call, ctx, infra, vm, (kind, change)))
 }
 
@@ -105,7 +115,16 @@ impl Infra {
     ) -> String {
         let owner = vm_reference(vm, ctx.site);
         let holds = vec![vm.uuid.clone()];
-        self.submit(Operation { kind, starter, owner, holds, change }, ctx)
+        self.submit(
+            Operation {
+                kind,
+                starter,
+                owner,
+                holds,
+                change,
+            },
+            ctx,
+        )
     }
 }
 
@@ -136,7 +155,9 @@ fn delete(
         verb: "Deleting Virtual Machine",
         takes: ctx.timings.delete,
     };
-    let change = Change::DeleteVm { vm: vm.uuid.clone() };
+    let change = Change::DeleteVm {
+        vm: vm.uuid.clone(),
+    };
     Ok(start(call, ctx, infra, vm, (kind, change)))
 }
 
@@ -150,7 +171,11 @@ fn power(
     require(call, right::POWER, "VAPP_VM_POWER_OPERATIONS", &vm.uuid)?;
     infra.require_vm_free(&vm.uuid)?;
     if !request.fits(vm) {
-        let state = if request.needs_deployed() { "not running" } else { "running" };
+        let state = if request.needs_deployed() {
+            "not running"
+        } else {
+            "running"
+        };
         return Err(Problem::bad_request(format!(
             "The requested operation could not be executed since VM \"{}\" is {state}.",
             vm.name
@@ -187,7 +212,11 @@ impl PowerRequest {
             ["power", "action", "reboot" | "reset"] => Ok(Self::Restart),
             ["action", "deploy"] => {
                 // Without a body VCD deploys and powers on.
-                let asked = if call.body.is_empty() { None } else { Some(Element::parse(call.body)?) };
+                let asked = if call.body.is_empty() {
+                    None
+                } else {
+                    Some(Element::parse(call.body)?)
+                };
                 let power_on = asked.is_none_or(|body| body.attribute("powerOn") != Some("false"));
                 Ok(Self::Deploy { power_on })
             }
@@ -202,13 +231,17 @@ impl PowerRequest {
         if ["powerOff", "shutdown", "suspend", "force", "default"].contains(&action) {
             return Ok(Self::Undeploy);
         }
-        Err(Problem::bad_request(format!("The value \"{action}\" of UndeployPowerAction is invalid.")))
+        Err(Problem::bad_request(format!(
+            "The value \"{action}\" of UndeployPowerAction is invalid."
+        )))
     }
 
     /// Whether it makes sense for deployed objects only.
     pub(crate) fn needs_deployed(self) -> bool {
         match self {
-            Self::PowerOff | Self::Shutdown | Self::Suspend | Self::Restart | Self::Undeploy => true,
+            Self::PowerOff | Self::Shutdown | Self::Suspend | Self::Restart | Self::Undeploy => {
+                true
+            }
             Self::PowerOn | Self::Deploy { .. } => false,
         }
     }
@@ -226,11 +259,22 @@ impl PowerRequest {
     }
 
     /// The operation it starts on `vms`, in the words for a vApp or for a VM.
-    pub(crate) fn operation(self, of_vapp: bool, vms: Vec<String>, timings: &Timings) -> (Kind, Change) {
-        let kind = |vapp: (&'static str, &'static str), vm: (&'static str, &'static str), verb, takes| {
-            let (name, busy_name) = if of_vapp { vapp } else { vm };
-            Kind { name, busy_name, verb, takes }
-        };
+    pub(crate) fn operation(
+        self,
+        of_vapp: bool,
+        vms: Vec<String>,
+        timings: &Timings,
+    ) -> (Kind, Change) {
+        let kind =
+            |vapp: (&'static str, &'static str), vm: (&'static str, &'static str), verb, takes| {
+                let (name, busy_name) = if of_vapp { vapp } else { vm };
+                Kind {
+                    name,
+                    busy_name,
+                    verb,
+                    takes,
+                }
+            };
         let on = kind(
             ("vappPowerOn", "VAPP_POWER_ON"),
             ("vappPowerOnVm", "VAPP_POWER_ON_VM"),
@@ -243,7 +287,11 @@ impl PowerRequest {
             "Powering Off",
             timings.power,
         );
-        let deploy = Kind { name: "vappDeploy", busy_name: "VAPP_DEPLOY", ..on };
+        let deploy = Kind {
+            name: "vappDeploy",
+            busy_name: "VAPP_DEPLOY",
+            ..on
+        };
         let undeploy = kind(
             ("vappUndeployPowerOff", "VAPP_UNDEPLOY_POWER_OFF"),
             ("vappUndeployVm", "VAPP_UNDEPLOY_VM"),
@@ -253,9 +301,27 @@ impl PowerRequest {
         match self {
             Self::PowerOn => (on, Change::PowerOn { vms }),
             Self::PowerOff => (off, Change::PowerOff { vms }),
-            Self::Shutdown => (Kind { verb: "Shutting Down", ..off }, Change::PowerOff { vms }),
-            Self::Suspend => (Kind { verb: "Suspending", ..off }, Change::Suspend { vms }),
-            Self::Restart => (Kind { verb: "Rebooting", ..off }, Change::Restart { vms }),
+            Self::Shutdown => (
+                Kind {
+                    verb: "Shutting Down",
+                    ..off
+                },
+                Change::PowerOff { vms },
+            ),
+            Self::Suspend => (
+                Kind {
+                    verb: "Suspending",
+                    ..off
+                },
+                Change::Suspend { vms },
+            ),
+            Self::Restart => (
+                Kind {
+                    verb: "Rebooting",
+                    ..off
+                },
+                Change::Restart { vms },
+            ),
             Self::Deploy { power_on: true } => (deploy, Change::PowerOn { vms }),
             Self::Deploy { power_on: false } => (deploy, Change::Deploy { vms }),
             Self::Undeploy => (undeploy, Change::Undeploy { vms }),

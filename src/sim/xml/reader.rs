@@ -87,13 +87,18 @@ fn element(start: &BytesStart<'_>) -> Result<Element, Problem> {
         let value = attribute
             .normalized_value(XmlVersion::Explicit1_0)
             .map_err(|cause| malformed(&cause))?;
-        element.attributes.push((attribute.key.as_ref().to_owned(), value.into_owned()));
+        element
+            .attributes
+            .push((attribute.key.as_ref().to_owned(), value.into_owned()));
     }
     Ok(element)
 }
 
 fn resolve(reference: &BytesRef<'_>) -> Result<String, Problem> {
-    match reference.resolve_char_ref().map_err(|cause| malformed(&cause))? {
+    match reference
+        .resolve_char_ref()
+        .map_err(|cause| malformed(&cause))?
+    {
         Some(character) => Ok(character.to_string()),
         None => resolve_predefined_entity(reference)
             .map(str::to_owned)
@@ -102,7 +107,10 @@ fn resolve(reference: &BytesRef<'_>) -> Result<String, Problem> {
 }
 
 fn malformed(cause: &impl ToString) -> Problem {
-    Problem::bad_request(format!("The request body is not valid XML: {}", cause.to_string()))
+    Problem::bad_request(format!(
+        "The request body is not valid XML: {}",
+        cause.to_string()
+    ))
 }
 
 #[cfg(test)]
@@ -114,7 +122,10 @@ mod tests {
         let body = br#"<Vm><ovf:VirtualHardwareSection><vmw:ExtraConfig vmw:key="a" ns10:value="&lt;1"/></ovf:VirtualHardwareSection></Vm>"#;
         let pair = Element::parse(body).ok().and_then(|vm| {
             let config = vm.path(&["VirtualHardwareSection", "ExtraConfig"])?;
-            Some((config.attribute("key")?.to_owned(), config.attribute("value")?.to_owned()))
+            Some((
+                config.attribute("key")?.to_owned(),
+                config.attribute("value")?.to_owned(),
+            ))
         });
         assert_eq!(pair, Some(("a".to_owned(), "<1".to_owned())));
     }
@@ -130,8 +141,16 @@ mod tests {
     #[test]
     fn incomplete_and_deep_documents_are_refused() {
         let deep = format!("{}{}", "<a>".repeat(100), "</a>".repeat(100));
-        for (name, body) in [("cut", "<a><b>"), ("text", "no xml"), ("deep", deep.as_str())] {
-            assert_eq!(Element::parse(body.as_bytes()).map_err(|p| p.status), Err(400), "{name}");
+        for (name, body) in [
+            ("cut", "<a><b>"),
+            ("text", "no xml"),
+            ("deep", deep.as_str()),
+        ] {
+            assert_eq!(
+                Element::parse(body.as_bytes()).map_err(|p| p.status),
+                Err(400),
+                "{name}"
+            );
         }
     }
 }

@@ -10,12 +10,13 @@ use super::{Element, XSI};
 use crate::sim::tasks::{Reference, Task, TaskState};
 
 /// Time a finished task stays readable.
-const RETENTION: Duration = Duration::from_secs(90 * 24 * 3600);
+const RETENTION: Duration = Duration::from_hours(90 * 24);
 
 /// The whole `<Task>` document.
 pub(crate) fn task_document(task: &Task, site: &str) -> String {
     let mut root = task_element(task, site);
-    root.attributes.insert(0, ("xmlns".to_owned(), super::VCLOUD.to_owned()));
+    root.attributes
+        .insert(0, ("xmlns".to_owned(), super::VCLOUD.to_owned()));
     root.document()
 }
 
@@ -29,7 +30,14 @@ pub(crate) fn task_element(task: &Task, site: &str) -> Element {
         .attr("operationName", task.operation_name)
         .attr("serviceNamespace", "com.vmware.vcloud")
         .attr("startTime", stamp(task.started))
-        .attr("expiryTime", stamp(task.started.checked_add(RETENTION).unwrap_or(Timestamp::MAX)))
+        .attr(
+            "expiryTime",
+            stamp(
+                task.started
+                    .checked_add(RETENTION)
+                    .unwrap_or(Timestamp::MAX),
+            ),
+        )
         .attr("cancelRequested", "false")
         .attr("id", format!("urn:vcloud:task:{}", task.uuid))
         .attr("href", &href)
@@ -47,7 +55,10 @@ pub(crate) fn task_element(task: &Task, site: &str) -> Element {
             Element::new("Error")
                 .attr("majorErrorCode", problem.status)
                 .attr("minorErrorCode", problem.minor)
-                .attr("message", format!("[ {} ] {}", task.request_id, problem.message))
+                .attr(
+                    "message",
+                    format!("[ {} ] {}", task.request_id, problem.message),
+                )
                 .attr("stackTrace", ""),
         );
     }

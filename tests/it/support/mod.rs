@@ -1,3 +1,4 @@
-//! What the scenarios share.
+//! What tests share: a small site to talk to, and a fleet of replicas on virtual time.
 
-pub mod fleet;
+pub(crate) mod fleet;
+pub(crate) mod site;

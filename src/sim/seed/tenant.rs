@@ -1,0 +1,159 @@
+//! A tenant: organization, author, VDC, network with an address pool, catalog, storage profile.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use super::rights::{AUTHOR, AUTHOR_ROLE};
+use super::templates::{DEFAULT_IMAGE, TKG_IMAGES, TkgImage};
+use crate::sim::context::new_uuid;
+use crate::sim::control::NewUser;
+use crate::sim::infra::site::{Catalog, Network, StorageProfile, Template, Vdc};
+use crate::sim::tasks::Reference;
+use crate::sim::world::World;
+
+/// Disk of a TKG image, in MiB.
+const IMAGE_DISK_MIB: u64 = 20 * 1024;
+
+/// Names, ids and token of a seeded tenant.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// Organization name.
+    pub org: String,
+    /// `urn:vcloud:org:<uuid>`
+    pub org_id: String,
+    /// VDC name.
+    pub vdc: String,
+    /// Organization VDC network name.
+    pub network: String,
+    /// Catalog name.
+    pub catalog: String,
+    /// Name of the template clusters are created from.
+    pub template: String,
+    /// Author's user name; its role is "Kubernetes Cluster Author".
+    pub author: String,
+    /// `urn:vcloud:user:<uuid>`
+    pub author_id: String,
+    /// Author's API token.
+    pub api_token: String,
+    /// Name of the VDC's storage profile.
+    pub storage_profile: String,
+}
+
+impl World {
+    /// Adds a tenant that can create clusters, with every known TKG image in its catalog.
+    pub fn seed_tenant(&mut self, org: &str) -> Tenant {
+        let org_id = self.add_org(org);
+        let author = format!("{org}-author");
+        let api_token = self.new_token();
+        let author_id = self.add_user(NewUser {
+            org,
+            name: &author,
+            role: AUTHOR_ROLE,
+            rights: &AUTHOR,
+            api_token: Some(&api_token),
+            ..NewUser::default()
+        });
+        let tenant = Tenant {
+            org: org.to_owned(),
+            org_id,
+            vdc: format!("{org}-vdc"),
+            network: format!("{org}-net"),
+            catalog: "tkg-images".to_owned(),
+            template: DEFAULT_IMAGE.template_name(),
+            author,
+            author_id: author_id.unwrap_or_default(),
+            api_token,
+            storage_profile: "gold".to_owned(),
+        };
+        let vdc = self.seed_vdc(&tenant);
+        self.seed_catalog(&tenant, &vdc);
+        tenant
+    }
+
+    /// Leaves `addresses` free addresses in the pool of the tenant's network, at most what it has.
+    pub fn limit_pool(&mut self, tenant: &Tenant, addresses: u32) {
+        let mut networks = self.infra.networks.values_mut();
+        if let Some(network) = networks.find(|network| network.name == tenant.network) {
+            let used = u32::try_from(network.used.len()).unwrap_or(u32::MAX);
+            let first = u32::from(network.pool.0);
+            let size = used.saturating_add(addresses).min(network.size());
+            network.pool.1 = Ipv4Addr::from(first.saturating_add(size).saturating_sub(1));
+        }
+    }
+
+    fn fresh(&mut self) -> String {
+        new_uuid(&mut self.rng).to_string()
+    }
+
+    fn seed_vdc(&mut self, tenant: &Tenant) -> String {
+        let vdc = self.fresh();
+        // One /16 of 10.0.0.0/8 per tenant; clear of the networks a bootstrap VM uses inside.
+        let second = u8::try_from(self.infra.vdcs.len() % 250)
+            .unwrap_or_default()
+            .saturating_add(1);
+        let network = Network {
+            uuid: self.fresh(),
+            name: tenant.network.clone(),
+            vdc: vdc.clone(),
+            gateway: Ipv4Addr::new(10, second, 0, 1),
+            prefix: 16,
+            dns: Ipv4Addr::new(10, second, 0, 2),
+            pool: (
+                Ipv4Addr::new(10, second, 1, 1),
+                Ipv4Addr::new(10, second, 16, 254),
+            ),
+            used: BTreeMap::new(),
+        };
+        let profile = StorageProfile {
+            uuid: self.fresh(),
+            name: tenant.storage_profile.clone(),
+            vdc: vdc.clone(),
+            default: true,
+        };
+        self.infra.networks.insert(network.uuid.clone(), network);
+        self.infra
+            .storage_profiles
+            .insert(profile.uuid.clone(), profile);
+        let seeded = Vdc {
+            uuid: vdc.clone(),
+            name: tenant.vdc.clone(),
+            org_id: tenant.org_id.clone(),
+            enabled: true,
+        };
+        self.infra.vdcs.insert(vdc.clone(), seeded);
+        vdc
+    }
+
+    fn seed_catalog(&mut self, tenant: &Tenant, vdc: &str) {
+        let bare = tenant.author_id.rsplit(':').next().unwrap_or_default();
+        let catalog = Catalog {
+            uuid: self.fresh(),
+            name: tenant.catalog.clone(),
+            org_id: tenant.org_id.clone(),
+            owner: Reference {
+                href: format!("{}/api/admin/user/{bare}", self.site),
+                id: tenant.author_id.clone(),
+                name: tenant.author.clone(),
+                media_type: "application/vnd.vmware.admin.user+xml".to_owned(),
+            },
+        };
+        for image in &TKG_IMAGES {
+            self.seed_template(image, &catalog.uuid, vdc);
+        }
+        self.infra.catalogs.insert(catalog.uuid.clone(), catalog);
+    }
+
+    fn seed_template(&mut self, image: &TkgImage, catalog: &str, vdc: &str) {
+        let template = Template {
+            uuid: self.fresh(),
+            item: self.fresh(),
+            vm: self.fresh(),
+            name: image.template_name(),
+            catalog: catalog.to_owned(),
+            vdc: vdc.to_owned(),
+            product_version: image.version.to_owned(),
+            disk_mib: IMAGE_DISK_MIB,
+        };
+        self.infra.templates.insert(template.uuid.clone(), template);
+    }
+}
