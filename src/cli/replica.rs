@@ -147,12 +147,12 @@ fn setup(
         slots: replica.slots,
         hot_poll: replica.hot_poll_interval,
         drain_timeout: replica.drain_timeout,
-        site: config.vcd.url.as_str().trim_end_matches('/').to_owned(),
-        site_ca_pem: config
+        site_authorities: config
             .vcd
             .ca_pem
-            .as_ref()
-            .map(|pem| String::from_utf8_lossy(pem).into_owned()),
+            .iter()
+            .map(|pem| String::from_utf8_lossy(pem).into_owned())
+            .collect(),
     }
 }
 

@@ -5,8 +5,7 @@
 //! - Every object that is created carries the marker from its first moment; every VM is created off.
 //! - Deleting what is already gone is success.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use secrecy::ExposeSecret;
 
 use super::Deps;
 use super::claim::Held;
@@ -81,9 +80,9 @@ pub(super) async fn execute<T: Transport>(
             client.add_vm(vapp, &vm).await
         }
         Action::WriteUserData(vm) => {
-            let text = STANDARD.encode(user_data(deps, held, tenant).map_err(ActError::Blocked)?);
+            let text = user_data(deps, held, tenant).map_err(ActError::Blocked)?;
             let pairs = [
-                (USER_DATA_KEY, text.as_str()),
+                (USER_DATA_KEY, text.expose_secret()),
                 ("guestinfo.userdata.encoding", "base64"),
                 ("disk.enableUUID", "1"),
             ];

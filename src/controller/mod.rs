@@ -42,8 +42,6 @@ pub(crate) struct Deps<T: Transport> {
     /// `vcdKeInstanceId`.
     pub(crate) instance: String,
     pub(crate) server_config: Arc<ServerConfig>,
-    /// Base URL of VCD as clusters are told, without `/api`.
-    pub(crate) site: String,
-    /// CA certificates (PEM) that VCD's certificate is checked with, for the bootstrap VM.
-    pub(crate) site_ca_pem: Option<String>,
+    /// PEM certificates that VCD's certificate is checked with, for the bootstrap VM.
+    pub(crate) site_authorities: Vec<String>,
 }

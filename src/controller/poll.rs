@@ -310,3 +310,56 @@ fn row(listed: &Listed<'_>) -> Option<Row> {
 fn is_true(value: Option<&RawValue>) -> bool {
     value.is_some_and(|raw| raw.get().trim_matches('"').eq_ignore_ascii_case("true"))
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail loudly")]
+mod tests {
+    use super::*;
+
+    fn page(values: &[&str]) -> Vec<u8> {
+        let head = r#"{"resultTotal":300,"pageCount":3,"page":1,"pageSize":128,"associations":null,"values":["#;
+        format!("{head}{}]}}", values.join(",")).into_bytes()
+    }
+
+    fn entity(id: &str, entity: &str) -> String {
+        format!(r#"{{"id":"urn:vcloud:entity:vmware:capvcdCluster:{id}","name":"x","entity":{entity}}}"#)
+    }
+
+    #[test]
+    fn only_clusters_that_need_work_come_out_and_odd_ones_hide_nobody() {
+        let new = entity("1", r#"{"spec":{"vcdKe":{"isVCDKECluster":true},"capiYaml":"a: \"b\"\n"}}"#);
+        let as_text = entity("2", r#"{"spec":{"vcdKe":{"isVCDKECluster":"true"}},"status":{"vcdKe":{}}}"#);
+        let ready = entity(
+            "3",
+            r#"{"spec":{"vcdKe":{"isVCDKECluster":true}},"status":{"vcdKe":{"state":"provisioned"}}}"#,
+        );
+        let plain = entity("4", r#"{"spec":{"capiYaml":"x"}}"#);
+        let odd = entity("5", r#"{"spec":[],"status":7}"#);
+        let held = entity(
+            "6",
+            r#"{"status":{"vcdKe":{"state":"provisioning","workerId":"b\/1",
+                "heartbeatString":"k1;e=4;s=2;n=1;t=180;p=creating;i=1;x=held"}},
+                "spec":{"vcdKe":{"isVCDKECluster":true,"markForDelete":false}}}"#,
+        );
+        let body = page(&[&odd, &new, &ready, &plain, &as_text, &held]);
+        let read = read_page(&body).unwrap();
+        let ids: Vec<&str> = read.rows.iter().map(|row| row.entity.uuid()).collect();
+        assert_eq!(ids, ["1", "2", "6"]);
+        assert_eq!((read.total, read.page_count), (300, 3));
+        let heartbeat = read.rows[2].claim.heartbeat.as_ref().unwrap();
+        assert_eq!(heartbeat.epoch, 4);
+        assert_eq!(read.rows[2].claim.holder.as_ref().unwrap().as_str(), "b/1");
+    }
+
+    #[test]
+    fn the_end_of_a_list_is_bounded_whatever_it_announces() {
+        let announced = |count: &str, values: &str| {
+            let text = format!(r#"{{"resultTotal":1,"pageCount":{count},"values":[{values}]}}"#);
+            read_page(text.as_bytes()).unwrap().page_count
+        };
+        assert_eq!(announced("3", "{}"), 3);
+        assert_eq!(announced("0", "{}"), 1);
+        assert_eq!(announced("99999999", "{}"), MAX_PAGES);
+        assert_eq!(announced("3", ""), 0, "an empty page ends the list");
+    }
+}

@@ -43,7 +43,7 @@ const RELIST_AFTER: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: u32 = 5;
 /// How long a cluster whose work panicked is left alone.
 const QUARANTINE: Duration = Duration::from_mins(10);
-/// How long a cluster is left alone after it settled or was lost, unless its record changes.
+/// How long a cluster is left alone after its claim was lost, unless its record changes.
 const PARK: Duration = Duration::from_mins(1);
 
 /// What makes a replica what it is.
@@ -66,10 +66,8 @@ pub struct Setup<T: Transport> {
     pub hot_poll: Duration,
     /// Longest time a drain may take.
     pub drain_timeout: Duration,
-    /// Base URL of VCD, without `/api`.
-    pub site: String,
-    /// CA certificates (PEM) of the site.
-    pub site_ca_pem: Option<String>,
+    /// PEM certificates that VCD's certificate is checked with; bootstrap VMs trust them too.
+    pub site_authorities: Vec<String>,
 }
 
 /// What the surroundings want to know; systemd in production, nothing in tests.
@@ -345,14 +343,11 @@ impl<T: Transport> Replica<T> {
             return;
         };
         match ended {
-            Ok((_, Ok(end))) => {
-                debug!(entity_id = %entity, end = ?end, "work ended");
-                self.watch.park(&entity, now.plus(PARK));
-            }
-            Ok((_, Err(NotClaimed::Gone))) => {
-                debug!(entity_id = %entity, "not claimed, another replica was first");
-                self.watch.park(&entity, now.plus(self.setup.hot_poll));
-            }
+            Ok((_, Ok(End::Lost))) => self.watch.park(&entity, now.plus(PARK)),
+            Ok((
+                _,
+                Ok(End::Provisioned | End::Settled | End::HandedOver) | Err(NotClaimed::Gone),
+            )) => self.watch.forget(&entity),
             Ok((_, Err(NotClaimed::Failed(error)))) => {
                 warn!(event = event::PASS_FAILED, entity_id = %entity, error = %chain(&error), "cluster could not be claimed");
                 self.watch.park(&entity, now.plus(self.setup.hot_poll));
@@ -434,7 +429,6 @@ fn deps<T: Transport>(setup: &Setup<T>, settings: Settings) -> Deps<T> {
         },
         instance,
         server_config: server,
-        site: setup.site.clone(),
-        site_ca_pem: setup.site_ca_pem.clone(),
+        site_authorities: setup.site_authorities.clone(),
     }
 }

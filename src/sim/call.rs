@@ -10,6 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
+use super::reply::Problem;
+
 /// An API version such as 37.2, ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ApiVersion {
@@ -74,6 +76,15 @@ impl Call<'_> {
             .iter()
             .find(|(key, _)| key == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// The body as JSON; nothing counts as an empty object.
+    pub(crate) fn json(&self) -> Result<serde_json::Value, Problem> {
+        if self.body.is_empty() {
+            return Ok(serde_json::json!({}));
+        }
+        serde_json::from_slice(self.body)
+            .map_err(|error| Problem::bad_request(format!("The body is no JSON: {error}")))
     }
 
     /// A request header as text; absent when it is no ASCII.

@@ -1,4 +1,23 @@
 //! A stateful VCD that can be told to misbehave: the ground that demo, tests and benchmarks stand on.
+//!
+//! Flow: `transport` (in process) or `server` (HTTP) takes a request, `faults` may strike, and
+//! `world` answers: `gate` finds out who asks, then one area handles it. What takes time is put into
+//! `schedule` and happens when the world is next looked at.
+//!
+//! Invariants:
+//! - The world is pure: no clock, socket or thread in it; one seed and one sequence of requests give
+//!   one history, byte for byte.
+//! - Clients are not trusted to be ours: unmodified third-party clients of VCD work against it.
+//! - Effects are counted in `history`, so that tests judge what was done and not who called what.
+//!
+//! Code map: versions, `auth`, `directory`, `rights` and `access` say who may ask; `registry`,
+//! `entities`, `fiql` and `paging` are the runtime defined entities; `infra` is VDCs, vApps and VMs;
+//! `actors` work inside the simulated machines; `control` and `view` are for those who hold the world.
+//!
+//! Not here: hooks, MQTT and webhook extensions, service accounts, metadata, edge gateways and load
+//! balancers; several cells; the lag of the query service.
+//! Source: VCD API 37.0 to 39.1 as `OpenAPI` and XML schema document it; the wire behaviour that
+//! `go-vcloud-director`, `terraform-provider-vcd` and CAPVCD depend on.
 
 pub(crate) mod access;
 pub(crate) mod actors;

@@ -36,6 +36,11 @@ impl Problem {
         Self::new(400, "BAD_REQUEST", message)
     }
 
+    /// 405: the address exists, the method does not.
+    pub(crate) fn wrong_method() -> Self {
+        Self::new(405, "METHOD_NOT_ALLOWED", "Method not allowed.")
+    }
+
     /// 403 `ACCESS_TO_RESOURCE_IS_FORBIDDEN`: not permitted or does not exist; VCD does not tell which.
     pub(crate) fn forbidden(message: impl Into<String>) -> Self {
         Self::new(403, "ACCESS_TO_RESOURCE_IS_FORBIDDEN", message)

@@ -126,11 +126,7 @@ pub(crate) fn handle(
         }
         (&Method::POST, []) => create(call, kind, ctx),
         (_, [id, rest @ ..]) => one(call, kind, (id, rest), ctx),
-        _ => Err(Problem::new(
-            405,
-            "METHOD_NOT_ALLOWED",
-            "Method not allowed.",
-        )),
+        _ => Err(Problem::wrong_method()),
     }
 }
 
@@ -174,11 +170,7 @@ fn single_rights(call: &Call<'_>, rest: &[&str], ctx: &Context<'_>) -> Result<Re
                 .find(|row| row.get("id").is_some_and(|own| own == id));
             Ok(Reply::json(200, call.version, row.ok_or_else(not_found)?))
         }
-        _ => Err(Problem::new(
-            405,
-            "METHOD_NOT_ALLOWED",
-            "Method not allowed.",
-        )),
+        _ => Err(Problem::wrong_method()),
     }
 }
 
@@ -242,7 +234,7 @@ fn document(set: &RightSet) -> Value {
 }
 
 fn create(call: &Call<'_>, kind: Kind, ctx: &mut Context<'_>) -> Result<Reply, Problem> {
-    let body = body(call)?;
+    let body = call.json()?;
     let name = body.get("name").and_then(Value::as_str).unwrap_or_default();
     if name.is_empty() {
         return Err(Problem::bad_request("name is missing"));
@@ -288,32 +280,13 @@ fn one(
         .remove(id)
         .ok_or_else(not_found)?;
     let reply = match (call.method, rest) {
-        (&Method::GET, []) => return Ok(Reply::json(200, call.version, &document(&set))),
-        (&Method::GET, ["rights"]) => {
-            let rows = set.rights.iter().map(|name| right_document(name)).collect();
-            return paging::list(
-                call,
-                ctx.site,
-                &Listing::of("Rights", &["id", "name"]),
-                rows,
-            );
-        }
-        (&Method::GET, ["tenants"]) => {
-            let named = |id: &String| json!({"id": id, "name": ctx.directory.org_name(id)});
-            let rows = set.tenants.iter().map(named).collect();
-            return paging::list(
-                call,
-                ctx.site,
-                &Listing::of("Tenants", &["id", "name"]),
-                rows,
-            );
-        }
+        (&Method::GET, rest) => return read(call, rest, &set, ctx),
         (&Method::DELETE, []) => {
             ctx.directory.right_sets.remove(id);
             return Ok(Reply::empty(204));
         }
         (&Method::PUT, []) => {
-            let body = body(call)?;
+            let body = call.json()?;
             let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
             set.name = text("name").unwrap_or(set.name);
             set.description = text("description").unwrap_or(set.description);
@@ -325,33 +298,43 @@ fn one(
                 set.rights.clear();
             }
             set.rights.extend(named);
-            let rows = set.rights.iter().map(|name| right_document(name)).collect();
-            paging::list(
-                call,
-                ctx.site,
-                &Listing::of("Rights", &["id", "name"]),
-                rows,
-            )?
+            read(call, rest, &set, ctx)?
         }
         (&Method::POST, ["tenants", verb]) => {
             publish(call, verb, &mut set)?;
             Reply::json(200, call.version, &json!({}))
         }
-        _ => {
-            return Err(Problem::new(
-                405,
-                "METHOD_NOT_ALLOWED",
-                "Method not allowed.",
-            ));
-        }
+        _ => return Err(Problem::wrong_method()),
     };
     store(set, ctx.directory);
     Ok(reply)
 }
 
+fn read(
+    call: &Call<'_>,
+    rest: &[&str],
+    set: &RightSet,
+    ctx: &Context<'_>,
+) -> Result<Reply, Problem> {
+    let keys = ["id", "name"];
+    match rest {
+        [] => Ok(Reply::json(200, call.version, &document(set))),
+        ["rights"] => {
+            let rows = set.rights.iter().map(|name| right_document(name)).collect();
+            paging::list(call, ctx.site, &Listing::of("Rights", &keys), rows)
+        }
+        ["tenants"] => {
+            let named = |id: &String| json!({"id": id, "name": ctx.directory.org_name(id)});
+            let rows = set.tenants.iter().map(named).collect();
+            paging::list(call, ctx.site, &Listing::of("Tenants", &keys), rows)
+        }
+        _ => Err(Problem::wrong_method()),
+    }
+}
+
 fn publish(call: &Call<'_>, verb: &str, set: &mut RightSet) -> Result<(), Problem> {
     let named = || -> Result<Vec<String>, Problem> {
-        let body = body(call)?;
+        let body = call.json()?;
         let ids = body
             .get("values")
             .unwrap_or(&body)
@@ -394,14 +377,9 @@ fn store(set: RightSet, directory: &mut Directory) {
     directory.right_sets.insert(set.id.clone(), set);
 }
 
-fn body(call: &Call<'_>) -> Result<Value, Problem> {
-    serde_json::from_slice(call.body)
-        .map_err(|error| Problem::bad_request(format!("The body is no JSON: {error}")))
-}
-
 /// The rights named in `{"values": [{"name", "id"}]}`; an unknown one is a 400.
 fn values(call: &Call<'_>, directory: &Directory) -> Result<BTreeSet<String>, Problem> {
-    let body = body(call)?;
+    let body = call.json()?;
     let values = body
         .get("values")
         .and_then(Value::as_array)

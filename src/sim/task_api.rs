@@ -50,11 +50,7 @@ pub(crate) fn handle(
             ctx.tasks.request_cancel(&uuid);
             Ok(Reply::empty(204))
         }
-        _ => Err(Problem::new(
-            405,
-            "METHOD_NOT_ALLOWED",
-            "Method not allowed.",
-        )),
+        _ => Err(Problem::wrong_method()),
     }
 }
 

@@ -216,9 +216,8 @@ pub(super) fn task_location(op: Operation, response: &Response) -> Result<TaskId
         .and_then(|value| value.to_str().ok());
     let location = location.ok_or_else(|| VcdError::unreadable(op, "there is no task location"))?;
     let uuid = location
-        .split('?')
-        .next()
-        .and_then(|path| path.trim_end_matches('/').rsplit('/').next());
+        .rsplit_once("/task/")
+        .map(|(_, uuid)| uuid.trim_end_matches('/'));
     uuid.and_then(|uuid| TaskId::parse(&format!("urn:vcloud:task:{uuid}")).ok())
         .ok_or_else(|| {
             VcdError::unreadable(

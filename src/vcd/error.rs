@@ -1,4 +1,4 @@
-//! Every way a call to VCD can fail, and the only table of what a status code means.
+//! Every way a call to VCD can fail, and what may be done about each.
 //!
 //! Flow: transport silence, an error status or an unreadable answer comes in; a [`VcdError`] with one
 //! [`ErrorClass`] goes out.
@@ -10,14 +10,15 @@
 //!   a cluster look deleted.
 //! - Texts hold no bodies, tokens or header values; messages of VCD are cut and cleaned.
 //!
-//! Not here: what is done about a class (`controller`), the one repeat after a 401 (`vcd::call`).
-//! Source: VCD `OpenAPI` and vCloud API status codes (API 37.2); RFC 9110.
+//! Not here: what a status code means (`vcd::verdict`), what is done about a class (`controller`), the
+//! one repeat after a 401 (`vcd::call`).
 
 use std::sync::Arc;
 
 use super::operation::Operation;
 use super::refusal::Refusal;
 use super::transport::TransportError;
+use super::verdict::Verdict;
 use super::versions::ApiVersion;
 use crate::domain::error_class::ErrorClass;
 
@@ -185,7 +186,7 @@ impl VcdError {
 
     /// From an answer with an error status: the status-code table.
     pub(super) fn refused(op: Operation, refusal: Refusal) -> Self {
-        let verdict = Verdict::on(&refusal);
+        let verdict = Verdict::on(&refusal, op.is_conditional());
         let refusal = Box::new(refusal);
         match verdict {
             Verdict::Busy => Self::Busy { op, refusal },
@@ -303,53 +304,150 @@ impl VcdError {
     }
 }
 
-/// What the caller may do about a task that failed.
-///
-/// Unlike a lost answer, a failed task has ended: a server fault is only worth another try.
-pub(super) fn class_of_failed_task(refusal: &Refusal) -> ErrorClass {
-    match Verdict::on(refusal) {
-        Verdict::Busy | Verdict::GaveUp => ErrorClass::Transient,
-        Verdict::SlowDown => ErrorClass::Throttled { retry_after: None },
-        Verdict::Conflict => ErrorClass::Conflict,
-        Verdict::NotAuthenticated | Verdict::NotVisible | Verdict::Rejected => ErrorClass::Terminal,
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests fail loudly")]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::*;
+
+    const READ: Operation = Operation::GET_ENTITY;
+    const WRITE: Operation = Operation::REPLACE_ENTITY;
+
+    fn refusal(status: u16, retry_after: Option<&str>, body: &'static str) -> Refusal {
+        let mut builder = http::Response::builder().status(status);
+        if let Some(seconds) = retry_after {
+            builder = builder.header("retry-after", seconds);
+        }
+        Refusal::read(&builder.body(Bytes::from_static(body.as_bytes())).unwrap())
     }
-}
 
-/// What a status code means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Busy,
-    SlowDown,
-    Conflict,
-    NotAuthenticated,
-    NotVisible,
-    GaveUp,
-    Rejected,
-}
+    fn fault(code: &str, message: &str) -> &'static str {
+        let body = serde_json::json!({ "minorErrorCode": code, "message": message });
+        Box::leak(body.to_string().into_boxed_str())
+    }
 
-impl Verdict {
-    fn on(refusal: &Refusal) -> Self {
-        match refusal.status {
-            400 if is_busy(refusal) => Self::Busy,
-            // Clients of VCD tell a lost race by this word; so may a version that answers it with 400.
-            400 if refusal.mentions("etag") => Self::Conflict,
-            401 => Self::NotAuthenticated,
-            403 | 404 if refusal.from_vcd => Self::NotVisible,
-            409 | 412 => Self::Conflict,
-            429 => Self::SlowDown,
-            503 if refusal.retry_after.is_some() => Self::SlowDown,
-            // A cell in maintenance refuses before it starts anything.
-            503 => Self::Busy,
-            408 | 500..=599 => Self::GaveUp,
-            _ => Self::Rejected,
+    #[test]
+    fn every_status_has_its_class() {
+        use ErrorClass::{Conflict, OutcomeUnknown, Terminal, Transient, Unauthenticated};
+        let html = "<html><body>no</body></html>";
+        let busy = fault(
+            "BUSY_ENTITY",
+            "[ r ] The entity is busy completing an operation X.",
+        );
+        let limits = fault("BAD_REQUEST", "The limit of queued operations is reached.");
+        let etag = fault("BAD_REQUEST", "The ETag does not match.");
+        let quota = fault("BAD_REQUEST", "The storage limit of the VDC is exceeded.");
+        let gone = fault("ACCESS_TO_RESOURCE_IS_FORBIDDEN", "[ r ] no access");
+        // Status and body; class for a read, class for a write.
+        let rows = [
+            (400, busy, Transient, Transient),
+            (400, limits, Transient, Transient),
+            (400, etag, Terminal, Conflict),
+            (400, quota, Terminal, Terminal),
+            (400, "", Terminal, Terminal),
+            (401, "", Unauthenticated, Unauthenticated),
+            (403, gone, Terminal, Terminal),
+            (403, html, Terminal, Terminal),
+            (404, html, Terminal, Terminal),
+            (406, "", Terminal, Terminal),
+            (408, "", Transient, OutcomeUnknown),
+            (409, "", Conflict, Conflict),
+            (412, html, Conflict, Conflict),
+            (500, "", Transient, OutcomeUnknown),
+            (502, html, Transient, OutcomeUnknown),
+            (503, html, Transient, Transient),
+            (504, html, Transient, OutcomeUnknown),
+            (302, "", Terminal, Terminal),
+        ];
+        for (status, body, read, write) in rows {
+            let class = |op| VcdError::refused(op, refusal(status, None, body)).class();
+            assert_eq!(
+                (class(READ), class(WRITE)),
+                (read, write),
+                "{status} {body}"
+            );
         }
     }
-}
 
-/// One task at a time per vApp, VM or gateway; and a site may limit running and queued operations.
-fn is_busy(refusal: &Refusal) -> bool {
-    refusal.mentions("busy_entity")
-        || refusal.mentions("is busy completing an operation")
-        || refusal.mentions("operation_limit")
-        || (refusal.mentions("operations") && refusal.mentions("limit"))
+    #[test]
+    fn a_wait_that_is_asked_for_slows_everything_down() {
+        let wait = |seconds| ErrorClass::Throttled {
+            retry_after: Option::map(seconds, Duration::from_secs),
+        };
+        let rows = [
+            (429, Some("7"), wait(Some(7))),
+            (429, None, wait(None)),
+            (503, Some("7"), wait(Some(7))),
+        ];
+        for (status, retry_after, want) in rows {
+            let class = |op| VcdError::refused(op, refusal(status, retry_after, "")).class();
+            assert_eq!(
+                (class(READ), class(WRITE)),
+                (want, want),
+                "{status} {retry_after:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn silence_is_harmless_only_for_reads_and_for_what_was_never_sent() {
+        let text = String::new;
+        let not_sent = || TransportError::NotSent {
+            host: text(),
+            reason: text(),
+        };
+        let silent = || TransportError::Unanswered {
+            host: text(),
+            reason: text(),
+        };
+        let too_large = || TransportError::TooLarge { limit: 1 };
+        let class = |op, cause| VcdError::unanswered(op, cause).class();
+        assert_eq!(class(READ, not_sent()), ErrorClass::Transient);
+        assert_eq!(class(WRITE, not_sent()), ErrorClass::Transient);
+        assert_eq!(class(READ, silent()), ErrorClass::Transient);
+        assert_eq!(class(WRITE, silent()), ErrorClass::OutcomeUnknown);
+        assert_eq!(class(READ, too_large()), ErrorClass::Terminal);
+        assert_eq!(class(WRITE, too_large()), ErrorClass::OutcomeUnknown);
+        assert_eq!(
+            VcdError::unreadable(READ, "x").class(),
+            ErrorClass::Terminal
+        );
+        assert_eq!(
+            VcdError::unreadable(WRITE, "x").class(),
+            ErrorClass::OutcomeUnknown
+        );
+    }
+
+    #[test]
+    fn only_vcd_itself_can_say_that_something_does_not_exist() {
+        let gone = fault("ACCESS_TO_RESOURCE_IS_FORBIDDEN", "no access");
+        for (status, body, visible) in [
+            (403, gone, false),
+            (404, gone, false),
+            (403, "", true),
+            (403, "<html/>", true),
+            (404, "", true),
+        ] {
+            let error = VcdError::refused(READ, refusal(status, None, body));
+            let not_visible = matches!(error, VcdError::NotVisible { .. });
+            assert_eq!(not_visible, !visible, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn code_sentence_and_request_id_reach_the_caller() {
+        let body = fault("BUSY_ENTITY", "[ 17-ab ] The entity is busy.");
+        for error in [
+            VcdError::refused(READ, refusal(400, None, body)),
+            VcdError::refused(READ, refusal(502, None, body)),
+        ] {
+            assert_eq!(error.minor_code(), Some("BUSY_ENTITY"));
+            assert_eq!(error.message(), Some("The entity is busy."));
+            assert_eq!(error.request_id(), Some("17-ab"));
+            assert_eq!(error.operation(), Some(READ));
+        }
+    }
 }

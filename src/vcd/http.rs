@@ -13,7 +13,8 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::Method;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, Method};
 use url::Url;
 
 use super::network_failure::{self, Phase};
@@ -152,9 +153,13 @@ impl HttpTransport {
         let mut prepared = reqwest::Request::new(parts.method, url);
         *prepared.timeout_mut() = Some(limits.timeout);
         *prepared.headers_mut() = parts.headers;
-        // An empty POST or PUT still says `Content-Length: 0`.
-        if !body.is_empty() || matches!(*prepared.method(), Method::POST | Method::PUT) {
+        if !body.is_empty() {
             *prepared.body_mut() = Some(body.into());
+        } else if matches!(*prepared.method(), Method::POST | Method::PUT) {
+            // Some proxies answer 411 to a POST that does not say how long it is.
+            prepared
+                .headers_mut()
+                .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         Ok(prepared)
     }

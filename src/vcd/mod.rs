@@ -12,6 +12,7 @@
 //! Not here: when to call again (`reconcile::backoff`), what entities mean (`domain`).
 //! Source: VCD `OpenAPI` and vCloud API 37.2.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +46,7 @@ mod session;
 mod tasks;
 pub mod transport;
 mod vapps;
+mod verdict;
 pub mod versions;
 mod vms;
 mod wire;
@@ -108,6 +110,15 @@ impl<T: Transport> Clone for VcdClient<T> {
             version: self.version,
             context: self.context.clone(),
         }
+    }
+}
+
+impl<T: Transport> fmt::Debug for VcdClient<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VcdClient")
+            .field("version", &self.version)
+            .field("context", &self.context)
+            .finish_non_exhaustive()
     }
 }
 

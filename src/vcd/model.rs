@@ -31,6 +31,9 @@ pub struct EntityQuery {
 }
 
 /// A runtime defined entity: envelope and content.
+///
+/// Only `entity`, `name` and `entity_type` are written back as they stand here; `state`, `message`,
+/// `owner` and `org` are readings of `rest`, which goes back as it came.
 #[derive(Clone, PartialEq)]
 pub struct EntityDocument {
     /// Its URN.
@@ -47,9 +50,9 @@ pub struct EntityDocument {
     pub owner: Option<IdName>,
     /// The organization it belongs to.
     pub org: Option<IdName>,
-    /// The content; the only part that this server changes.
+    /// The content.
     pub entity: Map<String, Value>,
-    /// Every other key of the envelope, as it was read.
+    /// The rest of the envelope, as it was read.
     pub rest: Map<String, Value>,
 }
 

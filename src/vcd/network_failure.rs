@@ -108,6 +108,14 @@ fn certificate_reason(error: &CertificateError) -> String {
     }
     if matches!(
         error,
+        CertificateError::BadSignature
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. }
+    ) {
+        // The name of the issuer fits, its key does not: the certificate on this side is outdated.
+        return "signed with another key than the trusted one of that name".to_owned();
+    }
+    if matches!(
+        error,
         CertificateError::Expired | CertificateError::ExpiredContext { .. }
     ) {
         return "expired".to_owned();

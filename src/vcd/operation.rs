@@ -12,6 +12,7 @@ use std::fmt;
 pub struct Operation {
     name: &'static str,
     safe: bool,
+    conditional: bool,
 }
 
 impl Operation {
@@ -20,9 +21,9 @@ impl Operation {
     pub(super) const EXCHANGE_TOKEN: Self = Self::read("exchange API token");
     pub(super) const LIST_ENTITIES: Self = Self::read("list entities");
     pub(super) const GET_ENTITY: Self = Self::read("get entity");
-    pub(super) const REPLACE_ENTITY: Self = Self::write("replace entity");
+    pub(super) const REPLACE_ENTITY: Self = Self::write("replace entity").under_a_tag();
     pub(super) const RESOLVE_ENTITY: Self = Self::write("resolve entity");
-    pub(super) const DELETE_ENTITY: Self = Self::write("delete entity");
+    pub(super) const DELETE_ENTITY: Self = Self::write("delete entity").under_a_tag();
     pub(super) const INVOKE_BEHAVIOR: Self = Self::write("invoke behavior");
     pub(super) const GET_TASK: Self = Self::read("get task");
     pub(super) const LIST_ORGS: Self = Self::read("list organizations");
@@ -46,11 +47,26 @@ impl Operation {
     pub(super) const DELETE_VM: Self = Self::write("delete VM");
 
     const fn read(name: &'static str) -> Self {
-        Self { name, safe: true }
+        Self {
+            name,
+            safe: true,
+            conditional: false,
+        }
     }
 
     const fn write(name: &'static str) -> Self {
-        Self { name, safe: false }
+        Self {
+            name,
+            safe: false,
+            conditional: false,
+        }
+    }
+
+    const fn under_a_tag(self) -> Self {
+        Self {
+            conditional: true,
+            ..self
+        }
     }
 
     /// The name in errors and logs.
@@ -61,6 +77,11 @@ impl Operation {
     /// Whether a repeat needs no look first.
     pub const fn is_safe(self) -> bool {
         self.safe
+    }
+
+    /// Whether it can be sent on condition that nobody wrote since.
+    pub const fn is_conditional(self) -> bool {
+        self.conditional
     }
 }
 

@@ -171,21 +171,16 @@ mod tests {
         let date = ("date", "Wed, 21 Oct 2026 07:28:00 GMT");
         let later = ("retry-after", "Wed, 21 Oct 2026 07:28:30 GMT");
         let earlier = ("retry-after", "Wed, 21 Oct 2026 07:27:30 GMT");
-        let cases: [(&str, &[(&str, &str)], Option<u64>); 6] = [
-            ("seconds", &[("retry-after", "7")], Some(7)),
-            ("date", &[date, later], Some(30)),
-            ("date in the past", &[date, earlier], None),
-            ("date without a reference", &[later], None),
-            ("nonsense", &[date, ("retry-after", "soon")], None),
-            ("nothing", &[date], None),
-        ];
-        for (name, headers, want) in cases {
-            assert_eq!(
-                answer(headers, "").retry_after,
-                want.map(Duration::from_secs),
-                "{name}"
-            );
-        }
+        let check = |name: &str, headers: &[(&str, &str)], want: Option<u64>| {
+            let found = answer(headers, "").retry_after;
+            assert_eq!(found, want.map(Duration::from_secs), "{name}");
+        };
+        check("seconds", &[("retry-after", "7")], Some(7));
+        check("date", &[date, later], Some(30));
+        check("date in the past", &[date, earlier], None);
+        check("date without a reference", &[later], None);
+        check("nonsense", &[date, ("retry-after", "soon")], None);
+        check("nothing", &[date], None);
     }
 
     #[test]

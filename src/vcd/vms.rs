@@ -38,7 +38,7 @@ impl<T: Transport> VcdClient<T> {
         script: &str,
     ) -> Result<TaskId, VcdError> {
         let op = Operation::CUSTOMISE_GUEST;
-        let target = format!("{}/guestCustomizationSection/", vm_target(vm));
+        let target = format!("{}/guestCustomizationSection", vm_target(vm));
         let call = Call::xml(op, Method::PUT, &target).body(
             GUEST,
             xml::write(op, &GuestSection::document(computer_name, script))?,

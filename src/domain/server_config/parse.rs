@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::value::{Place, Problems};
+use super::value::{Place, Problems, is_plain};
 use super::{
     BootstrapConfig, Component, ConfigProblem, KubernetesConfig, NodeHealthCheck, PUBLIC_REGISTRY,
     ProxyConfig, RdeType, ServerConfig, ServerInstance, SysLogger, Timers,
@@ -212,7 +212,7 @@ fn proxy(section: &Place<'_>) -> ProxyConfig {
         .map(str::trim)
         .filter(|host| !host.is_empty())
         .collect();
-    if hosts.iter().any(|host| host.contains(char::is_whitespace)) {
+    if !hosts.iter().all(|host| is_plain(host)) {
         no_proxy.problem("hosts separated by commas");
     }
     ProxyConfig {

@@ -114,12 +114,7 @@ impl<'a> Place<'a> {
         match self.value {
             None | Some(Value::Null) => None,
             Some(Value::String(text)) if text.trim().is_empty() => None,
-            Some(Value::String(text))
-                if !text
-                    .trim()
-                    .chars()
-                    .any(|c| c.is_control() || c.is_whitespace()) =>
-            {
+            Some(Value::String(text)) if is_plain(text.trim()) => {
                 Some(SecretString::from(text.trim()))
             }
             Some(
@@ -131,7 +126,7 @@ impl<'a> Place<'a> {
             ) => {
                 self.problem_without_value(
                     "something else (not shown)".to_owned(),
-                    "a text without blanks",
+                    "a text without blanks, quotes and backslashes",
                 );
                 None
             }
@@ -235,6 +230,12 @@ fn parse_duration(text: &str) -> Option<Duration> {
         rest = after.get(1..)?;
     }
     Some(total)
+}
+
+/// Proxies go into unit files, where quotes and backslashes mean something; no real one has them.
+pub(super) fn is_plain(text: &str) -> bool {
+    let strange = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '"' | '\'' | '\\');
+    !text.contains(strange)
 }
 
 /// A value in an error text: short, and in JSON spelling so that control characters are escaped.

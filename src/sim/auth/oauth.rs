@@ -52,11 +52,7 @@ pub(crate) fn token(
     ctx: &mut Context<'_>,
 ) -> Result<Reply, Problem> {
     if *arrival.method != Method::POST {
-        return Err(Problem::new(
-            405,
-            "METHOD_NOT_ALLOWED",
-            "Method not allowed.",
-        ));
+        return Err(Problem::wrong_method());
     }
     let form: Vec<(String, String)> = url::form_urlencoded::parse(arrival.body)
         .into_owned()
@@ -145,15 +141,10 @@ fn issue(
 /// `POST /oauth/{provider|tenant/<org>}/register`: the first step of a new API token.
 pub(crate) fn register(call: &Call<'_>, ctx: &mut Context<'_>) -> Result<Reply, Problem> {
     if *call.method != Method::POST {
-        return Err(Problem::new(
-            405,
-            "METHOD_NOT_ALLOWED",
-            "Method not allowed.",
-        ));
+        return Err(Problem::wrong_method());
     }
     super::tokens::may_manage(call)?;
-    let body: Value = serde_json::from_slice(call.body)
-        .map_err(|error| Problem::bad_request(format!("The body is no JSON: {error}")))?;
+    let body: Value = call.json()?;
     let name = body
         .get("client_name")
         .and_then(Value::as_str)

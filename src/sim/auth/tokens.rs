@@ -68,11 +68,7 @@ pub(crate) fn handle(
             }
             Ok(Reply::empty(204))
         }
-        _ => Err(Problem::new(
-            405,
-            "METHOD_NOT_ALLOWED",
-            "Method not allowed.",
-        )),
+        _ => Err(Problem::wrong_method()),
     }
 }
 

@@ -60,11 +60,7 @@ pub(crate) fn handle(
             need(call, level, Level::FullControl, id)?;
             grants::handle(call, (id, rest), ctx, &mut entity.grants)
         }
-        _ => Err(Problem::new(
-            405,
-            "METHOD_NOT_ALLOWED",
-            "Method not allowed.",
-        )),
+        _ => Err(Problem::wrong_method()),
     }
 }
 
@@ -76,11 +72,7 @@ pub(crate) fn resolve_urn(
     (entities, registry): (&Entities, &Registry),
 ) -> Result<Reply, Problem> {
     let (&Method::GET, [urn]) = (call.method, rest) else {
-        return Err(Problem::new(
-            405,
-            "METHOD_NOT_ALLOWED",
-            "Method not allowed.",
-        ));
+        return Err(Problem::wrong_method());
     };
     let entity = entities
         .get(urn)
@@ -228,8 +220,7 @@ struct Wanted {
 
 impl Wanted {
     fn read(call: &Call<'_>) -> Result<Self, Problem> {
-        let body: Value = serde_json::from_slice(call.body)
-            .map_err(|error| Problem::bad_request(format!("The body is no JSON: {error}")))?;
+        let body: Value = call.json()?;
         let Value::Object(mut body) = body else {
             return Err(Problem::bad_request("The body is no object"));
         };

@@ -15,7 +15,7 @@ use super::{Due, Entities, Entity, RdeState};
 use crate::sim::access::Level;
 use crate::sim::call::Call;
 use crate::sim::context::Context;
-use crate::sim::registry::Registry;
+use crate::sim::registry::{Behavior, Registry};
 use crate::sim::reply::{Problem, Reply};
 use crate::sim::task_api::accepted;
 use crate::sim::tasks::{Reference, TaskState};
@@ -44,6 +44,18 @@ pub(crate) struct Invocation {
     metadata: Value,
 }
 
+impl Execution {
+    fn of(behavior: &Behavior) -> Self {
+        let text = |key: &str| behavior.execution.get(key).and_then(Value::as_str);
+        let kind = text("type").unwrap_or_default().to_ascii_lowercase();
+        match (kind.as_str(), text("id").unwrap_or_default()) {
+            ("noop", _) => Self::Noop,
+            ("activity", "CreateKubeConfigActivity") => Self::KubeConfig,
+            _ => Self::Extension,
+        }
+    }
+}
+
 /// `POST .../behaviors/{behavior}/invocations`.
 pub(super) fn invoke(
     call: &Call<'_>,
@@ -51,77 +63,64 @@ pub(super) fn invoke(
     behavior: &str,
     (ctx, registry): (&mut Context<'_>, &Registry),
 ) -> Result<Reply, Problem> {
-    let found = registry.types.get(&entity.type_urn);
-    // The behavior's interface need not be one of the type's: the published set-up of CSE registers
-    // the type with `vmware:k8s` alone and still invokes `getFullEntity` of `cse:capvcd`.
-    let overriding = found.and_then(|found| found.overrides.get(behavior));
-    let known = overriding
-        .or_else(|| registry.behavior(behavior))
-        .ok_or_else(|| {
-            let message = format!(
-                "The behavior {behavior} is not defined for {}.",
-                entity.type_urn
-            );
-            Problem::new(400, "RDE_INVALID_BEHAVIOR_SCOPE", message)
-        })?;
-    let required = found.and_then(|found| {
-        let level = found.behavior_levels.get(&known.id);
-        Level::parse(level.or_else(|| found.behavior_levels.get(&known.reference))?)
-    });
-    if level < required.unwrap_or(Level::FullControl) {
-        return Err(Problem::forbidden(format!(
-            "You lack the access level to invoke {behavior}."
-        )));
-    }
+    let known = permitted((entity, level), behavior, registry)?;
     if ctx.settings.behaviors_need_resolution && entity.state != RdeState::Resolved {
         let message = format!("Entity {} is not resolved.", entity.id);
         return Err(Problem::new(400, "RDE_ENTITY_NOT_RESOLVED", message));
     }
-    let body = if call.body.is_empty() {
-        json!({})
-    } else {
-        serde_json::from_slice::<Value>(call.body)
-            .map_err(|error| Problem::bad_request(format!("The body is no JSON: {error}")))?
-    };
-    let kind = known
-        .execution
-        .get("type")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let activity = known
-        .execution
-        .get("id")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let execution = match (kind.to_ascii_lowercase().as_str(), activity) {
-        ("noop", _) => Execution::Noop,
-        ("activity", "CreateKubeConfigActivity") => Execution::KubeConfig,
-        _ => Execution::Extension,
-    };
-    let (name, behavior_id) = (known.name.clone(), known.id.clone());
+    let body = call.json()?;
     let owner = Reference {
         href: String::new(),
         id: entity.id.clone(),
         name: "entity".to_owned(),
         media_type: "application/json".to_owned(),
     };
-    let operation = format!("Invoked {name} {}({})", entity.name, entity.id);
+    let operation = format!("Invoked {} {}({})", known.name, entity.name, entity.id);
     let task = ctx.start_task(call, "executeBehavior", operation, owner);
     ctx.history.count("behavior.invoked", &entity.id);
+    let given = |key: &str| body.get(key).cloned().unwrap_or_else(|| json!({}));
     let invocation = Invocation {
         task: task.clone(),
         entity_id: entity.id.clone(),
-        behavior_id,
-        execution,
-        arguments: body.get("arguments").cloned().unwrap_or_else(|| json!({})),
-        metadata: body.get("metadata").cloned().unwrap_or_else(|| json!({})),
+        behavior_id: known.id.clone(),
+        execution: Execution::of(known),
+        arguments: given("arguments"),
+        metadata: given("metadata"),
     };
-    let due = ctx.now.plus(Timings::vary(ctx.timings.behavior, ctx.rng));
-    ctx.schedule.put(
-        due,
-        world::Due::Entities(Due::Behavior(Box::new(invocation))),
-    );
+    let end = ctx.now.plus(Timings::vary(ctx.timings.behavior, ctx.rng));
+    let due = Due::Behavior(Box::new(invocation));
+    ctx.schedule.put(end, world::Due::Entities(due));
     Ok(accepted(ctx.site, &task))
+}
+
+/// The behavior named, if it exists and `level` is enough for it.
+fn permitted<'r>(
+    (entity, level): (&Entity, Level),
+    behavior: &str,
+    registry: &'r Registry,
+) -> Result<&'r Behavior, Problem> {
+    let found = registry.types.get(&entity.type_urn);
+    // The behavior's interface need not be one of the type's: the published set-up of CSE registers
+    // the type with `vmware:k8s` alone and still invokes `getFullEntity` of `cse:capvcd`.
+    let overriding = found.and_then(|found| found.overrides.get(behavior));
+    let known = overriding.or_else(|| registry.behavior(behavior));
+    let known = known.ok_or_else(|| {
+        let message = format!(
+            "The behavior {behavior} is not defined for {}.",
+            entity.type_urn
+        );
+        Problem::new(400, "RDE_INVALID_BEHAVIOR_SCOPE", message)
+    })?;
+    let required = found.and_then(|found| {
+        let level = found.behavior_levels.get(&known.id);
+        Level::parse(level.or_else(|| found.behavior_levels.get(&known.reference))?)
+    });
+    if level >= required.unwrap_or(Level::FullControl) {
+        return Ok(known);
+    }
+    Err(Problem::forbidden(format!(
+        "You lack the access level to invoke {behavior}."
+    )))
 }
 
 /// Ends an invocation.

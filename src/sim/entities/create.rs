@@ -38,8 +38,7 @@ pub(crate) fn create(
             found.rules.right_prefix()
         )));
     }
-    let body: Value = serde_json::from_slice(call.body)
-        .map_err(|error| Problem::bad_request(format!("The body is no JSON: {error}")))?;
+    let body: Value = call.json()?;
     let text = |key: &str| {
         body.get(key)
             .and_then(Value::as_str)

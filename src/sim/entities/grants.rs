@@ -58,24 +58,15 @@ pub(crate) fn handle(
                     grants.remove(*grant_id);
                     Ok(Reply::empty(204))
                 }
-                _ => Err(Problem::new(
-                    405,
-                    "METHOD_NOT_ALLOWED",
-                    "Method not allowed.",
-                )),
+                _ => Err(Problem::wrong_method()),
             }
         }
-        _ => Err(Problem::new(
-            405,
-            "METHOD_NOT_ALLOWED",
-            "Method not allowed.",
-        )),
+        _ => Err(Problem::wrong_method()),
     }
 }
 
 fn read(call: &Call<'_>, id: String, ctx: &Context<'_>) -> Result<Grant, Problem> {
-    let body: Value = serde_json::from_slice(call.body)
-        .map_err(|error| Problem::bad_request(format!("The body is no JSON: {error}")))?;
+    let body: Value = call.json()?;
     let text = |key: &str| body.get(key).and_then(Value::as_str);
     let level = text("accessLevelId").and_then(Level::parse);
     let level = level.ok_or_else(|| Problem::bad_request("accessLevelId is missing or unknown"))?;

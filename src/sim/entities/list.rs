@@ -52,11 +52,7 @@ pub(super) fn handle(
     (entities, registry): (&mut Entities, &Registry),
 ) -> Result<Reply, Problem> {
     if *call.method != Method::GET {
-        return Err(Problem::new(
-            405,
-            "METHOD_NOT_ALLOWED",
-            "Method not allowed.",
-        ));
+        return Err(Problem::wrong_method());
     }
     let types = scope(rest, registry)?;
     let page = Page::of(call, MAX_PAGE_SIZE)?;

@@ -155,71 +155,85 @@ mod tests {
         masked: true,
     };
 
+    fn check(view: View, table: &[(&str, Value, Value)]) {
+        let stored = object(json!({
+            "open": "a",
+            "spec": {"key": "k"},
+            "status": {"x": 1, "secret": "s"},
+            "list": [{"v": 1}, {"v": 2}],
+            "mine": "m",
+        }));
+        for (name, sent, want) in table {
+            let got = merge(&stored, object(sent.clone()), &rules().fields, view);
+            assert_eq!(&Value::Object(got), want, "{name}");
+        }
+    }
+
     #[test]
-    fn restricted_fields_are_kept_cleared_or_replaced_as_documented() {
-        let stored = object(
-            json!({"open": "a", "spec": {"key": "k"}, "status": {"x": 1, "secret": "s"},
-            "list": [{"v": 1}, {"v": 2}], "mine": "m"}),
-        );
+    fn full_control_keeps_what_it_was_not_shown_and_clears_by_null() {
         let table = [
             (
                 "absent keeps",
-                OWNER,
                 json!({"spec": {}, "status": {"x": 2}, "list": [{}]}),
                 json!({"spec": {"key": "k"}, "status": {"x": 2, "secret": "s"}, "list": [{"v": 1}]}),
             ),
             (
-                "absent parent keeps",
-                OWNER,
+                "an absent parent keeps",
                 json!({"open": "b"}),
                 json!({"open": "b", "spec": {"key": "k"}, "status": {"secret": "s"}}),
             ),
             (
                 "null clears",
-                OWNER,
                 json!({"spec": {"key": null}, "status": {"secret": null}}),
                 json!({"spec": {}, "status": {}}),
             ),
             (
-                "the mask is a value before 38.0",
-                OWNER,
+                "the mask is a value like any other",
                 json!({"spec": {"key": "******"}, "status": {"secret": null}}),
                 json!({"spec": {"key": "******"}, "status": {}}),
             ),
+        ];
+        check(OWNER, &table);
+    }
+
+    #[test]
+    fn from_38_on_the_mask_keeps_and_absence_clears() {
+        let table = [
             (
-                "mask keeps from 38.0",
-                OWNER_38,
+                "the mask keeps",
                 json!({"spec": {"key": "******"}, "status": {"secret": "******"}}),
                 json!({"spec": {"key": "k"}, "status": {"secret": "s"}}),
             ),
             (
-                "absence clears from 38.0",
-                OWNER_38,
+                "absence clears",
                 json!({"spec": {}, "status": {}}),
                 json!({"spec": {}, "status": {}}),
             ),
             (
                 "a value replaces",
-                OWNER_38,
                 json!({"spec": {"key": "n"}, "mine": "o"}),
                 json!({"spec": {"key": "n"}, "mine": "o"}),
-            ),
-            (
-                "a writer changes open fields only",
-                WRITER,
-                json!({"open": "b", "spec": {"key": "n"}, "status": {"x": 9}, "mine": "o", "list": []}),
-                json!({"open": "b", "spec": {"key": "k"}, "status": {"x": 1, "secret": "s"}, "mine": "m", "list": []}),
-            ),
-            (
-                "a writer clears nothing it cannot see",
-                WRITER_38,
-                json!({"open": "b"}),
-                json!({"open": "b", "spec": {"key": "k"}, "status": {"x": 1, "secret": "s"}, "mine": "m"}),
             ),
         ];
-        for (name, view, sent, want) in table {
-            let got = merge(&stored, object(sent), &rules().fields, view);
-            assert_eq!(Value::Object(got), want, "{name}");
+        check(OWNER_38, &table);
+    }
+
+    #[test]
+    fn without_full_control_only_open_fields_change() {
+        let kept = json!({"open": "b", "spec": {"key": "k"}, "status": {"x": 1, "secret": "s"},
+            "mine": "m", "list": []});
+        let sent = json!({"open": "b", "spec": {"key": "n"}, "status": {"x": 9}, "mine": "o",
+            "list": []});
+        for view in [WRITER, WRITER_38] {
+            check(view, &[("all sent", sent.clone(), kept.clone())]);
+            check(
+                view,
+                &[(
+                    "all left out",
+                    json!({"open": "b", "list": []}),
+                    kept.clone(),
+                )],
+            );
         }
     }
 

@@ -43,7 +43,7 @@ pub(crate) fn handle(
             _ => Err(super::not_found(id)),
         },
         (_, [id, ..]) => Err(super::not_found(id)),
-        _ => Err(super::wrong_method()),
+        _ => Err(Problem::wrong_method()),
     }
 }
 
@@ -59,7 +59,7 @@ fn document(interface: &Interface) -> Value {
 }
 
 fn create(call: &Call<'_>, registry: &mut Registry) -> Result<Reply, Problem> {
-    let body = super::body(call)?;
+    let body = call.json()?;
     let (vendor, nss, version) = identity(&body)?;
     let name = text(&body, "name").unwrap_or_default();
     let id = format!("urn:vcloud:interface:{vendor}:{nss}:{version}");
@@ -87,7 +87,7 @@ fn one(call: &Call<'_>, id: &str, registry: &mut Registry) -> Result<Reply, Prob
     match *call.method {
         Method::GET => Ok(Reply::json(200, call.version, &document(interface))),
         Method::PUT => {
-            let name = text(&super::body(call)?, "name");
+            let name = text(&call.json()?, "name");
             interface.name = name.ok_or_else(|| Problem::bad_request("name is missing"))?;
             Ok(Reply::json(200, call.version, &document(interface)))
         }
@@ -98,7 +98,7 @@ fn one(call: &Call<'_>, id: &str, registry: &mut Registry) -> Result<Reply, Prob
             registry.interfaces.remove(id);
             Ok(Reply::empty(204))
         }
-        _ => Err(super::wrong_method()),
+        _ => Err(Problem::wrong_method()),
     }
 }
 
@@ -131,7 +131,7 @@ fn behaviors(
             "The interface {id} is in use by an entity type."
         ))),
         (&Method::POST, []) => {
-            let body = super::body(call)?;
+            let body = call.json()?;
             let name = text(&body, "name").filter(|name| !name.is_empty());
             let name = name.ok_or_else(|| Problem::bad_request("name is missing"))?;
             if interface
@@ -157,7 +157,7 @@ fn behaviors(
             Ok(Reply::json(201, call.version, &behavior_document(stored)))
         }
         (_, [behavior]) => one_behavior(call, interface, behavior),
-        _ => Err(super::wrong_method()),
+        _ => Err(Problem::wrong_method()),
     }
 }
 
@@ -169,7 +169,7 @@ fn one_behavior(call: &Call<'_>, interface: &mut Interface, id: &str) -> Result<
     match *call.method {
         Method::GET => Ok(Reply::json(200, call.version, &behavior_document(stored))),
         Method::PUT => {
-            let body = super::body(call)?;
+            let body = call.json()?;
             stored.description = text(&body, "description");
             stored.execution = body.get("execution").cloned().unwrap_or_default();
             Ok(Reply::json(200, call.version, &behavior_document(stored)))
@@ -178,6 +178,6 @@ fn one_behavior(call: &Call<'_>, interface: &mut Interface, id: &str) -> Result<
             interface.behaviors.remove(id);
             Ok(Reply::empty(204))
         }
-        _ => Err(super::wrong_method()),
+        _ => Err(Problem::wrong_method()),
     }
 }

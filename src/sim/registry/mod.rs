@@ -218,15 +218,6 @@ fn no_behavior(id: &str) -> Problem {
     )
 }
 
-fn wrong_method() -> Problem {
-    Problem::new(405, "METHOD_NOT_ALLOWED", "Method not allowed.")
-}
-
-fn body(call: &Call<'_>) -> Result<Value, Problem> {
-    serde_json::from_slice(call.body)
-        .map_err(|error| Problem::bad_request(format!("The body is no JSON: {error}")))
-}
-
 fn text(body: &Value, key: &str) -> Option<String> {
     body.get(key).and_then(Value::as_str).map(str::to_owned)
 }

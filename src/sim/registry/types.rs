@@ -75,7 +75,7 @@ pub(crate) fn handle(
                 _ => Err(super::not_found(id)),
             }
         }
-        _ => Err(super::wrong_method()),
+        _ => Err(Problem::wrong_method()),
     }
 }
 
@@ -151,7 +151,7 @@ fn create(
     ctx: &mut Context<'_>,
     registry: &mut Registry,
 ) -> Result<Reply, Problem> {
-    let definition = definition(&super::body(call)?)?;
+    let definition = definition(&call.json()?)?;
     check_interfaces(&definition, registry)?;
     let TypeDefinition {
         vendor,
@@ -183,7 +183,7 @@ fn one(call: &Call<'_>, id: &str, registry: &mut Registry, in_use: bool) -> Resu
     match *call.method {
         Method::GET => Ok(Reply::json(200, call.version, &document(found))),
         Method::PUT => {
-            let mut wanted = definition(&super::body(call)?)?;
+            let mut wanted = definition(&call.json()?)?;
             let kept = &found.definition;
             if (&wanted.vendor, &wanted.nss, &wanted.version)
                 != (&kept.vendor, &kept.nss, &kept.version)
@@ -216,7 +216,7 @@ fn one(call: &Call<'_>, id: &str, registry: &mut Registry, in_use: bool) -> Resu
             registry.types.remove(id);
             Ok(Reply::empty(204))
         }
-        _ => Err(super::wrong_method()),
+        _ => Err(Problem::wrong_method()),
     }
 }
 
@@ -261,28 +261,7 @@ fn behaviors(
             &behavior_document(&behavior),
         )),
         Method::PUT => {
-            let body = super::body(call)?;
-            if text(&body, "name").is_some_and(|name| name != behavior.name) {
-                return Err(Problem::bad_request(
-                    "The name of an overridden behavior cannot change.",
-                ));
-            }
-            let scope = behavior
-                .reference
-                .trim_start_matches("urn:vcloud:behavior-interface:");
-            let interface = scope
-                .strip_prefix(&format!("{}:", behavior.name))
-                .unwrap_or(scope);
-            let type_scope = id.trim_start_matches("urn:vcloud:type:");
-            let over = Behavior {
-                id: format!(
-                    "urn:vcloud:behavior-type:{}:{type_scope}:{interface}",
-                    behavior.name
-                ),
-                description: text(&body, "description"),
-                execution: body.get("execution").cloned().unwrap_or_default(),
-                ..behavior
-            };
+            let over = overriding(call, id, behavior)?;
             let reply = Reply::json(200, call.version, &behavior_document(&over));
             if let Some(found) = registry.types.get_mut(id) {
                 found.overrides.insert(over.reference.clone(), over);
@@ -295,8 +274,31 @@ fn behaviors(
             }
             Ok(Reply::empty(204))
         }
-        _ => Err(super::wrong_method()),
+        _ => Err(Problem::wrong_method()),
     }
+}
+
+/// The behavior that stands in for `inherited` in the type `id`, as the body describes it.
+fn overriding(call: &Call<'_>, id: &str, inherited: Behavior) -> Result<Behavior, Problem> {
+    let body = call.json()?;
+    if text(&body, "name").is_some_and(|name| name != inherited.name) {
+        return Err(Problem::bad_request(
+            "The name of an overridden behavior cannot change.",
+        ));
+    }
+    let prefix = format!("urn:vcloud:behavior-interface:{}:", inherited.name);
+    let reference = &inherited.reference;
+    let interface = reference.strip_prefix(&prefix).unwrap_or(reference);
+    let scope = id.trim_start_matches("urn:vcloud:type:");
+    Ok(Behavior {
+        id: format!(
+            "urn:vcloud:behavior-type:{}:{scope}:{interface}",
+            inherited.name
+        ),
+        description: text(&body, "description"),
+        execution: body.get("execution").cloned().unwrap_or_default(),
+        ..inherited
+    })
 }
 
 fn behavior_levels(
@@ -314,13 +316,13 @@ fn behavior_levels(
     match *call.method {
         Method::GET => {}
         Method::POST => {
-            let body = super::body(call)?;
+            let body = call.json()?;
             let (behavior, level) = read(&body)?;
             found.behavior_levels.insert(behavior, level);
             return Ok(Reply::json(201, call.version, &body));
         }
         Method::PUT => {
-            let body = super::body(call)?;
+            let body = call.json()?;
             let values = body
                 .get("values")
                 .and_then(Value::as_array)
@@ -328,7 +330,7 @@ fn behavior_levels(
                 .unwrap_or_default();
             found.behavior_levels = values.iter().map(read).collect::<Result<_, _>>()?;
         }
-        _ => return Err(super::wrong_method()),
+        _ => return Err(Problem::wrong_method()),
     }
     let rows = found.behavior_levels.iter().map(show).collect();
     paging::list(

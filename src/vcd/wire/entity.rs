@@ -1,7 +1,8 @@
-//! A runtime defined entity in JSON: envelope fields this server uses, everything else kept aside.
+//! A runtime defined entity in JSON: the fields this server uses, and the envelope as it was read.
 //!
 //! Invariants:
-//! - A document is written with the keys it was read with: none invented, and the unknown ones kept.
+//! - A document is written with exactly the keys it was read with: none invented, none lost, whatever
+//!   this server makes of them.
 //!
 //! Source: VCD `OpenAPI` 37.2, `DefinedEntity`.
 
@@ -13,17 +14,13 @@ use crate::vcd::error::VcdError;
 use crate::vcd::model::{EntityDocument, IdName};
 use crate::vcd::operation::Operation;
 
-/// As read. `resolve` answers without `name` and `entityType`, so that none of them is mandatory.
+/// As read. `resolve` may answer without `name` and `entityType`, so that these are not mandatory.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::vcd) struct EntityRead {
     id: String,
     entity_type: Option<String>,
     name: Option<String>,
-    state: Option<String>,
-    message: Option<String>,
-    owner: Option<IdName>,
-    org: Option<IdName>,
     entity: Map<String, Value>,
     #[serde(flatten)]
     rest: Map<String, Value>,
@@ -39,21 +36,31 @@ impl EntityRead {
     pub(in crate::vcd) fn into_document(self, op: Operation) -> Result<EntityDocument, VcdError> {
         let id = EntityId::parse(&self.id)
             .map_err(|error| VcdError::unreadable(op, format!("entity id: {error}")))?;
-        let newer_spelling = self.rest.get("entityState").and_then(Value::as_str);
-        let state = self.state.or_else(|| newer_spelling.map(str::to_owned));
         let missing = |field: &str| VcdError::unreadable(op, format!("entity {id} has no {field}"));
+        let text = |key: &str| {
+            self.rest
+                .get(key)
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
+        // `entityState` is how newer versions spell it; both are sent for a while.
+        let state = text("state").or_else(|| text("entityState"));
         Ok(EntityDocument {
             entity_type: self.entity_type.ok_or_else(|| missing("entityType"))?,
             name: self.name.ok_or_else(|| missing("name"))?,
             state: state.ok_or_else(|| missing("state"))?,
             id,
-            message: self.message,
-            owner: self.owner,
-            org: self.org,
+            message: text("message"),
+            owner: reference(&self.rest, "owner"),
+            org: reference(&self.rest, "org"),
             entity: self.entity,
             rest: self.rest,
         })
     }
+}
+
+fn reference(rest: &Map<String, Value>, key: &str) -> Option<IdName> {
+    IdName::deserialize(rest.get(key)?).ok()
 }
 
 /// As written.
@@ -63,14 +70,6 @@ struct EntityWrite<'a> {
     id: &'a str,
     entity_type: &'a str,
     name: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    owner: Option<&'a IdName>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    org: Option<&'a IdName>,
     entity: &'a Map<String, Value>,
     #[serde(flatten)]
     rest: &'a Map<String, Value>,
@@ -82,10 +81,6 @@ pub(in crate::vcd) fn body(document: &EntityDocument) -> impl Serialize + '_ {
         id: document.id.as_str(),
         entity_type: &document.entity_type,
         name: &document.name,
-        state: Some(document.state.as_str()),
-        message: document.message.as_deref(),
-        owner: document.owner.as_ref(),
-        org: document.org.as_ref(),
         entity: &document.entity,
         rest: &document.rest,
     }

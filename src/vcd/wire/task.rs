@@ -6,10 +6,11 @@ use serde::Deserialize;
 
 use super::fault::Fault;
 use crate::domain::ids::TaskId;
-use crate::vcd::error::{VcdError, class_of_failed_task};
+use crate::vcd::error::VcdError;
 use crate::vcd::model::{Task, TaskStatus};
 use crate::vcd::operation::Operation;
 use crate::vcd::refusal::{Refusal, clean};
+use crate::vcd::verdict::class_of_failed_task;
 
 /// A task on its own, or nested in the object it works on.
 #[derive(Deserialize)]

@@ -74,3 +74,69 @@ fn reason(error: &DeError) -> String {
     }
     format!("XML: {}", clean(&text, MAX_REASON_CHARS))
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests fail loudly")]
+mod tests {
+    use proptest::prelude::*;
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::domain::error_class::ErrorClass;
+
+    const OP: Operation = Operation::COMPOSE_VAPP;
+
+    #[derive(Serialize, Deserialize, Debug, PartialEq)]
+    struct Sample {
+        #[serde(rename = "@name")]
+        name: String,
+        #[serde(rename = "Before")]
+        before: String,
+        #[serde(rename = "Text")]
+        text: String,
+    }
+
+    /// Text in which what matters to XML is frequent.
+    fn hostile() -> impl Strategy<Value = String> {
+        let special: Vec<char> = "\r\n\t <&>\"']-\u{0}\u{fffe}".chars().collect();
+        let c = prop_oneof![any::<char>(), proptest::sample::select(special)];
+        proptest::collection::vec(c, 0..12).prop_map(|chars| chars.into_iter().collect())
+    }
+
+    proptest! {
+        /// Whatever a tenant calls things: it comes back as it was, or it is refused before it is sent.
+        #[test]
+        fn any_text_survives_or_is_refused(name in hostile(), text in hostile()) {
+            let sample = Sample { name, before: "kept".to_owned(), text: format!("<{text}>") };
+            match write(OP, &sample) {
+                Ok(body) => prop_assert_eq!(read::<Sample>(OP, &body).unwrap(), sample),
+                Err(error) => {
+                    prop_assert_eq!(error.class(), ErrorClass::Terminal);
+                    let both = sample.name + &sample.text;
+                    prop_assert!(both.chars().any(|c| !is_xml_char(c)));
+                }
+            }
+        }
+
+        #[test]
+        fn no_document_is_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            drop(read::<Sample>(OP, &bytes));
+        }
+
+        #[test]
+        fn no_markup_is_a_panic(text in "[<>/!?A-b&;=\"' \\[\\]-]{0,60}") {
+            drop(read::<Sample>(OP, text.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn errors_quote_no_values() {
+        let document = "<S name=\"a\"><Text><x>secret</x></Text></S>";
+        let error = read::<Sample>(OP, document.as_bytes()).unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(
+            cause.starts_with("XML:") && !cause.contains("secret"),
+            "{cause}"
+        );
+    }
+}

@@ -44,7 +44,7 @@ fn creation_answers_a_task_that_names_the_entity_and_runs_until_it_is_resolved()
     ] {
         assert!(running.contains(part), "{part} in {running}");
     }
-    site.wait(Duration::from_secs(3600 * 5));
+    site.wait(Duration::from_hours(5));
     let author = site.login("author", "acme");
     assert_eq!(
         site.call(Ask::get(&task).by(&author)).json()["status"],
@@ -146,12 +146,14 @@ fn the_tag_goes_out_by_id_only_and_a_stale_one_changes_nothing() {
     );
 }
 
+/// State before, action, content sent, status, state after.
+type StateRow<'a> = (&'a str, &'a str, &'a Value, u16, Option<&'a str>);
+
 /// Goal: the table of states and actions. Method: one entity per row, brought into the state first.
 #[test]
 fn states_follow_the_table() {
     let (good, bad) = (cluster("blue"), json!({"kind": 7}));
-    type Row<'a> = (&'a str, &'a str, &'a Value, u16, Option<&'a str>);
-    let table: [Row<'_>; 13] = [
+    let table: [StateRow<'_>; 13] = [
         ("PRE_CREATED", "put", &bad, 200, Some("PRE_CREATED")),
         ("PRE_CREATED", "resolve", &good, 200, Some("RESOLVED")),
         ("PRE_CREATED", "delete", &good, 400, Some("PRE_CREATED")),
@@ -180,15 +182,7 @@ fn states_follow_the_table() {
         } else {
             &good
         };
-        let id = site.create(&author, "blue", first);
-        if state != "PRE_CREATED" {
-            site.resolve(&author, &id);
-        }
-        if state == "IN_DELETION" {
-            let body = json!({"name": "blue", "entity": good, "entityState": "IN_DELETION"});
-            site.call(Ask::put(&entity(&id)).by(&author).json(&body));
-        }
-        assert_eq!(site.world.clusters()[0].rde_state, state);
+        let id = bring_to(&mut site, &author, state, first);
         let answer = match action {
             "put" => site.call(put(&author, &id, content)),
             "resolve" => site.resolve(&author, &id),
@@ -206,14 +200,27 @@ fn states_follow_the_table() {
             assert_eq!(answer.problem().0, "RDE_ENTITY_NOT_RESOLVED");
         }
         if (state, action) == ("RESOLUTION_ERROR", "resolve") {
+            let message = answer.json()["message"].as_str().unwrap().to_owned();
             assert!(
-                answer.json()["message"]
-                    .as_str()
-                    .unwrap()
-                    .contains("validation failed")
+                message.contains("validation failed at the root"),
+                "{message}"
             );
         }
     }
+}
+
+/// Creates an entity with `content` and brings it into `state`.
+fn bring_to(site: &mut Site, token: &str, state: &str, content: &Value) -> String {
+    let id = site.create(token, "blue", content);
+    if state != "PRE_CREATED" {
+        site.resolve(token, &id);
+    }
+    if state == "IN_DELETION" {
+        let body = json!({"name": "blue", "entity": content, "entityState": state});
+        site.call(Ask::put(&entity(&id)).by(token).json(&body));
+    }
+    assert_eq!(site.world.clusters()[0].rde_state, state);
+    id
 }
 
 #[test]
@@ -224,7 +231,7 @@ fn a_deletion_begun_by_state_ends_by_itself() {
     site.resolve(&author, &id);
     let body = json!({"name": "blue", "entity": cluster("blue"), "entityState": "IN_DELETION"});
     site.call(Ask::put(&entity(&id)).by(&author).json(&body));
-    site.wait(Duration::from_secs(60));
+    site.wait(Duration::from_mins(1));
     assert_eq!(read(&mut site, &author, &id).status(), 403);
 }
 

@@ -39,7 +39,7 @@ fn serve(tls: bool) -> Served {
     let (listener, address) = server::bind().unwrap();
     let world = Arc::new(Mutex::new(site.world));
     let faults = Arc::new(Faults::none());
-    let served = server::Site {
+    let shared = server::Site {
         world: Arc::clone(&world),
         clock: Clock::system(),
         faults: Arc::clone(&faults),
@@ -56,7 +56,7 @@ fn serve(tls: bool) -> Served {
         (None, builder.tls_certs_only([]))
     };
     let scheme = if tls { "https" } else { "http" };
-    let server = server::serve(listener, config, served).unwrap();
+    let server = server::serve(listener, config, shared).unwrap();
     assert_eq!(server.address(), address);
     let url = format!("{scheme}://{address}");
     Served {

@@ -1,3 +1,4 @@
-//! What tests share: a small site to talk to.
+//! What tests share: a small site to talk to, and a fleet of replicas on virtual time.
 
+pub(crate) mod fleet;
 pub(crate) mod site;
