@@ -190,7 +190,7 @@ fn start_server(clusters: u32, site: &Path, scheme: Scheme) -> anyhow::Result<Ch
         .arg("serve")
         .arg(clusters.to_string())
         .arg(site)
-        .arg(name_of(scheme));
+        .arg(name_of(&scheme));
     let mut server = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -208,7 +208,7 @@ fn client(who: Who, pages: u32, site: &Path) -> anyhow::Result<Measurement> {
     let mut command = Command::new(std::env::current_exe()?);
     command
         .arg("sweep")
-        .arg(name_of(who))
+        .arg(name_of(&who))
         .arg(pages.to_string())
         .arg(site);
     let output = command.output()?;
@@ -217,7 +217,7 @@ fn client(who: Who, pages: u32, site: &Path) -> anyhow::Result<Measurement> {
 }
 
 /// How a value is spelled on the command line.
-fn name_of(value: impl ValueEnum) -> String {
+fn name_of(value: &impl ValueEnum) -> String {
     let spelled = value.to_possible_value();
     spelled.map_or_else(String::new, |value| value.get_name().to_owned())
 }
@@ -292,7 +292,7 @@ fn rows(scheme: Scheme, clusters: u32, ours: &Measurement, bare: &Measurement) -
 async fn serve(clusters: u32, site: &Path, scheme: Scheme) -> anyhow::Result<()> {
     let (listener, address) = server::bind()?;
     let tls = scheme == Scheme::Https;
-    let url = format!("{}://{address}", name_of(scheme));
+    let url = format!("{}://{address}", name_of(&scheme));
     let identity = server::tls_identity()?;
     // Requests are answered at once: only the client's work is of interest.
     let timings = Timings {

@@ -17,8 +17,16 @@ async fn one_replica_creates_clusters_of_both_payload_shapes() {
     fleet.assert_converged();
     for urn in fleet.urns.clone() {
         let events = fleet.event_names(&urn);
-        for expected in ["ClusterCreationStarted", "CapiYamlProcessed", "InstalledKind", "ClusterProvisioned"] {
-            assert!(events.iter().any(|name| name == expected), "{expected} in {events:?}");
+        for expected in [
+            "ClusterCreationStarted",
+            "CapiYamlProcessed",
+            "InstalledKind",
+            "ClusterProvisioned",
+        ] {
+            assert!(
+                events.iter().any(|name| name == expected),
+                "{expected} in {events:?}"
+            );
         }
     }
 }
@@ -37,7 +45,12 @@ async fn three_replicas_share_the_work_and_nothing_is_done_twice() {
     for name in ["a/", "b/", "c/"] {
         let held = clusters
             .iter()
-            .filter(|cluster| cluster.holder.as_deref().is_some_and(|holder| holder.starts_with(name)))
+            .filter(|cluster| {
+                cluster
+                    .holder
+                    .as_deref()
+                    .is_some_and(|holder| holder.starts_with(name))
+            })
             .count();
         assert!(held >= 3, "{name} holds {held} of 24\n{}", fleet.context());
     }
@@ -55,7 +68,9 @@ async fn a_creation_survives_a_kill_at_any_moment() {
         let mut fleet = Fleet::new(100 + seed);
         fleet.ask_for("oak");
         fleet.start("a");
-        fleet.pass_time(Duration::from_millis(700 + seed * 23_300)).await;
+        fleet
+            .pass_time(Duration::from_millis(700 + seed * 23_300))
+            .await;
         fleet.kill("a").await;
         fleet.pass_time(Duration::from_secs(2)).await;
         fleet.start(if seed % 2 == 0 { "a" } else { "b" });
@@ -70,13 +85,17 @@ async fn a_restarted_replica_goes_on_at_once_and_another_one_only_after_the_term
         let mut fleet = Fleet::new(7);
         let urn = fleet.ask_for("fir");
         fleet.start("a");
-        let begun = fleet.until(HOUR, |fleet| fleet.effect("vm.created", &urn) == 1).await;
+        let begun = fleet
+            .until(HOUR, |fleet| fleet.effect("vm.created", &urn) == 1)
+            .await;
         assert!(begun, "{}", fleet.context());
         let before = fleet.cluster(&urn).holder.unwrap();
         fleet.kill("a").await;
         fleet.start(successor);
         let limit = Duration::from_secs(at_most);
-        let taken = fleet.until(limit, |fleet| fleet.cluster(&urn).holder.unwrap() != before).await;
+        let taken = fleet
+            .until(limit, |fleet| fleet.cluster(&urn).holder.unwrap() != before)
+            .await;
         assert!(taken, "{successor} within {at_most} s\n{}", fleet.context());
         fleet.until(HOUR, Fleet::all_provisioned).await;
         fleet.assert_converged();
@@ -88,12 +107,22 @@ async fn a_drained_replica_hands_its_clusters_over_at_once() {
     let mut fleet = Fleet::new(9);
     let urns = ["elm", "yew", "ash"].map(|name| fleet.ask_for(name));
     fleet.start("a");
-    fleet.until(HOUR, |fleet| urns.iter().all(|urn| fleet.effect("vm.powered_on", urn) == 1)).await;
+    fleet
+        .until(HOUR, |fleet| {
+            urns.iter()
+                .all(|urn| fleet.effect("vm.powered_on", urn) == 1)
+        })
+        .await;
     fleet.start("b");
     fleet.pass_time(Duration::from_secs(20)).await;
     fleet.stop("a").await;
     let held_by_b = |fleet: &Fleet| {
-        urns.iter().all(|urn| fleet.cluster(urn).holder.is_some_and(|holder| holder.starts_with("b/")))
+        urns.iter().all(|urn| {
+            fleet
+                .cluster(urn)
+                .holder
+                .is_some_and(|holder| holder.starts_with("b/"))
+        })
     };
     let handed_over = fleet.until(Duration::from_secs(15), held_by_b).await;
     assert!(handed_over, "{}", fleet.context());

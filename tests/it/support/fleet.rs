@@ -90,7 +90,11 @@ impl Fleet {
         let tenant = self.tenants[turn % self.tenants.len()].clone();
         let request = ClusterRequest {
             name: name.to_owned(),
-            shape: if turn.is_multiple_of(2) { CseShape::V42 } else { CseShape::V41 },
+            shape: if turn.is_multiple_of(2) {
+                CseShape::V42
+            } else {
+                CseShape::V41
+            },
             control_planes: 1,
             pools: vec![("workers-a".to_owned(), 2), ("workers-b".to_owned(), 1)],
             auto_repair,
@@ -105,13 +109,19 @@ impl Fleet {
     /// same host.
     pub fn start(&mut self, name: &str) {
         self.started += 1;
-        let chance = Arc::new(Chance::seeded(self.seed.wrapping_mul(1_000).wrapping_add(self.started)));
+        let chance = Arc::new(Chance::seeded(
+            self.seed.wrapping_mul(1_000).wrapping_add(self.started),
+        ));
         let me = HolderId::new(name, chance.next_u128());
         let predecessors = self.dead.get(name).cloned().unwrap_or_default();
         let stop = CancellationToken::new();
-        let transport = InProcess::new(Arc::clone(&self.world), self.clock.clone(), Arc::clone(&self.faults))
-            .labelled(name)
-            .recorded(&self.journal);
+        let transport = InProcess::new(
+            Arc::clone(&self.world),
+            self.clock.clone(),
+            Arc::clone(&self.faults),
+        )
+        .labelled(name)
+        .recorded(&self.journal);
         let replica = ReplicaParts {
             transport,
             token: self.access.provider_token.clone(),
@@ -121,15 +131,23 @@ impl Fleet {
             predecessors,
         };
         let task = tokio::spawn(serve(replica, stop.clone()));
-        self.running.insert(name.to_owned(), Running { me, stop, task });
+        self.running
+            .insert(name.to_owned(), Running { me, stop, task });
     }
 
     /// Ends a replica between two instructions, as SIGKILL does.
     pub async fn kill(&mut self, name: &str) {
         let running = self.running.remove(name).unwrap();
         running.task.abort();
-        assert!(running.task.await.unwrap_err().is_cancelled(), "seed {}", self.seed);
-        self.dead.entry(name.to_owned()).or_default().insert(0, running.me);
+        assert!(
+            running.task.await.unwrap_err().is_cancelled(),
+            "seed {}",
+            self.seed
+        );
+        self.dead
+            .entry(name.to_owned())
+            .or_default()
+            .insert(0, running.me);
     }
 
     /// Drains a replica, as SIGTERM does, and waits for its end.
@@ -159,12 +177,18 @@ impl Fleet {
 
     pub fn cluster(&self, urn: &str) -> ClusterView {
         let clusters = self.world().clusters();
-        clusters.into_iter().find(|cluster| cluster.urn == urn).unwrap()
+        clusters
+            .into_iter()
+            .find(|cluster| cluster.urn == urn)
+            .unwrap()
     }
 
     pub fn all_provisioned(&self) -> bool {
         let clusters = self.world().clusters();
-        !clusters.is_empty() && clusters.iter().all(|c| c.state.as_deref() == Some("provisioned"))
+        !clusters.is_empty()
+            && clusters
+                .iter()
+                .all(|c| c.state.as_deref() == Some("provisioned"))
     }
 
     /// How often `effect` was applied for the cluster, over all attempts.
@@ -181,18 +205,34 @@ impl Fleet {
     /// Everything as promised: provisioned, nothing left, nothing done twice.
     pub fn assert_converged(&self) {
         let context = self.context();
-        assert!(!self.urns.is_empty(), "a fleet without clusters proves nothing\n{context}");
+        assert!(
+            !self.urns.is_empty(),
+            "a fleet without clusters proves nothing\n{context}"
+        );
         assert!(self.all_provisioned(), "not all provisioned\n{context}");
         for urn in &self.urns {
             let cluster = self.cluster(urn);
             assert_eq!(cluster.rde_state, "RESOLVED", "{urn}\n{context}");
             assert_eq!(cluster.auto_repair, Some(false), "{urn}\n{context}");
-            for effect in ["vapp.composed", "vm.created", "vm.powered_on", "vapp.deleted"] {
+            for effect in [
+                "vapp.composed",
+                "vm.created",
+                "vm.powered_on",
+                "vapp.deleted",
+            ] {
                 assert_eq!(self.effect(effect, urn), 1, "{effect} of {urn}\n{context}");
             }
-            assert_eq!(self.events_twice(urn), Vec::<String>::new(), "{urn}\n{context}");
+            assert_eq!(
+                self.events_twice(urn),
+                Vec::<String>::new(),
+                "{urn}\n{context}"
+            );
         }
-        assert_eq!(self.world().bootstrap_leftovers(), Vec::<String>::new(), "{context}");
+        assert_eq!(
+            self.world().bootstrap_leftovers(),
+            Vec::<String>::new(),
+            "{context}"
+        );
     }
 
     /// Events of the bootstrap that stand twice in the document.
@@ -214,7 +254,10 @@ impl Fleet {
         let status = &world.entity_content(urn).unwrap()["status"]["vcdKe"];
         let names = |set: &str| -> Vec<String> {
             let entries = status[set].as_array().cloned().unwrap_or_default();
-            entries.iter().map(|entry| entry["name"].as_str().unwrap().to_owned()).collect()
+            entries
+                .iter()
+                .map(|entry| entry["name"].as_str().unwrap().to_owned())
+                .collect()
         };
         [names("eventSet"), names("errorSet")].concat()
     }
@@ -222,7 +265,11 @@ impl Fleet {
     /// Seed, clusters and the last requests, for failure texts.
     pub fn context(&self) -> String {
         let lines = self.journal.lines();
-        let tail = lines.iter().skip(lines.len().saturating_sub(60)).cloned().collect::<Vec<_>>();
+        let tail = lines
+            .iter()
+            .skip(lines.len().saturating_sub(60))
+            .cloned()
+            .collect::<Vec<_>>();
         format!(
             "seed {}\nclusters {:#?}\nleftovers {:?}\nlast requests\n{}",
             self.seed,
