@@ -58,7 +58,7 @@ impl Attempt {
     }
 
     /// The written files by path.
-    fn files(&self) -> BTreeMap<String, String> {
+    pub(super) fn files(&self) -> BTreeMap<String, String> {
         let data = self.user_data().unwrap();
         let documents = yaml::read_documents(data.cloud_config.expose_secret()).unwrap();
         assert_eq!(
