@@ -79,7 +79,7 @@ install_docker() {
   if [[ -z $CSE_DOCKER_VERSION ]] && command -v dockerd >/dev/null; then
     log "the VM template brings Docker"
   else
-    local version=${CSE_DOCKER_VERSION:-$CSE_DOCKER_DEFAULT}
+    local version=${CSE_DOCKER_VERSION:-$CSE_DOCKER_DEFAULT_VERSION}
     fetch "https://download.docker.com/linux/static/stable/$machine/docker-${version#v}.tgz" \
       "$CSE_ROOT/downloads/docker.tgz"
     mkdir -p "$CSE_ROOT/docker" "$CSE_ROOT/bin"
