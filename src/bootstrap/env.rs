@@ -3,8 +3,6 @@
 //! Invariants:
 //! - Every value goes through [`super::shell`]; scripts hold no data and data holds no script.
 
-use std::borrow::Cow;
-
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
@@ -26,89 +24,75 @@ const OWN_RANGES: &str = "172.17.0.0/16,172.18.0.0/16,.svc,.cluster.local";
 /// # Errors
 /// The name of a variable whose value no shell can hold.
 pub(super) fn file(inputs: &BootstrapInputs<'_>) -> Result<String, String> {
-    let config = inputs.config;
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    pairs.extend(facts(inputs).map(|(name, value)| (format!("CSE_{name}"), value)));
+    pairs.extend(versions(inputs).map(|(name, value)| (format!("CSE_{name}_VERSION"), value)));
+    // `CSE_LIMIT_control_plane`: the runner finds it from the script's name.
+    pairs.extend(Phase::ALL.map(|phase| {
+        let name = format!("CSE_LIMIT_{}", phase.name().replace('-', "_"));
+        (name, phase.limit().as_secs().to_string())
+    }));
+    shell::assignments(&pairs)
+}
+
+/// Who, where and through what.
+fn facts(inputs: &BootstrapInputs<'_>) -> [(&'static str, String); 14] {
+    let (spec, config) = (inputs.spec, inputs.config);
     let bootstrap = &config.bootstrap;
-    let spec = inputs.spec;
-    let kubectl = bootstrap
-        .kubectl_version
-        .as_deref()
-        .unwrap_or_else(|| upstream(&spec.kubernetes_version));
-    let add_on =
-        |version: &Option<String>| version.clone().unwrap_or_else(|| ADDON_DEFAULT.to_owned());
-    let cni = config
-        .kubernetes
-        .cni
-        .version
-        .as_deref()
-        .map_or(Cow::Borrowed(ANTREA_DEFAULT), with_v);
-    let pod_no_proxy = pod_no_proxy(inputs);
-    let limits = Phase::ALL.map(|phase| (limit_name(phase), phase.limit().as_secs().to_string()));
-    let mut pairs: Vec<(String, Cow<'_, str>)> = [
-        ("ENTITY_ID", inputs.entity.as_str()),
-        ("MARKER", inputs.marker),
-        ("CLUSTER", &spec.name),
-        ("NAMESPACE", &spec.namespace),
-        ("SITE", spec.site.trim_end_matches('/')),
-        ("API_TOKEN", inputs.token.expose_secret()),
+    let is_private = u8::from(config.has_private_registry());
+    [
+        ("ENTITY_ID", inputs.entity.to_string()),
+        ("MARKER", inputs.marker.to_owned()),
+        ("CLUSTER", spec.name.clone()),
+        ("NAMESPACE", spec.namespace.clone()),
+        ("SITE", spec.site.trim_end_matches('/').to_owned()),
+        ("API_TOKEN", exposed(Some(inputs.token))),
         ("GITHUB_TOKEN", exposed(config.github_token.as_ref())),
         ("HTTP_PROXY", exposed(bootstrap.proxy.http.as_ref())),
         ("HTTPS_PROXY", exposed(bootstrap.proxy.https.as_ref())),
-        ("NO_PROXY", &bootstrap.proxy.no_proxy),
-        ("POD_NO_PROXY", &pod_no_proxy),
-        ("REGISTRY", &config.container_registry),
-        (
-            "PRIVATE_REGISTRY",
-            if config.has_private_registry() {
-                "1"
-            } else {
-                "0"
-            },
-        ),
+        ("NO_PROXY", bootstrap.proxy.no_proxy.clone()),
+        ("POD_NO_PROXY", pod_no_proxy(inputs)),
+        ("REGISTRY", config.container_registry.clone()),
+        ("PRIVATE_REGISTRY", is_private.to_string()),
         (
             "MIRROR",
-            bootstrap.download_mirror.as_deref().unwrap_or_default(),
+            bootstrap.download_mirror.clone().unwrap_or_default(),
         ),
-        (
-            "DOCKER_VERSION",
-            bootstrap.docker_version.as_deref().unwrap_or_default(),
-        ),
-        ("DOCKER_DEFAULT", DOCKER_DEFAULT),
-        ("KIND_VERSION", &bootstrap.kind_version),
-        ("KIND_NODE_VERSION", &bootstrap.kind_node_version),
-        ("KUBECTL_VERSION", kubectl),
-        ("CLUSTERCTL_VERSION", &bootstrap.clusterctl_version),
-        ("CORE_VERSION", &bootstrap.core_version),
-        ("BOOTSTRAP_VERSION", &bootstrap.bootstrap_provider_version),
-        (
-            "CONTROL_PLANE_VERSION",
-            &bootstrap.control_plane_provider_version,
-        ),
-        ("CAPVCD_VERSION", &bootstrap.capvcd_version),
-        ("CERT_MANAGER_VERSION", &bootstrap.cert_manager_version),
     ]
-    .into_iter()
-    .map(|(name, value)| (format!("CSE_{name}"), Cow::Borrowed(value)))
-    .collect();
-    pairs.push(("CSE_CNI_VERSION".to_owned(), cni));
-    pairs.push((
-        "CSE_CPI_VERSION".to_owned(),
-        add_on(&config.kubernetes.cpi.version).into(),
-    ));
-    pairs.push((
-        "CSE_CSI_VERSION".to_owned(),
-        add_on(&config.kubernetes.csi.version).into(),
-    ));
-    pairs.extend(limits.into_iter().map(|(name, value)| (name, value.into())));
-    let borrowed: Vec<(String, &str)> = pairs
-        .iter()
-        .map(|(name, value)| (name.clone(), value.as_ref()))
-        .collect();
-    shell::assignments(&borrowed)
 }
 
-/// `CSE_LIMIT_control_plane`: the runner finds it from the script's name.
-fn limit_name(phase: Phase) -> String {
-    format!("CSE_LIMIT_{}", phase.name().replace('-', "_"))
+/// Releases of everything that is installed, spelled as in the names of their downloads.
+fn versions(inputs: &BootstrapInputs<'_>) -> [(&'static str, String); 14] {
+    let (bootstrap, kubernetes) = (&inputs.config.bootstrap, &inputs.config.kubernetes);
+    let or =
+        |version: &Option<String>, default: &str| version.clone().unwrap_or(default.to_owned());
+    let cni = with_v(&or(&kubernetes.cni.version, ANTREA_DEFAULT));
+    let kubectl = or(
+        &bootstrap.kubectl_version,
+        upstream(&inputs.spec.kubernetes_version),
+    );
+    [
+        (
+            "DOCKER",
+            bootstrap.docker_version.clone().unwrap_or_default(),
+        ),
+        ("DOCKER_DEFAULT", DOCKER_DEFAULT.to_owned()),
+        ("KIND", bootstrap.kind_version.clone()),
+        ("KIND_NODE", bootstrap.kind_node_version.clone()),
+        ("KUBECTL", kubectl),
+        ("CLUSTERCTL", bootstrap.clusterctl_version.clone()),
+        ("CORE", bootstrap.core_version.clone()),
+        ("BOOTSTRAP", bootstrap.bootstrap_provider_version.clone()),
+        (
+            "CONTROL_PLANE",
+            bootstrap.control_plane_provider_version.clone(),
+        ),
+        ("CAPVCD", bootstrap.capvcd_version.clone()),
+        ("CERT_MANAGER", bootstrap.cert_manager_version.clone()),
+        ("CNI", cni),
+        ("CPI", or(&kubernetes.cpi.version, ADDON_DEFAULT)),
+        ("CSI", or(&kubernetes.csi.version, ADDON_DEFAULT)),
+    ]
 }
 
 /// The upstream release a vendor's build is made from: `v1.27.8` of `v1.27.8+vmware.1`.
@@ -116,16 +100,13 @@ fn upstream(version: &str) -> &str {
     version.split('+').next().unwrap_or(version)
 }
 
-fn with_v(version: &str) -> Cow<'_, str> {
-    if version.starts_with('v') {
-        Cow::Borrowed(version)
-    } else {
-        Cow::Owned(format!("v{version}"))
-    }
+fn with_v(version: &str) -> String {
+    let bare = version.trim_start_matches('v');
+    format!("v{bare}")
 }
 
-fn exposed(secret: Option<&SecretString>) -> &str {
-    secret.map_or("", |secret| secret.expose_secret())
+fn exposed(secret: Option<&SecretString>) -> String {
+    secret.map_or(String::new(), |secret| secret.expose_secret().to_owned())
 }
 
 /// What CAPVCD reaches without a proxy: configured hosts, and pods and services of either cluster.

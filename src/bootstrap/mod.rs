@@ -196,3 +196,8 @@ fn files(inputs: &BootstrapInputs<'_>) -> Result<Vec<File>, BootstrapProblem> {
     reason = "tests fail loudly"
 )]
 mod tests;
+
+#[cfg(test)]
+#[path = "property_tests.rs"]
+#[expect(clippy::unwrap_used, reason = "tests fail loudly")]
+mod properties;

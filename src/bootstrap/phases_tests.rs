@@ -80,7 +80,7 @@ fn what_a_script_does_can_be_told_from_its_text() {
 
 /// The names after `CSE_` that a script uses without setting them.
 pub(crate) fn variables_used() -> BTreeSet<String> {
-    let own = ["ROOT", "STATE", "LOG", "LIMIT_"];
+    let own = ["ROOT", "STATE", "LOG", "SYSTEM", "LIMIT_"];
     let mut names = BTreeSet::new();
     for (_, text) in all_scripts() {
         for after in text.split("CSE_").skip(1) {

@@ -14,8 +14,8 @@ pub(super) fn quote(text: &str) -> Option<String> {
 ///
 /// # Errors
 /// The name of the first value that no shell variable can hold.
-pub(super) fn assignments(pairs: &[(String, &str)]) -> Result<String, String> {
-    let line = |(name, value): &(String, &str)| match quote(value) {
+pub(super) fn assignments(pairs: &[(String, String)]) -> Result<String, String> {
+    let line = |(name, value): &(String, String)| match quote(value) {
         Some(quoted) => Ok(format!("{name}={quoted}\n")),
         None => Err(name.clone()),
     };
@@ -67,16 +67,20 @@ mod tests {
         }
     }
 
+    fn owned((name, value): (&str, &str)) -> (String, String) {
+        (name.to_owned(), value.to_owned())
+    }
+
     #[test]
     fn a_nul_cannot_be_quoted() {
         assert_eq!(quote("a\0b"), None);
-        let pairs = [("A".to_owned(), "x"), ("B".to_owned(), "\0")];
+        let pairs = [("A", "x"), ("B", "\0")].map(owned);
         assert_eq!(assignments(&pairs), Err("B".to_owned()));
     }
 
     #[test]
     fn assignments_are_one_line_each() {
-        let pairs = [("A".to_owned(), "it's"), ("B".to_owned(), "")];
+        let pairs = [("A", "it's"), ("B", "")].map(owned);
         assert_eq!(assignments(&pairs).unwrap(), "A='it'\\''s'\nB=''\n");
     }
 

@@ -58,24 +58,29 @@ impl Attempt {
     }
 
     /// The written files by path.
-    fn files(&self) -> BTreeMap<String, String> {
-        let data = self.user_data().unwrap();
-        let documents = yaml::read_documents(data.cloud_config.expose_secret()).unwrap();
-        assert_eq!(
-            documents[0]["runcmd"],
-            json!([["/bin/bash", "/opt/cse/bootstrap.sh"]])
-        );
-        let file = |file: &Value| {
-            let text = |key: &str| file[key].as_str().unwrap().to_owned();
-            (text("path"), text("content"))
-        };
-        documents[0]["write_files"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(file)
-            .collect()
+    pub(super) fn files(&self) -> BTreeMap<String, String> {
+        files_of(&self.inputs())
     }
+}
+
+/// The files that the user data of `inputs` makes cloud-init write, by path.
+pub(super) fn files_of(inputs: &BootstrapInputs<'_>) -> BTreeMap<String, String> {
+    let data = user_data(inputs).unwrap();
+    let documents = yaml::read_documents(data.cloud_config.expose_secret()).unwrap();
+    assert_eq!(
+        documents[0]["runcmd"],
+        json!([["/bin/bash", "/opt/cse/bootstrap.sh"]])
+    );
+    let file = |file: &Value| {
+        let text = |key: &str| file[key].as_str().unwrap().to_owned();
+        (text("path"), text("content"))
+    };
+    documents[0]["write_files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(file)
+        .collect()
 }
 
 pub(super) fn config(profile: &Value) -> ServerConfig {

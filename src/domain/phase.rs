@@ -47,16 +47,6 @@ pub enum Phase {
     Finish,
 }
 
-/// What is fixed about a phase.
-struct Facts {
-    number: u8,
-    name: &'static str,
-    limit_min: u64,
-    started: &'static str,
-    succeeded: &'static str,
-    failed: &'static str,
-}
-
 impl Phase {
     /// Every phase in running order.
     pub const ALL: [Self; 10] = [
@@ -72,94 +62,56 @@ impl Phase {
         Self::Finish,
     ];
 
-    /// The table. `InstalledKind`, `InstalledCAPI` and `AppliedCAPIYaml` are names that readers of
-    /// an original server's events know; the others follow their pattern.
-    const fn facts(self) -> Facts {
-        let (number, name, limit_min, events) = match self {
-            Self::Network => (
-                10,
-                "network",
-                6,
-                ["CheckingNetwork", "NetworkReady", "NetworkError"],
-            ),
-            Self::Tools => (
-                20,
-                "tools",
-                20,
-                ["InstallingTools", "InstalledTools", "ToolsError"],
-            ),
-            Self::Kind => (
-                30,
-                "kind",
-                15,
-                ["StartingKind", "InstalledKind", "KindError"],
-            ),
-            Self::Providers => (
-                40,
-                "providers",
-                20,
-                ["InstallingCAPI", "InstalledCAPI", "CAPIInstallError"],
-            ),
-            Self::Apply => (
-                50,
-                "apply",
-                10,
-                ["ApplyingCAPIYaml", "AppliedCAPIYaml", "CAPIYamlApplyError"],
-            ),
-            Self::ControlPlane => (
-                60,
-                "control-plane",
-                45,
-                [
-                    "CreatingControlPlane",
-                    "ControlPlaneInitialized",
-                    "ControlPlaneError",
-                ],
-            ),
-            Self::Addons => (
-                70,
-                "addons",
-                20,
-                ["InstallingAddons", "InstalledAddons", "AddonsError"],
-            ),
-            Self::Workers => (
-                80,
-                "workers",
-                60,
-                ["WaitingForNodes", "NodesReady", "NodesError"],
-            ),
-            Self::Pivot => (90, "pivot", 35, ["MovingCAPI", "MovedCAPI", "MoveError"]),
-            Self::Finish => (
-                95,
-                "finish",
-                15,
-                ["FinishingCluster", "FinishedCluster", "FinishError"],
-            ),
-        };
-        let [started, succeeded, failed] = events;
-        Facts {
-            number,
-            name,
-            limit_min,
-            started,
-            succeeded,
-            failed,
+    /// Number of the script, wire name, and limit of the script in minutes.
+    const fn plan(self) -> (u8, &'static str, u64) {
+        match self {
+            Self::Network => (10, "network", 6),
+            Self::Tools => (20, "tools", 20),
+            Self::Kind => (30, "kind", 15),
+            Self::Providers => (40, "providers", 20),
+            Self::Apply => (50, "apply", 10),
+            Self::ControlPlane => (60, "control-plane", 45),
+            Self::Addons => (70, "addons", 20),
+            Self::Workers => (80, "workers", 60),
+            Self::Pivot => (90, "pivot", 35),
+            Self::Finish => (95, "finish", 15),
+        }
+    }
+
+    /// Names of the events for start and success, and of the error. `InstalledKind`,
+    /// `InstalledCAPI` and `AppliedCAPIYaml` are known to readers of an original server's events;
+    /// the others follow their pattern.
+    const fn events(self) -> [&'static str; 3] {
+        match self {
+            Self::Network => ["CheckingNetwork", "NetworkReady", "NetworkError"],
+            Self::Tools => ["InstallingTools", "InstalledTools", "ToolsError"],
+            Self::Kind => ["StartingKind", "InstalledKind", "KindError"],
+            Self::Providers => ["InstallingCAPI", "InstalledCAPI", "CAPIInstallError"],
+            Self::Apply => ["ApplyingCAPIYaml", "AppliedCAPIYaml", "CAPIYamlApplyError"],
+            Self::ControlPlane => {
+                let failed = "ControlPlaneError";
+                ["CreatingControlPlane", "ControlPlaneInitialized", failed]
+            }
+            Self::Addons => ["InstallingAddons", "InstalledAddons", "AddonsError"],
+            Self::Workers => ["WaitingForNodes", "NodesReady", "NodesError"],
+            Self::Pivot => ["MovingCAPI", "MovedCAPI", "MoveError"],
+            Self::Finish => ["FinishingCluster", "FinishedCluster", "FinishError"],
         }
     }
 
     /// The wire name: part of guestinfo keys and script names.
     pub const fn name(self) -> &'static str {
-        self.facts().name
+        self.plan().1
     }
 
     /// The number in the script's file name; lexical order is running order.
     pub const fn number(self) -> u8 {
-        self.facts().number
+        self.plan().0
     }
 
     /// How long the script may take before the runner in the VM stops it.
     pub const fn limit(self) -> Duration {
-        Duration::from_mins(self.facts().limit_min)
+        Duration::from_mins(self.plan().2)
     }
 
     /// How long the server waits for the phase to end: the script's limit and [`REPORT_GRACE`].
@@ -169,17 +121,17 @@ impl Phase {
 
     /// Name of the event that says the phase has begun.
     pub const fn started_event(self) -> &'static str {
-        self.facts().started
+        self.events()[0]
     }
 
     /// Name of the event that says the phase has succeeded.
     pub const fn succeeded_event(self) -> &'static str {
-        self.facts().succeeded
+        self.events()[1]
     }
 
     /// Name of the error that says the phase has failed or run out of time.
     pub const fn error(self) -> &'static str {
-        self.facts().failed
+        self.events()[2]
     }
 
     /// The guestinfo key that carries the phase's status.

@@ -8,7 +8,7 @@ install_trust() {
   local certificate
   for certificate in "$CSE_ROOT"/ca/*.crt; do
     if [[ -e $certificate ]]; then
-      install -D -m 0644 "$certificate" "/usr/local/share/ca-certificates/cse-${certificate##*/}"
+      install -D -m 0644 "$certificate" "$CSE_SYSTEM/usr/local/share/ca-certificates/cse-${certificate##*/}"
     fi
   done
   update-ca-certificates

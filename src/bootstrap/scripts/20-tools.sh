@@ -22,8 +22,8 @@ docker_config() {
   local device mtu
   device=$(ip -4 route show default | awk '{for (i = 1; i < NF; i++) if ($i == "dev") {print $(i + 1); exit}}')
   mtu=$(cat "/sys/class/net/$device/mtu" 2>/dev/null || echo 1500)
-  mkdir -p /etc/docker
-  cat >/etc/docker/daemon.json <<JSON
+  mkdir -p "$CSE_SYSTEM/etc/docker"
+  cat >"$CSE_SYSTEM/etc/docker/daemon.json" <<JSON
 {
   "bip": "172.17.0.1/24",
   "default-address-pools": [{"base": "172.18.0.0/20", "size": 24}],
@@ -38,17 +38,18 @@ docker_proxy() {
   if [[ -z $CSE_HTTP_PROXY && -z $CSE_HTTPS_PROXY ]]; then
     return 0
   fi
-  mkdir -p /etc/systemd/system/docker.service.d
+  mkdir -p "$CSE_SYSTEM/etc/systemd/system/docker.service.d"
   # systemd reads a percent sign as the start of a specifier.
   {
     printf '[Service]\n'
     printf 'Environment="HTTP_PROXY=%s" "HTTPS_PROXY=%s" "NO_PROXY=%s"\n' \
       "${CSE_HTTP_PROXY//%/%%}" "${CSE_HTTPS_PROXY//%/%%}" "${CSE_NO_PROXY//%/%%}"
-  } >/etc/systemd/system/docker.service.d/http-proxy.conf
+  } >"$CSE_SYSTEM/etc/systemd/system/docker.service.d/http-proxy.conf"
 }
 
 docker_unit() {
-  cat >/etc/systemd/system/docker.service <<'UNIT'
+  mkdir -p "$CSE_SYSTEM/etc/systemd/system"
+  cat >"$CSE_SYSTEM"/etc/systemd/system/docker.service <<'UNIT'
 [Unit]
 Description=Docker for the bootstrap of a cluster
 After=network-online.target
@@ -78,7 +79,7 @@ install_docker() {
   if [[ -z $CSE_DOCKER_VERSION ]] && command -v dockerd >/dev/null; then
     log "the VM template brings Docker"
   else
-    local version=${CSE_DOCKER_VERSION:-$CSE_DOCKER_DEFAULT}
+    local version=${CSE_DOCKER_VERSION:-$CSE_DOCKER_DEFAULT_VERSION}
     fetch "https://download.docker.com/linux/static/stable/$machine/docker-${version#v}.tgz" \
       "$CSE_ROOT/downloads/docker.tgz"
     mkdir -p "$CSE_ROOT/docker" "$CSE_ROOT/bin"

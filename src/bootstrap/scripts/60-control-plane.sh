@@ -13,6 +13,17 @@ check_final_failure() {
   fi
 }
 
+save_endpoint() {
+  management get cluster "$CSE_CLUSTER" --output jsonpath='{.spec.controlPlaneEndpoint.host}' >"$CSE_STATE/endpoint" &&
+    [[ -s $CSE_STATE/endpoint ]]
+}
+
+save_kubeconfig() {
+  local encoded
+  encoded=$(management get secret "$CSE_CLUSTER-kubeconfig" --output jsonpath='{.data.value}') || return 1
+  [[ -n $encoded ]] && base64 --decode <<<"$encoded" >"$WORKLOAD.part" && mv "$WORKLOAD.part" "$WORKLOAD"
+}
+
 doing "creating load balancer and control plane"
 until management wait --for=condition=ControlPlaneInitialized "cluster/$CSE_CLUSTER" --timeout=30s; do
   check_final_failure
@@ -20,10 +31,9 @@ until management wait --for=condition=ControlPlaneInitialized "cluster/$CSE_CLUS
   sleep 5
 done
 
-management get cluster "$CSE_CLUSTER" --output jsonpath='{.spec.controlPlaneEndpoint.host}' >"$CSE_STATE/endpoint"
+retry 6 10 save_endpoint || die "Cluster API does not tell the address of the new cluster's API; see the log"
 export_proxy
-management get secret "$CSE_CLUSTER-kubeconfig" --output jsonpath='{.data.value}' | base64 --decode >"$WORKLOAD.part"
-mv "$WORKLOAD.part" "$WORKLOAD"
+retry 6 10 save_kubeconfig || die "Cluster API has made no kubeconfig for the new cluster; see the log"
 
 # The API answers inside the cluster before it does so through the load balancer.
 until workload get --raw /readyz >/dev/null 2>&1; do

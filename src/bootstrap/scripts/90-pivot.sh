@@ -29,10 +29,12 @@ no_capvcd_here() {
 
 stop_capvcd_here() {
   doing "stopping CAPVCD in the temporary cluster"
-  kubectl --kubeconfig "$MANAGEMENT" --namespace capvcd-system scale deployment --all --replicas=0
+  retry 4 10 kubectl --kubeconfig "$MANAGEMENT" --namespace capvcd-system scale deployment --all --replicas=0 ||
+    die "CAPVCD in the temporary cluster cannot be stopped; see the log"
   retry 60 3 no_capvcd_here || die "CAPVCD in the temporary cluster does not stop; see the log"
-  kubectl --kubeconfig "$MANAGEMENT" delete validatingwebhookconfigurations,mutatingwebhookconfigurations \
-    --selector cluster.x-k8s.io/provider=infrastructure-vcd --ignore-not-found
+  retry 4 10 kubectl --kubeconfig "$MANAGEMENT" delete validatingwebhookconfigurations,mutatingwebhookconfigurations \
+    --selector cluster.x-k8s.io/provider=infrastructure-vcd --ignore-not-found ||
+    die "the webhooks of CAPVCD in the temporary cluster cannot be removed; see the log"
 }
 
 move() {
@@ -57,7 +59,7 @@ doing "installing Cluster API in the new cluster"
 retry 3 20 init_providers "$WORKLOAD" || die "Cluster API could not be installed in the new cluster; see the log"
 proxy_for_capvcd "$WORKLOAD"
 
-here=$(clusters_in management)
+here=$(clusters_in management) || die "the temporary cluster does not say whether it still owns the Cluster API objects"
 if ((here == 1)); then
   stop_capvcd_here
   doing "moving the Cluster API objects"
@@ -65,4 +67,5 @@ if ((here == 1)); then
 fi
 doing "checking that the new cluster manages itself"
 retry 6 10 check_moved || die "after the move the new cluster does not own its Cluster API objects; see the log"
-kind delete cluster --name "$NAME"
+# It owns nothing any more, and goes with the VM at the latest.
+kind delete cluster --name "$NAME" || log "the temporary cluster could not be deleted"

@@ -8,6 +8,8 @@ set -euo pipefail
 CSE_ROOT=${CSE_ROOT:-/opt/cse}
 CSE_STATE=${CSE_STATE:-/var/lib/cse}
 CSE_LOG=${CSE_LOG:-/var/log/cse-bootstrap.log}
+# Before the directories of the system; empty but in a rehearsal.
+CSE_SYSTEM=${CSE_SYSTEM:-}
 MANAGEMENT=$CSE_STATE/kind.conf
 WORKLOAD=$CSE_STATE/workload.conf
 REPOSITORY=$CSE_ROOT/repository
@@ -53,7 +55,7 @@ unforeseen() {
   if [[ -e $CSE_STATE/doing ]]; then
     what=" while $(<"$CSE_STATE/doing")"
   fi
-  printf '%s failed (line %s of %s)%s\n' "$2" "$1" "${0##*/}" "$what" >"$CSE_STATE/reason"
+  printf '%s failed (line %s of %s)%s\n' "$2" "$1" "${BASH_SOURCE[1]##*/}" "$what" >"$CSE_STATE/reason"
 }
 
 # retry <attempts> <pause in s> <command...>
