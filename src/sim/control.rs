@@ -17,7 +17,7 @@ use super::world::World;
 use crate::sim::call::ApiVersion;
 
 /// A user to be made.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct NewUser<'a> {
     /// Name of an existing organization.
     pub org: &'a str,
@@ -31,6 +31,12 @@ pub struct NewUser<'a> {
     pub password: Option<&'a str>,
     /// Text of an API token of its own.
     pub api_token: Option<&'a str>,
+}
+
+impl std::fmt::Debug for NewUser<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {}", self.name, self.org)
+    }
 }
 
 impl World {

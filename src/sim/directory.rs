@@ -41,7 +41,7 @@ impl User {
 }
 
 /// A registered API client: an API token's identity, before and after its secret is issued.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct ApiClient {
     pub(crate) name: String,
     pub(crate) user_id: String,
@@ -50,7 +50,7 @@ pub(crate) struct ApiClient {
 }
 
 /// Orgs by URN, users by URN, API tokens by their secret text.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Directory {
     pub(crate) orgs: BTreeMap<String, Org>,
     pub(crate) users: BTreeMap<String, User>,

@@ -15,10 +15,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
-use serde_json::json;
+use http::{HeaderValue, Method, StatusCode};
 
+use super::call::ApiVersion;
+use super::reply::{Problem, Reply};
+use super::world::respond;
 use crate::vcd::transport::{Request, Response};
+
+/// Request id of answers that no request led to.
+const REQUEST_ID: &str = "fault";
 
 /// What goes wrong with one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,48 +102,36 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The answer. Its form is JSON or HTML for every address, as load balancers do not tell.
-    pub(crate) fn response(self) -> Response {
-        let (status, minor, message) = match self {
-            Self::Maintenance | Self::Unavailable { .. } => (503, None, "Service unavailable"),
-            Self::Throttled { .. } => (429, None, "Too many requests"),
-            Self::ServerError => (500, None, "Internal server error"),
-            Self::BadGateway => (502, None, "Bad gateway"),
-            Self::GatewayTimeout => (504, None, "Gateway timeout"),
-            Self::Conflict => (
-                412,
-                Some("PRECONDITION_FAILED"),
+    /// The answer to a request for `path`: a page of HTML from whatever stands in front of VCD, or
+    /// an error of VCD in the form of the API family.
+    pub(crate) fn response(self, path: &str) -> Response {
+        let mut response = match self {
+            Self::Maintenance | Self::Unavailable { .. } => page(503, "Service unavailable"),
+            Self::Throttled { .. } => page(429, "Too many requests"),
+            Self::ServerError => page(500, "Internal server error"),
+            Self::BadGateway => page(502, "Bad gateway"),
+            Self::GatewayTimeout => page(504, "Gateway timeout"),
+            Self::Conflict => error(
+                path,
+                (412, "PRECONDITION_FAILED"),
                 "The ETag in If-Match does not match the current state of the entity.",
             ),
-            Self::SessionExpired => (401, Some("UNAUTHORIZED"), "The session is expired."),
-            Self::Busy => (
-                400,
-                Some("BUSY_ENTITY"),
+            Self::SessionExpired => error(path, (401, "UNAUTHORIZED"), "The session is expired."),
+            Self::Busy => error(
+                path,
+                (400, "BUSY_ENTITY"),
                 "The entity is busy completing an operation UPDATE.",
             ),
-            Self::OperationLimit => (
-                400,
-                Some("BAD_REQUEST"),
+            Self::OperationLimit => error(
+                path,
+                (400, "BAD_REQUEST"),
                 "The maximum number of simultaneous operations for the user is exceeded.",
             ),
         };
-        let (media, body) = match minor {
-            Some(minor) => (
-                "application/json;version=37.2",
-                json!({"minorErrorCode": minor, "message": format!("[ fault ] {message}"), "stackTrace": null})
-                    .to_string(),
-            ),
-            None => ("text/html", format!("<html><body><h1>{message}</h1></body></html>")),
-        };
-        let mut response = Response::new(Bytes::from(body));
-        *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
-        response
-            .headers_mut()
-            .insert("content-type", http::HeaderValue::from_static(media));
         if let Some(secs) = self.retry_after() {
             response
                 .headers_mut()
-                .insert("retry-after", http::HeaderValue::from(secs));
+                .insert("retry-after", HeaderValue::from(secs));
         }
         response
     }
@@ -157,6 +150,25 @@ impl Refusal {
             | Self::GatewayTimeout => None,
         }
     }
+}
+
+fn page(status: u16, title: &str) -> Response {
+    let body = format!("<html><body><h1>{title}</h1></body></html>");
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
+    let media = HeaderValue::from_static("text/html");
+    response.headers_mut().insert("content-type", media);
+    response
+}
+
+fn error(path: &str, (status, minor): (u16, &'static str), message: &str) -> Response {
+    let version = ApiVersion {
+        major: 37,
+        minor: 2,
+    };
+    let problem = Problem::new(status, minor, message);
+    let reply = Reply::problem(&problem, path.starts_with("/api/"), version, REQUEST_ID);
+    respond(reply, REQUEST_ID)
 }
 
 /// Which requests a fault strikes; what is not given matches all.

@@ -148,15 +148,40 @@ impl Comparison {
     }
 }
 
-/// Orders two values: as numbers or as dates if both are, else as text.
-pub(crate) fn compare(a: &str, b: &str) -> Ordering {
-    if let (Ok(a), Ok(b)) = (a.parse::<f64>(), b.parse::<f64>()) {
-        return a.total_cmp(&b);
+/// A value read once, for many comparisons.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Comparable<'v> {
+    text: Cow<'v, str>,
+    number: Option<f64>,
+    date: Option<Timestamp>,
+}
+
+impl<'v> Comparable<'v> {
+    pub(crate) fn of(text: Cow<'v, str>) -> Self {
+        // Names are the common case; only what begins with a digit or a sign can be anything else.
+        let numeric = text
+            .bytes()
+            .next()
+            .is_some_and(|first| first.is_ascii_digit() || b"+-.".contains(&first));
+        let number = numeric.then(|| text.parse().ok()).flatten();
+        let date = numeric.then(|| text.parse().ok()).flatten();
+        Self { text, number, date }
     }
-    if let (Ok(a), Ok(b)) = (a.parse::<Timestamp>(), b.parse::<Timestamp>()) {
-        return a.cmp(&b);
+
+    /// Orders two values: as numbers or as dates if both are, else as text.
+    pub(crate) fn compare(&self, other: &Self) -> Ordering {
+        if let (Some(a), Some(b)) = (self.number, other.number) {
+            return a.total_cmp(&b);
+        }
+        if let (Some(a), Some(b)) = (self.date, other.date) {
+            return a.cmp(&b);
+        }
+        self.text.cmp(&other.text)
     }
-    a.cmp(b)
+}
+
+fn compare(a: &str, b: &str) -> Ordering {
+    Comparable::of(Cow::Borrowed(a)).compare(&Comparable::of(Cow::Borrowed(b)))
 }
 
 /// Whether `text` fits `pattern`, in which `*` stands for anything.

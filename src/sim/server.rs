@@ -214,10 +214,12 @@ impl Site {
                 self.handle(request);
                 Outgoing::Nothing
             }
-            Some(Fault::Refused(refusal)) => Outgoing::Whole(refusal.response()),
+            Some(Fault::Refused(refusal)) => {
+                Outgoing::Whole(refusal.response(request.uri().path()))
+            }
             Some(Fault::ProcessedButRefused(refusal)) => {
                 self.handle(request);
-                Outgoing::Whole(refusal.response())
+                Outgoing::Whole(refusal.response(request.uri().path()))
             }
             Some(Fault::Malformed) => Outgoing::Whole(faults::malformed(self.handle(request))),
             Some(Fault::Truncated) => Outgoing::Half(self.handle(request)),

@@ -53,28 +53,18 @@ pub(crate) struct Task {
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
     by_uuid: BTreeMap<String, Task>,
-    /// Owner id -> its tasks in the order they began.
-    by_owner: BTreeMap<String, Vec<String>>,
     cancel_requested: BTreeSet<String>,
 }
 
 impl Tasks {
     /// Adds a task.
     pub(crate) fn add(&mut self, task: Task) {
-        let of_owner = self.by_owner.entry(task.owner.id.clone()).or_default();
-        of_owner.push(task.uuid.clone());
         self.by_uuid.insert(task.uuid.clone(), task);
     }
 
     /// Looks a task up by its bare UUID.
     pub(crate) fn get(&self, uuid: &str) -> Option<&Task> {
         self.by_uuid.get(uuid)
-    }
-
-    /// The tasks of one owner, oldest first.
-    pub(crate) fn of_owner(&self, owner_id: &str) -> impl Iterator<Item = &Task> {
-        let uuids = self.by_owner.get(owner_id).into_iter().flatten();
-        uuids.filter_map(|uuid| self.by_uuid.get(uuid))
     }
 
     /// Notes that somebody asked to cancel a task.

@@ -6,6 +6,7 @@
 //! Invariants:
 //! - The world's lock is never held across an await.
 //! - Who drops the call on the way there leaves nothing behind; on the way back, the effect is done.
+//! - The caller's time limit counts on the same clock; a limit of 30 s is 30 s of virtual time.
 //! - A delayed request is processed even if nobody waits for it any more, as on a real network.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -116,10 +117,10 @@ impl InProcess {
                 self.process(request);
                 Err(self.unanswered("connection closed"))
             }
-            Some(Fault::Refused(refusal)) => Ok(refusal.response()),
+            Some(Fault::Refused(refusal)) => Ok(refusal.response(request.uri().path())),
             Some(Fault::ProcessedButRefused(refusal)) => {
                 self.process(request);
-                Ok(refusal.response())
+                Ok(refusal.response(request.uri().path()))
             }
             Some(Fault::Malformed) => Ok(faults::malformed(self.process(request))),
             Some(Fault::Truncated) => {

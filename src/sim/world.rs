@@ -42,7 +42,6 @@ pub(crate) enum Due {
 }
 
 /// A whole VCD site.
-#[derive(Debug)]
 pub struct World {
     pub(crate) site: String,
     pub(crate) rng: fastrand::Rng,
@@ -62,7 +61,8 @@ pub struct World {
 }
 
 impl World {
-    /// An empty site whose hrefs begin with `site`, with the provider's organization System only.
+    /// A site whose hrefs begin with `site`, with the provider's organization System and what is
+    /// built in, and nothing else.
     ///
     /// All chance comes from `seed`. `site` has no trailing slash.
     pub fn new(site: &str, seed: u64, timings: Timings) -> Self {
@@ -74,6 +74,8 @@ impl World {
             full_name: "System".to_owned(),
         };
         directory.orgs.insert(system.id.clone(), system);
+        let mut registry = Registry::default();
+        registry.add_built_in();
         Self {
             site: site.trim_end_matches('/').to_owned(),
             travel_rng: rng.fork(),
@@ -86,7 +88,7 @@ impl World {
             tasks: Tasks::default(),
             schedule: Schedule::default(),
             history: History::default(),
-            registry: Registry::default(),
+            registry,
             entities: Entities::default(),
             infra: Infra::default(),
         }
@@ -244,8 +246,17 @@ impl World {
     }
 }
 
+/// Tells the site only: the rest is large, and holds tokens.
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World")
+            .field("site", &self.site)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Adds the headers that every answer carries.
-fn respond(reply: Reply, request_id: &str) -> Response {
+pub(crate) fn respond(reply: Reply, request_id: &str) -> Response {
     let mut response = Response::new(reply.body);
     *response.status_mut() =
         http::StatusCode::from_u16(reply.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);

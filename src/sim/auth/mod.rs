@@ -49,7 +49,7 @@ impl Default for SessionLimits {
 }
 
 /// One session.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Session {
     /// `urn:vcloud:session:<uuid>`
     pub(crate) id: String,
@@ -60,8 +60,14 @@ pub(crate) struct Session {
     used: Moment,
 }
 
+impl Session {
+    fn is_over(&self, limits: SessionLimits, now: Moment) -> bool {
+        now.since(self.used) > limits.idle || now.since(self.started) > limits.absolute
+    }
+}
+
 /// All sessions, by access token.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Sessions {
     by_token: BTreeMap<String, Session>,
     pub(crate) limits: SessionLimits,
@@ -76,6 +82,10 @@ impl Sessions {
         now: Moment,
         rng: &mut fastrand::Rng,
     ) -> String {
+        // Nobody asks for what has expired; a long run would keep it for ever.
+        let limits = self.limits;
+        self.by_token
+            .retain(|_, session| !session.is_over(limits, now));
         let uuid = new_uuid(rng);
         let token = access_token(user, &uuid.to_string(), rng);
         let session = Session {
@@ -123,8 +133,7 @@ impl Sessions {
         now: Moment,
     ) -> Option<Principal> {
         let session = self.by_token.get_mut(token)?;
-        let over = now.since(session.used) > self.limits.idle
-            || now.since(session.started) > self.limits.absolute;
+        let over = session.is_over(self.limits, now);
         let user = directory.users.get(&session.user_id);
         let Some(user) = user.filter(|_| !over) else {
             self.by_token.remove(token);

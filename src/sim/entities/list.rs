@@ -19,7 +19,7 @@ use super::{Entities, Entity};
 use crate::sim::access::TypeRights;
 use crate::sim::call::{ApiVersion, Call};
 use crate::sim::context::Context;
-use crate::sim::fiql::{Case, Filter};
+use crate::sim::fiql::{Case, Comparable, Filter};
 use crate::sim::paging::{self, Cut, MAX_PAGE_SIZE, Order, Page};
 use crate::sim::registry::{Registry, TypeRules};
 use crate::sim::reply::{Problem, Reply};
@@ -37,12 +37,8 @@ const KEYS: [&str; 6] = [
 /// Keys from API 38.0 on.
 const NEWER_KEYS: [&str; 2] = ["creationDate", "lastModificationDate"];
 
-/// A row before it is rendered.
-struct Row<'e> {
-    id: &'e str,
-    view: View,
-    sort: Option<Cow<'e, str>>,
-}
+/// A row before it is rendered: what it is sorted by, and what will be shown.
+type Row<'e> = (Option<Comparable<'e>>, (&'e str, View));
 
 /// Answers the lists.
 pub(super) fn handle(
@@ -80,7 +76,7 @@ pub(super) fn handle(
     let cut: Vec<(String, View)> = page
         .cut(&rows)
         .iter()
-        .map(|row| (row.id.to_owned(), row.view))
+        .map(|(_, (id, view))| ((*id).to_owned(), *view))
         .collect();
     drop(rows);
     let shown: Vec<Bytes> = cut
@@ -171,7 +167,7 @@ impl Query<'_> {
             rows.extend(held.and_then(|held| self.row(entity, registry, held)));
         }
         if let Some(order) = self.order {
-            rows.sort_by(|a, b| order.compare(a.sort.as_deref(), b.sort.as_deref()));
+            order.sort(&mut rows);
         }
         rows
     }
@@ -190,11 +186,7 @@ impl Query<'_> {
             return None;
         }
         let sort = self.order.and_then(|order| field(entity, &order.key, view));
-        Some(Row {
-            id: &entity.id,
-            view,
-            sort,
-        })
+        Some((sort.map(Comparable::of), (&entity.id, view)))
     }
 }
 

@@ -26,7 +26,7 @@ use serde_json::{Map, Value};
 
 use self::behaviors::Invocation;
 use self::render::Rendered;
-use super::access::{Grant, Grantee, Level};
+use super::access::Grant;
 use super::context::Context;
 use super::registry::TypeRules;
 use super::tasks::TaskState;
@@ -207,29 +207,6 @@ impl Entities {
         }
         entity.touch(ctx.wall);
         Some(entity.state)
-    }
-
-    /// Lets `grantee` use the entity `id`, as an entry of its access control list does.
-    pub(crate) fn grant(
-        &mut self,
-        id: &str,
-        grantee: Grantee,
-        level: Level,
-        ctx: &mut Context<'_>,
-    ) -> bool {
-        let Some(entity) = self.by_id.get_mut(id) else {
-            return false;
-        };
-        let grant_id = format!("urn:vcloud:accessControl:{}", ctx.uuid());
-        let tenant_id = entity.org_id.clone();
-        let grant = Grant {
-            id: grant_id.clone(),
-            grantee,
-            level,
-            tenant_id,
-        };
-        entity.grants.insert(grant_id, grant);
-        true
     }
 
     /// Takes `id` out of the world.

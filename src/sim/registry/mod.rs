@@ -87,6 +87,13 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
+    /// Registers what every site has: the Kubernetes interface and its kubeconfig behavior.
+    pub(crate) fn add_built_in(&mut self) {
+        let interface = self.put_interface(("vmware", "k8s", "1.0.0"), "Kubernetes", true);
+        let execution = json!({"id": "CreateKubeConfigActivity", "type": "Activity"});
+        self.put_behavior(&interface, "createKubeConfig", execution);
+    }
+
     /// Registers an interface `(vendor, nss, version)` and returns its URN.
     pub(crate) fn put_interface(
         &mut self,

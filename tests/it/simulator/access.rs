@@ -388,3 +388,19 @@ fn a_role_is_made_filled_and_felt_by_its_users_but_not_from_a_token_session() {
     let publish = format!("{roles}/{role}/tenants/publishAll");
     assert_eq!(site.call(Ask::post(&publish).by(&admin)).status(), 200);
 }
+
+#[test]
+fn the_kubernetes_interface_is_built_in() {
+    let mut site = Site::new();
+    let admin = site.login("admin", "System");
+    let path = "/cloudapi/1.0.0/interfaces/urn:vcloud:interface:vmware:k8s:1.0.0";
+    assert_eq!(
+        site.call(Ask::get(path).by(&admin)).json()["readonly"],
+        true
+    );
+    assert_eq!(site.call(Ask::delete(path).by(&admin)).status(), 400);
+    let behaviors = site
+        .call(Ask::get(&format!("{path}/behaviors")).by(&admin))
+        .json();
+    assert_eq!(behaviors["values"][0]["name"], "createKubeConfig");
+}

@@ -205,3 +205,42 @@ async fn an_answer_above_the_callers_limit_is_dropped() {
     ));
     assert_eq!(line.stored(), "new", "it was processed all the same");
 }
+
+#[tokio::test(start_paused = true)]
+async fn refusals_of_the_site_itself_have_the_form_of_the_api_family() {
+    let line = Line::open(1);
+    for (path, fault, media, status) in [
+        (
+            "/cloudapi/1.0.0/entityTypes",
+            Refusal::Busy,
+            "application/json;version=37.2",
+            400,
+        ),
+        (
+            "/api/org",
+            Refusal::Busy,
+            "application/vnd.vmware.vcloud.error+xml;version=37.2",
+            400,
+        ),
+        ("/api/org", Refusal::BadGateway, "text/html", 502),
+        (
+            "/api/org",
+            Refusal::Throttled {
+                retry_after_secs: Some(7),
+            },
+            "text/html",
+            429,
+        ),
+    ] {
+        line.faults
+            .arm(Target::next(1, Method::GET, path), Fault::Refused(fault));
+        let request = Ask::get(path).by(&line.token).request();
+        let answer = line.connection.send(request, LIMITS).await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["content-type"]),
+            (status, &media.parse().unwrap())
+        );
+        assert_eq!(answer.headers().contains_key("retry-after"), status == 429);
+        line.faults.disarm();
+    }
+}
