@@ -9,6 +9,7 @@
 )]
 
 mod scenarios;
+mod infrastructure;
 mod simulator;
 mod support;
 mod wire;

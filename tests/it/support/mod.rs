@@ -1,4 +1,6 @@
 //! What tests share: a small site to talk to, and a fleet of replicas on virtual time.
 
 pub(crate) mod fleet;
+pub(crate) mod lab;
 pub(crate) mod site;
+pub(crate) mod xml;

@@ -74,6 +74,11 @@ impl Ask {
         self
     }
 
+    pub(crate) fn body(mut self, body: &str) -> Self {
+        self.body = body.as_bytes().to_vec();
+        self
+    }
+
     pub(crate) fn form(mut self, pairs: &[(&str, &str)]) -> Self {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.extend_pairs(pairs);

@@ -1,0 +1,7 @@
+//! vApps, VMs, templates and queries answer as VCD does; guests and controllers do as real ones.
+
+mod guest;
+mod lifecycle;
+mod reads;
+mod refusals;
+mod seed;
