@@ -214,3 +214,24 @@ fn bearer(token: &str) -> Option<HeaderValue> {
     value.set_sensitive(true);
     Some(value)
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests fail loudly")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_with_the_token_does_not_show_it() {
+        let header = bearer("secret").unwrap();
+        assert_eq!(header, "Bearer secret");
+        assert!(header.is_sensitive());
+        assert!(!format!("{header:?}").contains("secret"));
+    }
+
+    #[test]
+    fn what_cannot_be_a_header_is_no_token() {
+        for token in ["", "a\nb", "a\u{0}"] {
+            assert!(bearer(token).is_none(), "{token:?}");
+        }
+    }
+}

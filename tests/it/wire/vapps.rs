@@ -115,38 +115,37 @@ async fn composing_asks_for_an_empty_vapp_that_is_off() {
     assert_eq!(body.at(&["Description"]).text, description);
 }
 
-#[tokio::test]
-async fn a_vm_is_added_off_and_the_vapp_keeps_its_name_and_description() {
+/// The request that adds `vm` to the vApp above.
+async fn recompose(vm: &NewVm) -> Node {
     let site = Site::start().await;
     site.answer("GET", "/api/vApp/vapp-33dd", xml(200, VAPP))
         .await;
     let target = "/api/vApp/vapp-33dd/action/recomposeVApp";
     site.answer("POST", target, xml(202, TASK)).await;
-    let vm = new_vm();
-    assert_eq!(
-        site.client().await.add_vm(&id(), &vm).await.unwrap(),
-        task()
-    );
-
+    assert_eq!(site.client().await.add_vm(&id(), vm).await.unwrap(), task());
     let request = site.only("POST", target).await;
-    assert_eq!(
-        request.headers["content-type"],
-        "application/vnd.vmware.vcloud.recomposeVAppParams+xml"
-    );
-    let body = Node::parse(&request.body);
+    let media = "application/vnd.vmware.vcloud.recomposeVAppParams+xml";
+    assert_eq!(request.headers["content-type"], media);
+    Node::parse(&request.body)
+}
+
+#[tokio::test]
+async fn adding_a_vm_powers_nothing_on_and_keeps_name_and_description_of_the_vapp() {
+    let body = recompose(&new_vm()).await;
     assert!(body.is(VCLOUD, "RecomposeVAppParams"));
     assert_eq!(body.attribute("name"), Some("blue_ephemeral_vapp"));
     assert_eq!(body.attribute("deploy"), Some("false"));
     assert_eq!(body.attribute("powerOn"), Some("false"));
-    assert_eq!(
-        body.at(&["Description"]).text,
-        "rde=urn:vcloud:entity:x;e=1;i=a <&>"
-    );
-    assert_eq!(
-        body.order(),
-        ["Description", "SourcedItem", "AllEULAsAccepted"]
-    );
+    let description = &body.at(&["Description"]).text;
+    assert_eq!(description, "rde=urn:vcloud:entity:x;e=1;i=a <&>");
+    let order = ["Description", "SourcedItem", "AllEULAsAccepted"];
+    assert_eq!(body.order(), order);
+}
 
+#[tokio::test]
+async fn a_new_vm_comes_from_its_template_with_its_marker_and_policies() {
+    let vm = new_vm();
+    let body = recompose(&vm).await;
     let item = body.at(&["SourcedItem"]);
     let order = [
         "Source",
@@ -157,43 +156,31 @@ async fn a_vm_is_added_off_and_the_vapp_keeps_its_name_and_description() {
         "ComputePolicy",
     ];
     assert_eq!(item.order(), order);
-    assert_eq!(
-        item.at(&["Source"]).attribute("href"),
-        Some(vm.template_vm_href.as_str())
-    );
-    assert_eq!(item.at(&["VmGeneralParams", "Name"]).text, vm.name);
-    assert_eq!(
-        item.at(&["VmGeneralParams", "Description"]).text,
-        vm.description
-    );
-    assert_eq!(
-        item.at(&["VmGeneralParams", "NeedsCustomization"]).text,
-        "true"
-    );
-    let profile = item.at(&["StorageProfile"]);
-    assert_eq!(
-        profile.attribute("href"),
-        vm.storage_profile_href.as_deref()
-    );
+    let source = item.at(&["Source"]).attribute("href");
+    assert_eq!(source, Some(vm.template_vm_href.as_str()));
+    let general = item.at(&["VmGeneralParams"]);
+    assert_eq!(general.at(&["Name"]).text, vm.name);
+    assert_eq!(general.at(&["Description"]).text, vm.description);
+    assert_eq!(general.at(&["NeedsCustomization"]).text, "true");
+    let profile = item.at(&["StorageProfile"]).attribute("href");
+    assert_eq!(profile, vm.storage_profile_href.as_deref());
     let policy = item.at(&["ComputePolicy", "VmSizingPolicy"]);
-    assert_eq!(
-        policy.attribute("href"),
-        Some("urn:vcloud:vdcComputePolicy:66aa")
-    );
+    let policy = policy.attribute("href");
+    assert_eq!(policy, vm.sizing_policy_urn.as_deref());
+}
 
-    let guest = item.at(&["InstantiationParams", "GuestCustomizationSection"]);
+#[tokio::test]
+async fn a_new_vm_gets_its_script_its_name_and_an_address_of_the_pool() {
+    let vm = new_vm();
+    let body = recompose(&vm).await;
+    let params = body.at(&["SourcedItem", "InstantiationParams"]);
+    let guest = params.at(&["GuestCustomizationSection"]);
     assert!(guest.at(&["Info"]).is(OVF, "Info"));
-    assert!(
-        guest
-            .at(&["CustomizationScript"])
-            .is(VCLOUD, "CustomizationScript")
-    );
-    assert_eq!(
-        guest.at(&["CustomizationScript"]).text,
-        vm.customization_script
-    );
+    let script = guest.at(&["CustomizationScript"]);
+    assert!(script.is(VCLOUD, "CustomizationScript"));
+    assert_eq!(script.text, vm.customization_script);
     assert_eq!(guest.at(&["ComputerName"]).text, "ephemeral");
-    let network = item.at(&["InstantiationParams", "NetworkConnectionSection"]);
+    let network = params.at(&["NetworkConnectionSection"]);
     assert!(network.at(&["Info"]).is(OVF, "Info"));
     let connection = network.at(&["NetworkConnection"]);
     assert_eq!(connection.attribute("network"), Some(vm.network.as_str()));
@@ -203,18 +190,12 @@ async fn a_vm_is_added_off_and_the_vapp_keeps_its_name_and_description() {
 
 #[tokio::test]
 async fn what_is_not_chosen_is_left_to_the_vdc() {
-    let site = Site::start().await;
-    site.answer("GET", "/api/vApp/vapp-33dd", xml(200, VAPP))
-        .await;
-    let target = "/api/vApp/vapp-33dd/action/recomposeVApp";
-    site.answer("POST", target, xml(202, TASK)).await;
     let vm = NewVm {
         sizing_policy_urn: None,
         storage_profile_href: None,
         ..new_vm()
     };
-    site.client().await.add_vm(&id(), &vm).await.unwrap();
-    let body = Node::parse(&site.only("POST", target).await.body);
+    let body = recompose(&vm).await;
     let item = body.at(&["SourcedItem"]);
     assert!(item.all("StorageProfile").is_empty() && item.all("ComputePolicy").is_empty());
 }

@@ -50,7 +50,7 @@ impl Node {
                 Event::Decl(_) | Event::Comment(_) => {}
                 Event::Eof => break,
                 other @ (Event::CData(_) | Event::PI(_) | Event::DocType(_)) => {
-                    panic!("unexpected {other:?}")
+                    unreachable!("no request holds {other:?}")
                 }
             }
         }
@@ -127,6 +127,6 @@ fn namespace(resolved: &ResolveResult<'_>) -> String {
     match resolved {
         ResolveResult::Bound(namespace) => namespace.as_ref().to_owned(),
         ResolveResult::Unbound => String::new(),
-        ResolveResult::Unknown(prefix) => panic!("prefix {prefix:?} is not declared"),
+        ResolveResult::Unknown(prefix) => unreachable!("nobody declares {prefix:?}"),
     }
 }
