@@ -312,7 +312,11 @@ fn is_true(value: Option<&RawValue>) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail loudly")]
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
 mod tests {
     use super::*;
 
@@ -322,13 +326,21 @@ mod tests {
     }
 
     fn entity(id: &str, entity: &str) -> String {
-        format!(r#"{{"id":"urn:vcloud:entity:vmware:capvcdCluster:{id}","name":"x","entity":{entity}}}"#)
+        format!(
+            r#"{{"id":"urn:vcloud:entity:vmware:capvcdCluster:{id}","name":"x","entity":{entity}}}"#
+        )
     }
 
     #[test]
     fn only_clusters_that_need_work_come_out_and_odd_ones_hide_nobody() {
-        let new = entity("1", r#"{"spec":{"vcdKe":{"isVCDKECluster":true},"capiYaml":"a: \"b\"\n"}}"#);
-        let as_text = entity("2", r#"{"spec":{"vcdKe":{"isVCDKECluster":"true"}},"status":{"vcdKe":{}}}"#);
+        let new = entity(
+            "1",
+            r#"{"spec":{"vcdKe":{"isVCDKECluster":true},"capiYaml":"a: \"b\"\n"}}"#,
+        );
+        let as_text = entity(
+            "2",
+            r#"{"spec":{"vcdKe":{"isVCDKECluster":"true"}},"status":{"vcdKe":{}}}"#,
+        );
         let ready = entity(
             "3",
             r#"{"spec":{"vcdKe":{"isVCDKECluster":true}},"status":{"vcdKe":{"state":"provisioned"}}}"#,

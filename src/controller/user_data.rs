@@ -27,7 +27,10 @@ pub(super) fn user_data<T: Transport>(
     let name = |who: Option<&crate::vcd::model::IdName>| {
         who.map(|who| who.name.clone()).unwrap_or_default()
     };
-    let org = document.org.as_ref().map_or_else(|| tenant.spec.org.clone(), |org| org.name.clone());
+    let org = document
+        .org
+        .as_ref()
+        .map_or_else(|| tenant.spec.org.clone(), |org| org.name.clone());
     let inputs = BootstrapInputs {
         spec: &tenant.spec,
         config: &deps.server_config,

@@ -141,7 +141,8 @@ mod tests {
     fn row(id: &str, worker: &str, nonce: u64) -> Row {
         let text = format!("k1;e=1;s=1;n={nonce:x};t=180;p=creating;i=1;x=held");
         Row {
-            entity: EntityId::parse(&format!("urn:vcloud:entity:vmware:capvcdCluster:{id}")).unwrap(),
+            entity: EntityId::parse(&format!("urn:vcloud:entity:vmware:capvcdCluster:{id}"))
+                .unwrap(),
             claim: Claim::from_wire(worker, if worker.is_empty() { "" } else { &text }),
         }
     }
@@ -163,7 +164,10 @@ mod tests {
                 watch: Watch::default(),
                 chance: Chance::seeded(3),
                 policy: Policy::standard(Vec::new()),
-                identity: Identity { me: HolderId::new("a", 1), predecessors: Vec::new() },
+                identity: Identity {
+                    me: HolderId::new("a", 1),
+                    predecessors: Vec::new(),
+                },
             }
         }
 
@@ -178,8 +182,10 @@ mod tests {
                 &self.identity,
                 (at(now), &self.chance),
             );
-            let mut ids: Vec<String> =
-                found.iter().map(|candidate| candidate.entity.uuid().to_owned()).collect();
+            let mut ids: Vec<String> = found
+                .iter()
+                .map(|candidate| candidate.entity.uuid().to_owned())
+                .collect();
             ids.sort();
             ids
         }
@@ -189,27 +195,51 @@ mod tests {
     fn a_record_grows_silent_only_while_it_stays_the_same_as_seen_here() {
         let mut seat = Seat::new();
         seat.note(vec![row("1", "b/1", 1), row("2", "", 0)], true, 1000);
-        assert_eq!(seat.candidates(1000), ["2"], "a held cluster is left to its holder at first sight");
+        assert_eq!(
+            seat.candidates(1000),
+            ["2"],
+            "a held cluster is left to its holder at first sight"
+        );
         seat.note(vec![row("1", "b/1", 1)], false, 1170);
         assert_eq!(seat.candidates(1170), ["2"], "the term is not over");
         seat.note(vec![row("1", "b/1", 2)], false, 1179);
-        assert_eq!(seat.candidates(1300), ["2"], "a heartbeat starts the term anew");
-        assert_eq!(seat.candidates(1179 + 217), ["1", "2"], "silent for a term and its jitter");
+        assert_eq!(
+            seat.candidates(1300),
+            ["2"],
+            "a heartbeat starts the term anew"
+        );
+        assert_eq!(
+            seat.candidates(1179 + 217),
+            ["1", "2"],
+            "silent for a term and its jitter"
+        );
     }
 
     #[test]
     fn parked_forgotten_and_vanished_clusters_are_no_candidates() {
         let mut seat = Seat::new();
-        seat.note(vec![row("1", "", 0), row("2", "", 0), row("3", "", 0)], true, 0);
+        seat.note(
+            vec![row("1", "", 0), row("2", "", 0), row("3", "", 0)],
+            true,
+            0,
+        );
         seat.watch.park(&row("1", "", 0).entity, at(60));
         seat.watch.forget(&row("2", "", 0).entity);
         assert_eq!(seat.candidates(10), ["3"]);
         assert_eq!(seat.candidates(60), ["1", "3"]);
         seat.note(vec![row("1", "", 0)], true, 61);
-        assert_eq!(seat.candidates(61), ["1"], "a complete listing without it means no work");
+        assert_eq!(
+            seat.candidates(61),
+            ["1"],
+            "a complete listing without it means no work"
+        );
         seat.watch.quarantine(&row("1", "", 0).entity, at(600));
         seat.note(vec![row("1", "b/1", 9)], false, 62);
         seat.note(vec![row("1", "", 0)], false, 63);
-        assert_eq!(seat.candidates(63), Vec::<String>::new(), "quarantine outlasts changes");
+        assert_eq!(
+            seat.candidates(63),
+            Vec::<String>::new(),
+            "quarantine outlasts changes"
+        );
     }
 }

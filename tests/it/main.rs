@@ -8,8 +8,8 @@
     reason = "tests fail loudly"
 )]
 
-mod scenarios;
 mod infrastructure;
+mod scenarios;
 mod simulator;
 mod support;
 mod wire;

@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Base URL of the simulated site.
-pub const SITE: &str = "https://vcd.sim.example";
+pub(crate) const SITE: &str = "https://vcd.sim.example";
 
 struct Running {
     me: HolderId,
@@ -34,15 +34,15 @@ struct Running {
 }
 
 /// A site, its tenants and the replicas that serve it.
-pub struct Fleet {
-    pub seed: u64,
-    pub clock: Clock,
-    pub world: Arc<Mutex<World>>,
-    pub faults: Arc<Faults>,
-    pub journal: Journal,
-    pub access: SiteAccess,
-    pub tenants: Vec<Tenant>,
-    pub urns: Vec<String>,
+pub(crate) struct Fleet {
+    pub(crate) seed: u64,
+    pub(crate) clock: Clock,
+    pub(crate) world: Arc<Mutex<World>>,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) journal: Journal,
+    pub(crate) access: SiteAccess,
+    pub(crate) tenants: Vec<Tenant>,
+    pub(crate) urns: Vec<String>,
     running: BTreeMap<String, Running>,
     dead: BTreeMap<String, Vec<HolderId>>,
     started: u64,
@@ -50,7 +50,7 @@ pub struct Fleet {
 
 impl Fleet {
     /// A site with two tenants and no replica.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let clock = Clock::virtual_at("2026-03-01T09:00:00Z".parse().unwrap());
         let mut world = World::new(SITE, seed, Timings::default());
         let access = world.seed_site();
@@ -71,17 +71,17 @@ impl Fleet {
         }
     }
 
-    pub fn world(&self) -> MutexGuard<'_, World> {
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks for a cluster as Terraform would; tenants and payload shapes take turns.
-    pub fn ask_for(&mut self, name: &str) -> String {
+    pub(crate) fn ask_for(&mut self, name: &str) -> String {
         self.ask(name, false)
     }
 
     /// The same with auto-repair.
-    pub fn ask_for_repaired(&mut self, name: &str) -> String {
+    pub(crate) fn ask_for_repaired(&mut self, name: &str) -> String {
         self.ask(name, true)
     }
 
@@ -107,7 +107,7 @@ impl Fleet {
 
     /// Starts a replica; one that was killed under this name before takes its claims back, as on the
     /// same host.
-    pub fn start(&mut self, name: &str) {
+    pub(crate) fn start(&mut self, name: &str) {
         self.started += 1;
         let chance = Arc::new(Chance::seeded(
             self.seed.wrapping_mul(1_000).wrapping_add(self.started),
@@ -136,7 +136,7 @@ impl Fleet {
     }
 
     /// Ends a replica between two instructions, as SIGKILL does.
-    pub async fn kill(&mut self, name: &str) {
+    pub(crate) async fn kill(&mut self, name: &str) {
         let running = self.running.remove(name).unwrap();
         running.task.abort();
         assert!(
@@ -151,20 +151,20 @@ impl Fleet {
     }
 
     /// Drains a replica, as SIGTERM does, and waits for its end.
-    pub async fn stop(&mut self, name: &str) {
+    pub(crate) async fn stop(&mut self, name: &str) {
         let running = self.running.remove(name).unwrap();
         running.stop.cancel();
         running.task.await.unwrap();
     }
 
-    pub async fn pass_time(&self, time: Duration) {
+    pub(crate) async fn pass_time(&self, time: Duration) {
         self.clock.sleep(time).await;
         let (now, wall) = (self.clock.now(), self.clock.wall());
         self.world().advance(now, wall);
     }
 
     /// Lets time pass in steps of a second until `done`, for `limit` at most.
-    pub async fn until(&self, limit: Duration, done: impl Fn(&Self) -> bool) -> bool {
+    pub(crate) async fn until(&self, limit: Duration, done: impl Fn(&Self) -> bool) -> bool {
         let end = self.clock.now().plus(limit);
         while self.clock.now() < end {
             if done(self) {
@@ -175,7 +175,7 @@ impl Fleet {
         done(self)
     }
 
-    pub fn cluster(&self, urn: &str) -> ClusterView {
+    pub(crate) fn cluster(&self, urn: &str) -> ClusterView {
         let clusters = self.world().clusters();
         clusters
             .into_iter()
@@ -183,7 +183,7 @@ impl Fleet {
             .unwrap()
     }
 
-    pub fn all_provisioned(&self) -> bool {
+    pub(crate) fn all_provisioned(&self) -> bool {
         let clusters = self.world().clusters();
         !clusters.is_empty()
             && clusters
@@ -192,7 +192,7 @@ impl Fleet {
     }
 
     /// How often `effect` was applied for the cluster, over all attempts.
-    pub fn effect(&self, effect: &str, urn: &str) -> u32 {
+    pub(crate) fn effect(&self, effect: &str, urn: &str) -> u32 {
         let world = self.world();
         let subject = format!("rde={urn};");
         let counts = world.effects().iter();
@@ -203,7 +203,7 @@ impl Fleet {
     }
 
     /// Everything as promised: provisioned, nothing left, nothing done twice.
-    pub fn assert_converged(&self) {
+    pub(crate) fn assert_converged(&self) {
         let context = self.context();
         assert!(
             !self.urns.is_empty(),
@@ -236,7 +236,7 @@ impl Fleet {
     }
 
     /// Events of the bootstrap that stand twice in the document.
-    pub fn events_twice(&self, urn: &str) -> Vec<String> {
+    pub(crate) fn events_twice(&self, urn: &str) -> Vec<String> {
         let names = self.event_names(urn);
         let handover = ["ClusterCreationResumed", "ClusterHandedOver"];
         let mut twice: Vec<String> = names
@@ -249,7 +249,7 @@ impl Fleet {
         twice
     }
 
-    pub fn event_names(&self, urn: &str) -> Vec<String> {
+    pub(crate) fn event_names(&self, urn: &str) -> Vec<String> {
         let world = self.world();
         let status = &world.entity_content(urn).unwrap()["status"]["vcdKe"];
         let names = |set: &str| -> Vec<String> {
@@ -263,8 +263,11 @@ impl Fleet {
     }
 
     /// Seed, clusters and the last requests, for failure texts.
-    pub fn context(&self) -> String {
+    pub(crate) fn context(&self) -> String {
         let lines = self.journal.lines();
+        // One guard at a time: the lock does not open twice.
+        let clusters = self.world().clusters();
+        let leftovers = self.world().bootstrap_leftovers();
         let tail = lines
             .iter()
             .skip(lines.len().saturating_sub(60))
@@ -273,8 +276,8 @@ impl Fleet {
         format!(
             "seed {}\nclusters {:#?}\nleftovers {:?}\nlast requests\n{}",
             self.seed,
-            self.world().clusters(),
-            self.world().bootstrap_leftovers(),
+            clusters,
+            leftovers,
             tail.join("\n")
         )
     }
