@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use crate::cli::exit::{Failure, SYSTEM};
@@ -101,26 +101,54 @@ pub fn run_command(args: DemoArgs) -> Result<ExitCode, Failure> {
 pub async fn run(args: DemoArgs) -> anyhow::Result<Verdict> {
     let label = fastrand::u64(..);
     let mut stage = Stage::new(label).context("cannot make a temporary directory")?;
+    let mut signals = Signals::new()?;
     let mut demo = Demo::start(args, &stage)?;
-    let end = demo.play().await?;
+    let end = demo.play(&mut signals).await?;
+    // Judged is what was asked for, not what somebody tries out afterwards.
+    demo.take_evidence(end);
     if demo.args.keep_running && end == End::Provisioned {
         demo.screen.finish(&demo.rows);
         demo.screen.print(&demo.site.access());
-        demo.wait_for_interrupt().await?;
+        demo.wait_for_the_end(&mut signals).await?;
     }
-    let findings = demo.stop(end).await;
-    let verdict = judge(&findings);
+    demo.stop().await;
+    let verdict = judge(&demo.findings);
     demo.screen.finish(&demo.rows);
     demo.screen
-        .print(&format!("\n{}", summary(&findings, &verdict)));
-    if !verdict.is_good() {
+        .print(&format!("\n{}", summary(&demo.findings, &verdict)));
+    if !verdict.is_good() && end != End::Interrupted {
         stage.keep();
-        demo.screen.print(&format!(
-            "Logs and configurations are in {}",
-            stage.dir().display()
-        ));
+        let place = stage.dir().display();
+        demo.screen
+            .print(&format!("Logs and configurations are in {place}"));
     }
     Ok(verdict)
+}
+
+/// Ctrl-C and SIGTERM.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("cannot wait for signals");
+        let interrupt = listen(SignalKind::interrupt())?;
+        let terminate = listen(SignalKind::terminate())?;
+        Ok(Self {
+            interrupt,
+            terminate,
+        })
+    }
+
+    /// Waits for the next one. Cancel: safe.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 /// Why the play was over.
@@ -201,9 +229,7 @@ impl Demo {
     }
 
     /// Looks until everything is done, it is too late, or somebody presses Ctrl-C.
-    async fn play(&mut self) -> anyhow::Result<End> {
-        let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
-        let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    async fn play(&mut self, signals: &mut Signals) -> anyhow::Result<End> {
         let mut provisioned_at = None;
         loop {
             let views = self.look()?;
@@ -221,8 +247,7 @@ impl Demo {
             }
             tokio::select! {
                 () = self.clock.sleep(LOOK_EVERY) => {}
-                _ = interrupt.recv() => return Ok(End::Interrupted),
-                _ = terminate.recv() => return Ok(End::Interrupted),
+                () = signals.next() => return Ok(End::Interrupted),
             }
         }
     }
@@ -322,34 +347,22 @@ impl Demo {
         }
     }
 
-    async fn wait_for_interrupt(&mut self) -> anyhow::Result<()> {
-        let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
+    /// Goes on looking after the replicas until somebody ends it.
+    async fn wait_for_the_end(&mut self, signals: &mut Signals) -> anyhow::Result<()> {
         loop {
             self.look()?;
             tokio::select! {
                 () = self.clock.sleep(LOOK_EVERY) => {}
-                _ = interrupt.recv() => return Ok(()),
+                () = signals.next() => return Ok(()),
             }
         }
     }
 
-    /// Stops the replicas and collects the evidence.
-    async fn stop(&mut self, end: End) -> Findings {
-        self.findings.wall = self.real_age();
-        self.note("SIGTERM to all replicas");
-        for replica in &mut self.replicas {
-            replica.ask_to_stop();
-        }
-        for replica in &mut self.replicas {
-            self.findings
-                .bad_exits
-                .extend(replica.stopped(&self.clock).await);
-        }
-        self.listen();
+    /// Notes what the site shows at the end of the play.
+    fn take_evidence(&mut self, end: End) {
         let views = self.site.look();
-        self.rows = self
-            .board
-            .update(&views, Moment::from_origin(self.site.age()));
+        let now = Moment::from_origin(self.site.age());
+        self.rows = self.board.update(&views, now);
         let clusters = views
             .iter()
             .zip(&self.rows)
@@ -363,7 +376,20 @@ impl Demo {
         self.findings.effects = self.site.effects();
         self.findings.takeovers = self.board.takeovers();
         self.findings.interrupted = end == End::Interrupted;
-        std::mem::take(&mut self.findings)
+        self.findings.wall = self.real_age();
+    }
+
+    /// Stops the replicas in order.
+    async fn stop(&mut self) {
+        self.note("SIGTERM to all replicas");
+        for replica in &mut self.replicas {
+            replica.ask_to_stop();
+        }
+        for replica in &mut self.replicas {
+            let wrong = replica.stopped(&self.clock).await;
+            self.findings.bad_exits.extend(wrong);
+        }
+        self.listen();
     }
 }
 

@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinHandle;
 
 use super::log::{self, LogLine};
 use crate::clock::{Clock, Moment};
@@ -27,6 +28,9 @@ const RESTART_AFTER: Duration = Duration::from_secs(2);
 const RESTART_AT_LEAST: Duration = Duration::from_millis(300);
 /// Real time a replica gets to end after SIGTERM; then it is killed, as systemd would.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Real time its last lines may take to arrive after its end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A line of a replica's log, with the replica's name.
 pub(super) type Said = (String, LogLine);
@@ -45,8 +49,15 @@ pub(super) struct Replica {
 
 #[derive(Debug)]
 enum State {
-    Running { child: Child, killed: bool },
-    Waiting { since: Moment },
+    Running {
+        child: Child,
+        /// Reads its standard error until that ends.
+        follower: Option<JoinHandle<()>>,
+        killed: bool,
+    },
+    Waiting {
+        since: Moment,
+    },
     Stopped,
 }
 
@@ -93,12 +104,17 @@ impl Replica {
     fn spawn(&mut self) -> io::Result<Option<u32>> {
         let mut child = command(&self.program, &self.config).spawn()?;
         let pid = child.id();
-        if let Some(stderr) = child.stderr.take() {
-            let log = self.log.try_clone()?;
-            tokio::spawn(follow(self.name.clone(), stderr, log, self.lines.clone()));
-        }
+        let follower = match child.stderr.take() {
+            Some(stderr) => {
+                let log = self.log.try_clone()?;
+                let lines = self.lines.clone();
+                Some(tokio::spawn(follow(self.name.clone(), stderr, log, lines)))
+            }
+            None => None,
+        };
         self.state = State::Running {
             child,
+            follower,
             killed: false,
         };
         Ok(pid)
@@ -107,7 +123,7 @@ impl Replica {
     /// Notices the end of the process and starts it again when it is time. `now` is real time.
     pub(super) fn tend(&mut self, now: Moment) -> io::Result<Option<News>> {
         match &mut self.state {
-            State::Running { child, killed } => {
+            State::Running { child, killed, .. } => {
                 let Some(status) = child.try_wait()? else {
                     return Ok(None);
                 };
@@ -138,7 +154,7 @@ impl Replica {
     /// Kills it without warning, as a power failure would. Says whether there was something to kill.
     pub(super) fn kill(&mut self) -> bool {
         match &mut self.state {
-            State::Running { child, killed } if !*killed => {
+            State::Running { child, killed, .. } if !*killed => {
                 *killed = child.start_kill().is_ok();
                 *killed
             }
@@ -160,13 +176,25 @@ impl Replica {
     /// Waits for the end after SIGTERM. Returns what was wrong with it: a clean stop is status 0 in time.
     pub(super) async fn stopped(&mut self, clock: &Clock) -> Option<String> {
         let state = std::mem::replace(&mut self.state, State::Stopped);
-        let State::Running { mut child, killed } = state else {
+        let State::Running {
+            mut child,
+            follower,
+            killed,
+        } = state
+        else {
             return None;
         };
         let status = tokio::select! {
             status = child.wait() => Some(status),
             () = clock.sleep(STOP_PATIENCE) => None,
         };
+        // Its last words count too.
+        if let (Some(_), Some(follower)) = (&status, follower) {
+            tokio::select! {
+                _ = follower => {}
+                () = clock.sleep(LAST_WORDS) => {}
+            }
+        }
         let name = &self.name;
         match status {
             _ if killed => None,
@@ -293,21 +321,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_clean_stop_is_status_zero_after_sigterm() {
+    async fn a_clean_stop_is_status_zero_after_sigterm_and_last_words_are_heard() {
         let rows = [
-            ("trap 'exit 0' TERM", None),
-            (
-                "trap 'exit 3' TERM",
-                Some("replica-1 ended with exit status: 3 after SIGTERM"),
-            ),
+            (0, None),
+            (3, Some("replica-1 ended with exit status: 3 after SIGTERM")),
         ];
-        for (trap, want) in rows {
-            let mut play = play(&format!("{trap}\n{READY}\nwhile :; do sleep 0.01; done"));
+        for (status, want) in rows {
+            let last = r#"echo '{"level":"ERROR","fields":{"message":"bye"}}' >&2"#;
+            let bye = format!("bye() {{ {last}; exit {status}; }}\ntrap bye TERM");
+            let mut play = play(&format!("{bye}\n{READY}\nwhile :; do sleep 0.01; done"));
             play.said.recv().await.unwrap();
             play.replica.ask_to_stop();
             let wrong = play.replica.stopped(&Clock::system()).await;
-            assert_eq!(wrong.as_deref(), want, "{trap}");
+            assert_eq!(wrong.as_deref(), want);
             assert_eq!(play.replica.condition(), "stopped");
+            let (_, line) = play.said.try_recv().unwrap();
+            assert_eq!(line, LogLine::Error("bye".to_owned()));
         }
     }
 }

@@ -58,11 +58,12 @@ pub(super) struct Findings {
 
 /// The verdict.
 pub(super) fn judge(findings: &Findings) -> Verdict {
-    let mut failures = Vec::new();
     if findings.interrupted {
-        failures.push("interrupted before all clusters were provisioned".to_owned());
+        // What is unfinished then says nothing about the replicas.
+        let failures = vec!["interrupted before all clusters were provisioned".to_owned()];
+        return Verdict { failures };
     }
-    failures.extend(findings.bad_exits.iter().cloned());
+    let mut failures = findings.bad_exits.clone();
     failures.extend(
         findings
             .errors
