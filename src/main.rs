@@ -1,3 +1,11 @@
-//! Start-up only.
+//! Start-up only: arguments in, exit code out; decides nothing.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use cse_server::cli::{Cli, execute};
+
+fn main() -> ExitCode {
+    cse_server::vcd::http::install_crypto_provider();
+    execute(Cli::parse())
+}

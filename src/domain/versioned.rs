@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - [`ETag`] is not `Clone`: a conditional write consumes the tag of the read it was decided on.
-//! - The tag is opaque and goes back byte for byte (VCD OpenAPI, `ETag` and `If-Match` on entities).
+//! - The tag is opaque and goes back byte for byte (VCD `OpenAPI`, `ETag` and `If-Match` on entities).
 
 use std::fmt;
 

@@ -1,3 +1,197 @@
 //! The wire: the only home of HTTP, URLs, JSON and XML of VCD.
+//!
+//! Flow: `controller` calls a method of [`VcdClient`]; `call` adds version, login and context and
+//! sends through a [`transport::Transport`]; `wire` reads the answer into [`model`]; anything else
+//! comes back as a classified [`error::VcdError`].
+//!
+//! Invariants:
+//! - Nothing is retried here, but for the one repeat after a 401.
+//! - A read of an entity gives value and tag together; a write spends the tag.
+//! - Every answer, list and nesting is bounded: [`ClientOptions`], [`paging::MAX_PAGES`], 128 levels.
+//!
+//! Not here: when to call again (`reconcile::backoff`), what entities mean (`domain`).
+//! Source: VCD `OpenAPI` and vCloud API 37.2.
 
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::header::ACCEPT;
+use ::http::{HeaderValue, Method, StatusCode};
+use bytes::Bytes;
+use secrecy::SecretString;
+
+use self::call::{Gateway, Limits};
+use self::error::VcdError;
+use self::operation::Operation;
+use self::refusal::Refusal;
+use self::session::Session;
+use self::transport::{CallLimits, Transport};
+use self::versions::ApiVersion;
+use crate::domain::ids::OrgId;
+
+mod call;
+mod encode;
+mod entities;
+pub mod error;
+pub mod http;
+mod infrastructure;
+mod json;
+pub mod model;
+mod network_failure;
+pub mod operation;
+pub mod paging;
+pub mod refusal;
+mod session;
+mod tasks;
 pub mod transport;
+mod vapps;
+mod verdict;
+pub mod versions;
+mod vms;
+mod wire;
+
+/// Who logs in, and where.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// Organization; `System`, in any case, is the provider's.
+    pub org: String,
+    /// API token of a user of that organization.
+    pub token: SecretString,
+}
+
+/// What a client may be told beyond its login.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// API version to speak when VCD offers it.
+    pub api_version: ApiVersion,
+    /// Limits of every call but list pages.
+    pub call: CallLimits,
+    /// Limits of a list page.
+    pub page: CallLimits,
+    /// Product and version, for VCD's access log.
+    pub user_agent: String,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        let mib = 1024 * 1024;
+        let call = CallLimits {
+            timeout: Duration::from_secs(30),
+            max_body_bytes: 16 * mib,
+        };
+        // 128 entities of half a MiB each; the usual page is a few MiB.
+        let page = CallLimits {
+            timeout: Duration::from_mins(1),
+            max_body_bytes: 64 * mib,
+        };
+        Self {
+            api_version: ApiVersion::WRITTEN_AGAINST,
+            call,
+            page,
+            user_agent: concat!("cse-server/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// A login at one VCD, and the calls it may make. Cheap to clone.
+pub struct VcdClient<T: Transport> {
+    gateway: Arc<Gateway<T>>,
+    session: Arc<Session>,
+    version: ApiVersion,
+    context: Option<OrgId>,
+}
+
+impl<T: Transport> Clone for VcdClient<T> {
+    fn clone(&self) -> Self {
+        Self {
+            gateway: Arc::clone(&self.gateway),
+            session: Arc::clone(&self.session),
+            version: self.version,
+            context: self.context.clone(),
+        }
+    }
+}
+
+impl<T: Transport> fmt::Debug for VcdClient<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VcdClient")
+            .field("version", &self.version)
+            .field("context", &self.context)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Transport> VcdClient<T> {
+    /// Agrees on an API version and logs in.
+    ///
+    /// Repeat: safe. Cancel: safe.
+    ///
+    /// # Errors
+    /// - [`VcdError::ApiVersion`]: this is no VCD of 10.4 or later.
+    /// - [`VcdError::Unauthenticated`]: the API token is refused.
+    /// - others: see [`VcdError::class`].
+    pub async fn connect(
+        transport: Arc<T>,
+        login: Login,
+        options: ClientOptions,
+    ) -> Result<Self, VcdError> {
+        let op = Operation::LIST_VERSIONS;
+        let invalid = |reason: String| VcdError::InvalidRequest { op, reason };
+        let user_agent = HeaderValue::try_from(options.user_agent.as_str())
+            .map_err(|error| invalid(format!("user agent: {error}")))?;
+        let limits = Limits {
+            call: options.call,
+            page: options.page,
+        };
+        let gateway = Gateway {
+            transport,
+            limits,
+            user_agent,
+        };
+        let request = ::http::Request::builder()
+            .method(Method::GET)
+            .uri("/api/versions")
+            .header(ACCEPT, "application/*+xml")
+            .body(Bytes::new())
+            .map_err(|error| invalid(error.to_string()))?;
+        let response = gateway.send(op, request, limits.call).await?;
+        if response.status() != StatusCode::OK {
+            return Err(VcdError::refused(op, Refusal::read(&response)));
+        }
+        let version = versions::choose(options.api_version, versions::offered(&response)?)?;
+        let session = Session::new(login);
+        session.access(&gateway, None).await?;
+        Ok(Self {
+            gateway: Arc::new(gateway),
+            session: Arc::new(session),
+            version,
+            context: None,
+        })
+    }
+
+    /// The same VCD under another login, which is made at the first call.
+    #[must_use]
+    pub fn for_tenant(&self, login: Login) -> Self {
+        Self {
+            gateway: Arc::clone(&self.gateway),
+            session: Arc::new(Session::new(login)),
+            version: self.version,
+            context: None,
+        }
+    }
+
+    /// The same login, acting within `org`; for logins of the provider.
+    #[must_use]
+    pub fn in_org(&self, org: &OrgId) -> Self {
+        Self {
+            context: Some(org.clone()),
+            ..self.clone()
+        }
+    }
+
+    /// The API version in use.
+    pub fn api_version(&self) -> ApiVersion {
+        self.version
+    }
+}

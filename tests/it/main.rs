@@ -1,4 +1,4 @@
-//! The one integration binary: whole parts of the program against the simulator.
+//! The integration tests: one binary, one module per subject.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,5 +9,7 @@
 )]
 
 mod infrastructure;
+mod scenarios;
 mod simulator;
 mod support;
+mod wire;

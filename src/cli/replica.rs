@@ -1,0 +1,193 @@
+//! `cse-server run`: one replica, from its file to its last released claim.
+//!
+//! Flow: file -> log -> client -> shared configuration -> claims of a dead predecessor -> the loop.
+//!
+//! Invariants:
+//! - Whatever is wrong at start-up ends the process with one line and a telling code; systemd tries again.
+//! - READY is told after the first complete listing, a life sign after every turn of the loop.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::exit::{Failure, SYSTEM};
+use crate::chance::Chance;
+use crate::clock::Clock;
+use crate::config::{self, Config, process_environment};
+use crate::controller::run::{Hooks, Replica, Setup};
+use crate::controller::settings::{Timers, probe_conditional_writes, read_settings};
+use crate::domain::claim::HolderId;
+use crate::notify;
+use crate::state_dir::{self, Guard};
+use crate::telemetry::{self, chain, event};
+use crate::vcd::http::{HttpOptions, HttpTransport};
+use crate::vcd::transport::CallLimits;
+use crate::vcd::{ClientOptions, Login, VcdClient};
+
+/// Longest wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Runs one replica until SIGTERM or SIGINT.
+pub(super) fn run(file: &Path) -> Result<ExitCode, Failure> {
+    let config = config::load(file, &process_environment)?;
+    telemetry::init(&config.log, &config.replica.name, &process_environment)?;
+    // A replica waits far more than it computes; two threads leave the rest of a small VM alone.
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(SYSTEM, &error))?;
+    let ended = runtime.block_on(serve(config));
+    if let Err(failure) = &ended {
+        tracing::error!(event = event::REPLICA_STOPPED, reason = %failure, "cannot start");
+    }
+    ended
+}
+
+async fn serve(config: Config) -> Result<ExitCode, Failure> {
+    let chance = Arc::new(Chance::from_system());
+    let me = HolderId::new(&config.replica.name, chance.next_u128());
+    info!(
+        event = event::REPLICA_STARTED,
+        version = env!("CARGO_PKG_VERSION"),
+        holder = %me,
+        vcd = %config.vcd.url,
+        "replica starts"
+    );
+    notify::starting("connecting to VCD", Duration::from_mins(1));
+    let stop = stop_on_signal()?;
+    let client = tokio::select! {
+        client = connect(&config) => client?,
+        () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
+    };
+    let settings = read_settings(&client).await?;
+    probe_conditional_writes(&client, &settings).await?;
+    info!(event = event::CONFIG_ACCEPTED, entity_id = %settings.document.id, "server configuration read");
+    let (predecessors, _lock) = predecessors(&config, &me);
+    let setup = setup(&config, client, (me, predecessors), chance);
+    Replica::new(setup, settings).run(stop, &mut Systemd).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn connect(config: &Config) -> Result<VcdClient<HttpTransport>, Failure> {
+    let mut options = ClientOptions::default();
+    options.api_version = config.vcd.api_version;
+    options.call = CallLimits {
+        timeout: config.vcd.request_timeout,
+        ..options.call
+    };
+    options.page = CallLimits {
+        timeout: config.vcd.request_timeout * 2,
+        ..options.page
+    };
+    let transport = HttpTransport::new(HttpOptions {
+        base_url: config.vcd.url.clone(),
+        ca_file_pem: config.vcd.ca_pem.clone(),
+        user_agent: options.user_agent.clone(),
+        connect_timeout: CONNECT_TIMEOUT,
+        http1_only: config.vcd.http1_only,
+        use_env_proxy: true,
+    })?;
+    let login = Login {
+        org: config.vcd.org.clone(),
+        token: config.token.clone(),
+    };
+    Ok(VcdClient::connect(Arc::new(transport), login, options).await?)
+}
+
+/// The dead processes that ran here before; without a state directory there are none to take back from.
+fn predecessors(config: &Config, me: &HolderId) -> (Vec<HolderId>, Option<Guard>) {
+    let Some(dir) = &config.replica.state_dir else {
+        return (Vec::new(), None);
+    };
+    match state_dir::take(dir, me.as_str()) {
+        Ok(taken) => {
+            let dead = taken
+                .predecessors
+                .iter()
+                .filter_map(|text| HolderId::from_wire(text));
+            (dead.collect(), Some(taken.guard))
+        }
+        Err(error) => {
+            warn!(
+                error = %chain(&error),
+                "no state directory: after a crash this replica's clusters wait for the takeover time"
+            );
+            (Vec::new(), None)
+        }
+    }
+}
+
+fn setup(
+    config: &Config,
+    client: VcdClient<HttpTransport>,
+    identity: (HolderId, Vec<HolderId>),
+    chance: Arc<Chance>,
+) -> Setup<HttpTransport> {
+    let (me, predecessors) = identity;
+    let replica = &config.replica;
+    Setup {
+        client,
+        clock: Clock::scaled(config.simulation.time_scale),
+        chance,
+        me,
+        predecessors,
+        timers: Timers {
+            heartbeat: replica.heartbeat,
+            self_fence: replica.self_fence,
+            takeover: replica.takeover,
+            request: config.vcd.request_timeout,
+        },
+        slots: replica.slots,
+        hot_poll: replica.hot_poll_interval,
+        drain_timeout: replica.drain_timeout,
+        site_authorities: config
+            .vcd
+            .ca_pem
+            .iter()
+            .map(|pem| String::from_utf8_lossy(pem).into_owned())
+            .collect(),
+    }
+}
+
+/// Cancelled by the first SIGTERM or SIGINT.
+fn stop_on_signal() -> Result<CancellationToken, Failure> {
+    let stop = CancellationToken::new();
+    let mut terminate =
+        signal(SignalKind::terminate()).map_err(|error| Failure::new(SYSTEM, &error))?;
+    let mut interrupt =
+        signal(SignalKind::interrupt()).map_err(|error| Failure::new(SYSTEM, &error))?;
+    let cancelled = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        cancelled.cancel();
+    });
+    Ok(stop)
+}
+
+/// What systemd is told.
+struct Systemd;
+
+impl Hooks for Systemd {
+    fn ready(&mut self, status: &str) {
+        notify::ready(status);
+    }
+
+    fn progress(&mut self, status: &str) {
+        notify::alive();
+        notify::status(status);
+    }
+
+    fn stopping(&mut self, status: &str) {
+        notify::stopping(status);
+    }
+}

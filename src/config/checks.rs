@@ -1,0 +1,381 @@
+//! From what is written to what is meant: defaults, ranges, and the relations the claim protocol needs.
+//!
+//! Flow: `RawConfig` in, `Config` out, or every refusal at once.
+//!
+//! Invariants:
+//! - heartbeat <= self-fence / 3 and takeover >= 2 x self-fence: two heartbeats may be lost before a
+//!   holder stops, and a holder stops long before anybody takes over, even if its clock runs half as
+//!   fast as the other's.
+//! - self-fence >= request time limit + 5 s + heartbeat: otherwise a healthy holder would have no moment
+//!   at which it may still begin something.
+
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::{Host, Url};
+
+use super::error::{ConfigError, Refusal};
+use super::file::{Overridden, RawConfig, RawReplica, RawVcd};
+use super::{
+    Config, Environment, LogConfig, LogFormat, ReplicaConfig, SimulationConfig, VcdConfig, token,
+};
+use crate::telemetry;
+use crate::vcd::versions::{ApiVersion, InvalidApiVersion};
+
+/// Time a request needs beyond its own limit before its effect is certain to have ended, in seconds.
+const ADMISSION_MARGIN_SECS: u64 = 5;
+/// Longest replica name, in characters; the name is part of `workerId` in every claimed entity.
+const MAX_NAME_CHARS: usize = 63;
+
+/// Turns the written values into a configuration.
+pub(super) fn check(
+    raw: RawConfig,
+    file: &Path,
+    overridden: Overridden,
+    early: Vec<Refusal>,
+    env: Environment<'_>,
+) -> Result<Config, ConfigError> {
+    let mut checks = Checks {
+        file,
+        overridden,
+        refusals: early,
+    };
+    let vcd = checks.vcd(raw.vcd);
+    let replica = checks.replica(raw.replica, env);
+    checks.relations(&replica, vcd.as_ref().map(|vcd| vcd.request_timeout));
+    let log = checks.log(raw.log.filter, raw.log.format);
+    let time_scale = checks.time_scale(raw.simulation.time_scale, vcd.as_ref());
+    let token = checks.token(raw.credentials.token_file, env);
+    match (vcd, token, checks.refusals.is_empty()) {
+        (Some(vcd), Some(token), true) => Ok(Config {
+            vcd,
+            token,
+            replica,
+            log,
+            simulation: SimulationConfig { time_scale },
+        }),
+        _ => Err(ConfigError::Refused {
+            refusals: checks.refusals,
+        }),
+    }
+}
+
+struct Checks<'a> {
+    file: &'a Path,
+    overridden: Overridden,
+    refusals: Vec<Refusal>,
+}
+
+impl Checks<'_> {
+    fn origin(&self, key: &'static str) -> String {
+        match self.overridden.get(key) {
+            Some(variable) => format!("environment variable {variable}"),
+            None => self.file.display().to_string(),
+        }
+    }
+
+    fn refuse(&mut self, key: &'static str, what: impl Into<String>, remedy: impl Into<String>) {
+        let origin = self.origin(key);
+        self.refusals.push(Refusal {
+            origin,
+            key,
+            what: what.into(),
+            remedy: remedy.into(),
+        });
+    }
+
+    fn vcd(&mut self, raw: RawVcd) -> Option<VcdConfig> {
+        let org = raw.org.unwrap_or_else(|| "System".to_owned());
+        if org.is_empty() || org.chars().any(char::is_control) {
+            self.refuse(
+                "vcd.org",
+                format!("{org:?} is no organization name"),
+                "use System",
+            );
+        }
+        let written = raw.api_version.as_deref();
+        let api_version = written.map_or(Ok(ApiVersion::WRITTEN_AGAINST), str::parse);
+        let api_version = api_version.unwrap_or_else(|cause: InvalidApiVersion| {
+            self.refuse("vcd.api_version", cause.to_string(), "write it as \"37.2\"");
+            ApiVersion::WRITTEN_AGAINST
+        });
+        let timeout = self.seconds(
+            "vcd.request_timeout_secs",
+            raw.request_timeout_secs,
+            30,
+            1..=120,
+        );
+        let ca_file = self.path("vcd.ca_file", raw.ca_file);
+        let ca_pem = ca_file
+            .as_deref()
+            .and_then(|path| self.ca_certificates(path));
+        let url = self.url(raw.url)?;
+        Some(VcdConfig {
+            url,
+            org,
+            api_version,
+            ca_file,
+            ca_pem,
+            http1_only: raw.http1_only.unwrap_or(false),
+            request_timeout: timeout,
+        })
+    }
+
+    fn url(&mut self, written: Option<String>) -> Option<Url> {
+        let key = "vcd.url";
+        let Some(written) = written else {
+            self.refuse(
+                key,
+                "not set",
+                "set it to the address of VCD: \"https://vcd.example.com\"",
+            );
+            return None;
+        };
+        match site_url(&written) {
+            Ok(url) => Some(url),
+            Err(what) => {
+                let remedy = "write the address of VCD, such as \"https://vcd.example.com\"";
+                self.refuse(key, what, remedy);
+                None
+            }
+        }
+    }
+
+    fn ca_certificates(&mut self, path: &Path) -> Option<Vec<u8>> {
+        let shown = path.display();
+        let remedy = "name a file with the certificates of the authorities to trust, in PEM form";
+        match std::fs::read(path) {
+            Err(cause) => {
+                self.refuse(
+                    "vcd.ca_file",
+                    format!("cannot read {shown}: {cause}"),
+                    remedy,
+                );
+                None
+            }
+            Ok(pem) if String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") => {
+                Some(pem)
+            }
+            Ok(_) => {
+                self.refuse(
+                    "vcd.ca_file",
+                    format!("{shown} holds no PEM certificate"),
+                    remedy,
+                );
+                None
+            }
+        }
+    }
+
+    fn replica(&mut self, raw: RawReplica, env: Environment<'_>) -> ReplicaConfig {
+        let name = raw.name.unwrap_or_else(super::machine_name);
+        if !is_name(&name) {
+            let what = format!("{name:?} cannot name a replica");
+            let remedy = format!(
+                "set a name of 1 to {MAX_NAME_CHARS} letters, digits, dots, dashes and underscores"
+            );
+            self.refuse("replica.name", what, remedy);
+        }
+        let written = self.path("replica.state_dir", raw.state_dir);
+        // The run-time directory comes first: it does not survive a copy of the machine's disk, so a
+        // cloned machine does not take the original's claims for those of a dead predecessor.
+        let given = ["RUNTIME_DIRECTORY", "STATE_DIRECTORY"]
+            .into_iter()
+            .find_map(env);
+        // systemd separates several directories with colons.
+        let given = given.and_then(|list| list.split(':').next().map(PathBuf::from));
+        let slots = self.number("replica.slots", raw.slots, 32, 1..=512);
+        let poll = raw.hot_poll_interval_secs;
+        let drain = raw.drain_timeout_secs;
+        ReplicaConfig {
+            name,
+            state_dir: written.or(given),
+            slots: usize::try_from(slots).unwrap_or(usize::MAX),
+            hot_poll_interval: self.seconds("replica.hot_poll_interval_secs", poll, 10, 1..=300),
+            heartbeat: self.seconds("replica.heartbeat_secs", raw.heartbeat_secs, 30, 20..=600),
+            self_fence: self.seconds(
+                "replica.self_fence_secs",
+                raw.self_fence_secs,
+                90,
+                60..=1800,
+            ),
+            takeover: self.seconds("replica.takeover_secs", raw.takeover_secs, 180, 120..=3600),
+            drain_timeout: self.seconds("replica.drain_timeout_secs", drain, 30, 1..=40),
+        }
+    }
+
+    fn relations(&mut self, replica: &ReplicaConfig, request_timeout: Option<Duration>) {
+        let heartbeat = replica.heartbeat.as_secs();
+        let fence = replica.self_fence.as_secs();
+        let takeover = replica.takeover.as_secs();
+        if heartbeat.saturating_mul(3) > fence {
+            let what = format!("{heartbeat} s is more than a third of self_fence_secs = {fence}");
+            let remedy = format!("lower it to {} or raise self_fence_secs", fence / 3);
+            self.refuse("replica.heartbeat_secs", what, remedy);
+        }
+        if takeover < fence.saturating_mul(2) {
+            let what = format!("{takeover} s is less than twice self_fence_secs = {fence}");
+            let remedy = format!("raise it to {} or lower self_fence_secs", fence * 2);
+            self.refuse("replica.takeover_secs", what, remedy);
+        }
+        let Some(timeout) = request_timeout.map(|timeout| timeout.as_secs()) else {
+            return;
+        };
+        let least = timeout + ADMISSION_MARGIN_SECS + heartbeat;
+        if fence < least {
+            let what = format!(
+                "{fence} s is less than vcd.request_timeout_secs + {ADMISSION_MARGIN_SECS} + \
+                 heartbeat_secs = {least}"
+            );
+            self.refuse(
+                "replica.self_fence_secs",
+                what,
+                format!("raise it to at least {least}"),
+            );
+        }
+    }
+
+    fn log(&mut self, filter: Option<String>, format: Option<String>) -> LogConfig {
+        let filter = filter.unwrap_or_else(|| "info".to_owned());
+        if let Err(cause) = telemetry::parse_filter(&filter) {
+            let remedy = "write a level, or \"info,cse_server::vcd=trace\"";
+            self.refuse("log.filter", cause.to_string(), remedy);
+        }
+        let written = format.unwrap_or_else(|| "auto".to_owned());
+        let format = LogFormat::parse(&written).unwrap_or_else(|| {
+            let what = format!("{written:?} is no log format");
+            self.refuse("log.format", what, "use auto, journald, json or text");
+            LogFormat::Auto
+        });
+        LogConfig { filter, format }
+    }
+
+    fn time_scale(&mut self, written: Option<f64>, vcd: Option<&VcdConfig>) -> f64 {
+        let key = "simulation.time_scale";
+        let scale = written.unwrap_or(1.0);
+        if !(1.0..=1000.0).contains(&scale) {
+            self.refuse(
+                key,
+                format!("{scale} is not between 1 and 1000"),
+                "leave it out",
+            );
+        } else if scale > 1.0 && vcd.is_some_and(|vcd| !is_loopback(&vcd.url)) {
+            let what = "time must not be sped up against a VCD that is not on this machine";
+            self.refuse(key, what, "leave it out; it is for the demo's simulator");
+        }
+        scale
+    }
+
+    fn token(&mut self, written: Option<String>, env: Environment<'_>) -> Option<SecretString> {
+        let key = "credentials.token_file";
+        let named = written.is_some();
+        let path = self.path(key, written).map(|path| (path, self.origin(key)));
+        if named && path.is_none() {
+            return None;
+        }
+        token::load(path, env)
+            .map_err(|refusal| self.refusals.push(refusal))
+            .ok()
+    }
+
+    /// An absolute path. The text is not repeated in the refusal: it may be a token put in the wrong place.
+    fn path(&mut self, key: &'static str, written: Option<String>) -> Option<PathBuf> {
+        let path = PathBuf::from(written?);
+        if path.is_absolute() {
+            return Some(path);
+        }
+        self.refuse(
+            key,
+            "not an absolute path",
+            "write a path that begins with /",
+        );
+        None
+    }
+
+    fn seconds(
+        &mut self,
+        key: &'static str,
+        written: Option<u64>,
+        default: u64,
+        range: RangeInclusive<u64>,
+    ) -> Duration {
+        Duration::from_secs(self.number(key, written, default, range))
+    }
+
+    fn number(
+        &mut self,
+        key: &'static str,
+        written: Option<u64>,
+        default: u64,
+        range: RangeInclusive<u64>,
+    ) -> u64 {
+        let value = written.unwrap_or(default);
+        if range.contains(&value) {
+            return value;
+        }
+        let (low, high) = range.into_inner();
+        let remedy = format!("use a number from {low} to {high}; the default is {default}");
+        self.refuse(key, format!("{value} is out of range"), remedy);
+        default
+    }
+}
+
+/// The address of the site: scheme, host and port, nothing after it.
+///
+/// Takes what people and the vendor's appliance write: with or without scheme, with a trailing slash or
+/// `/api`. Clear text is for this machine only, because the token travels in the request.
+fn site_url(written: &str) -> Result<Url, String> {
+    let text = written.trim();
+    let full = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("https://{text}")
+    };
+    let mut url = Url::parse(&full).map_err(|cause| format!("{written:?} is no URL ({cause})"))?;
+    if url.host().is_none_or(|host| host == Host::Domain("")) {
+        return Err(format!("{written:?} names no host"));
+    }
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&url) => {}
+        "http" => return Err("http would send the token in clear text".to_owned()),
+        other => return Err(format!("{other}:// is not supported")),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a user name or password does not belong into the address".to_owned());
+    }
+    let path = url.path().trim_end_matches('/');
+    if !matches!(path, "" | "/api" | "/cloudapi")
+        || url.query().is_some()
+        || url.fragment().is_some()
+    {
+        return Err(format!("{written:?} has more than host and port"));
+    }
+    url.set_path("/");
+    Ok(url)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    (1..=MAX_NAME_CHARS).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
+#[path = "checks_tests.rs"]
+mod tests;

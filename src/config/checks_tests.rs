@@ -1,0 +1,376 @@
+//! Tables for the checks, and the proof that the documented sample says what the code does.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::super::file::parse;
+use super::super::load;
+use super::*;
+
+const SAMPLE: &str = include_str!("../../config/cse-server.toml");
+
+/// Loads `text` as a file, with a token in the environment.
+fn load_text(text: &str, more: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cse-server.toml");
+    std::fs::write(&path, text).unwrap();
+    load(&path, &|name| {
+        let found = more
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| (*value).to_owned());
+        found.or_else(|| (name == "CSE_VCD_API_TOKEN").then(|| "token".to_owned()))
+    })
+}
+
+fn refusals(text: &str) -> Vec<(&'static str, String)> {
+    match load_text(text, &[]) {
+        Err(ConfigError::Refused { refusals }) => refusals
+            .into_iter()
+            .map(|one| (one.key, format!("{}; {}", one.what, one.remedy)))
+            .collect(),
+        Ok(_) => Vec::new(),
+        Err(other) => unreachable!("{other}"),
+    }
+}
+
+#[test]
+fn addresses_as_people_and_the_appliance_write_them() {
+    let rows = [
+        ("https://vcd.example.com", Some("https://vcd.example.com/")),
+        ("vcd.example.com", Some("https://vcd.example.com/")),
+        (" vcd.example.com/ ", Some("https://vcd.example.com/")),
+        (
+            "vcd.example.com:8443",
+            Some("https://vcd.example.com:8443/"),
+        ),
+        (
+            "https://vcd.example.com/api",
+            Some("https://vcd.example.com/"),
+        ),
+        (
+            "https://vcd.example.com/api/",
+            Some("https://vcd.example.com/"),
+        ),
+        (
+            "https://vcd.example.com/cloudapi",
+            Some("https://vcd.example.com/"),
+        ),
+        ("HTTPS://VCD.example.com", Some("https://vcd.example.com/")),
+        ("https://[2001:db8::1]:443", Some("https://[2001:db8::1]/")),
+        ("http://127.0.0.1:8080", Some("http://127.0.0.1:8080/")),
+        ("http://localhost:8080", Some("http://localhost:8080/")),
+        ("http://vcd.example.com", None),
+        ("ftp://vcd.example.com", None),
+        ("https://vcd.example.com/tenant/acme", None),
+        ("https://vcd.example.com/?a=b", None),
+        ("https://vcd.example.com/#x", None),
+        ("https://user@vcd.example.com", None),
+        ("https://", None),
+        ("", None),
+        ("two words", None),
+    ];
+    for (written, want) in rows {
+        let got = site_url(written);
+        assert_eq!(
+            got.as_ref().ok().map(Url::as_str),
+            want,
+            "{written:?}: {got:?}"
+        );
+    }
+}
+
+#[test]
+fn a_minimal_file_gets_every_default() {
+    let config = load_text("[vcd]\nurl = \"vcd.example.com\"\n", &[]).unwrap();
+    assert_eq!(config.vcd.org, "System");
+    assert_eq!(config.vcd.api_version.to_string(), "37.2");
+    assert!(!config.vcd.http1_only && config.vcd.ca_pem.is_none());
+    assert_eq!(config.vcd.request_timeout, Duration::from_secs(30));
+    let replica = config.replica;
+    assert_eq!(replica.name, super::super::machine_name());
+    assert_eq!((replica.slots, replica.state_dir), (32, None));
+    assert_eq!(replica.hot_poll_interval, Duration::from_secs(10));
+    assert_eq!(replica.heartbeat, Duration::from_secs(30));
+    assert_eq!(replica.self_fence, Duration::from_secs(90));
+    assert_eq!(replica.takeover, Duration::from_mins(3));
+    assert_eq!(replica.drain_timeout, Duration::from_secs(30));
+    let log = LogConfig {
+        filter: "info".to_owned(),
+        format: LogFormat::Auto,
+    };
+    assert_eq!(config.log, log);
+    assert!((config.simulation.time_scale - 1.0).abs() < f64::EPSILON);
+}
+
+#[test]
+fn the_state_directory_is_the_one_that_systemd_gives() {
+    let minimal = "[vcd]\nurl = \"vcd.example.com\"\n";
+    let written = format!("{minimal}[replica]\nstate_dir = \"/own\"\n");
+    let both = [
+        ("RUNTIME_DIRECTORY", "/run/a:/run/b"),
+        ("STATE_DIRECTORY", "/var/lib/a"),
+    ];
+    let rows = [
+        ("none", minimal, &both[2..], None),
+        ("state", minimal, &both[1..], Some("/var/lib/a")),
+        ("both", minimal, &both[..], Some("/run/a")),
+        ("written", &written, &both[..], Some("/own")),
+    ];
+    for (name, text, env, want) in rows {
+        let got = load_text(text, env).unwrap().replica.state_dir;
+        assert_eq!(got, want.map(PathBuf::from), "{name}");
+    }
+}
+
+/// File, key refused, part of the refusal.
+const REFUSED: &[(&str, &str, &str)] = &[
+    ("[vcd]\n", "vcd.url", "set it to the address"),
+    (
+        "[vcd]\nurl = \"http://v.example.com\"\n",
+        "vcd.url",
+        "clear text",
+    ),
+    (
+        "[vcd]\nurl = \"v\"\napi_version = \"v37\"\n",
+        "vcd.api_version",
+        "\"37.2\"",
+    ),
+    ("[vcd]\nurl = \"v\"\norg = \"\"\n", "vcd.org", "System"),
+    (
+        "[vcd]\nurl = \"v\"\nca_file = \"ca.pem\"\n",
+        "vcd.ca_file",
+        "absolute",
+    ),
+    (
+        "[vcd]\nurl = \"v\"\nca_file = \"/dev/null\"\n",
+        "vcd.ca_file",
+        "PEM",
+    ),
+    (
+        "[vcd]\nurl = \"v\"\nca_file = \"/none\"\n",
+        "vcd.ca_file",
+        "No such file",
+    ),
+    (
+        "[vcd]\nurl = \"v\"\nrequest_timeout_secs = 0\n",
+        "vcd.request_timeout_secs",
+        "1 to 120",
+    ),
+    (
+        "[vcd]\nurl = \"v\"\nrequest_timeout_secs = 60\n",
+        "replica.self_fence_secs",
+        "least 95",
+    ),
+    (
+        "[vcd]\nurl = \"v\"\n[replica]\nname = \"a/b\"\n",
+        "replica.name",
+        "letters",
+    ),
+    (
+        "[vcd]\nurl = \"v\"\n[replica]\nslots = 0\n",
+        "replica.slots",
+        "the default is 32",
+    ),
+    (
+        "[vcd]\nurl = \"v\"\n[replica]\nheartbeat_secs = 19\n",
+        "replica.heartbeat_secs",
+        "20 to",
+    ),
+    (
+        "[vcd]\nurl = \"v\"\n[replica]\nheartbeat_secs = 31\n",
+        "replica.heartbeat_secs",
+        "to 30",
+    ),
+    (
+        "[vcd]\nurl = \"v\"\n[replica]\ntakeover_secs = 179\n",
+        "replica.takeover_secs",
+        "to 180",
+    ),
+    (
+        "[vcd]\nurl = \"v\"\n[replica]\ndrain_timeout_secs = 41\n",
+        "replica.drain_timeout_secs",
+        "40",
+    ),
+    (
+        "[vcd]\nurl = \"v\"\n[replica]\nstate_dir = \"x\"\n",
+        "replica.state_dir",
+        "absolute",
+    ),
+    (
+        "[vcd]\nurl = \"v\"\n[log]\nfilter = \"a=b=c\"\n",
+        "log.filter",
+        "level",
+    ),
+    (
+        "[vcd]\nurl = \"v\"\n[log]\nformat = \"xml\"\n",
+        "log.format",
+        "journald",
+    ),
+    (
+        "[vcd]\nurl = \"v\"\n[simulation]\ntime_scale = 2\n",
+        "simulation.time_scale",
+        "demo",
+    ),
+    (
+        "[vcd]\nurl = \"v\"\n[simulation]\ntime_scale = 0.5\n",
+        "simulation.time_scale",
+        "1 and",
+    ),
+    (
+        "[vcd]\nurl = \"v\"\n[credentials]\ntoken_file = \"x\"\n",
+        "credentials.token_file",
+        "abs",
+    ),
+];
+
+#[test]
+fn refusals_name_the_key_and_the_remedy() {
+    for &(text, key, want) in REFUSED {
+        let got = refusals(text);
+        assert_eq!(got.len(), 1, "{text}: {got:?}");
+        assert!(
+            got.iter().all(|(k, text)| *k == key && text.contains(want)),
+            "{text}: {got:?}"
+        );
+    }
+}
+
+#[test]
+fn all_refusals_come_at_once_with_their_origin() {
+    let text = "[vcd]\nurl = \"v\"\n[replica]\nslots = 0\n";
+    let env = [
+        ("CSE_VCD_URL", "ftp://v"),
+        ("CSE_REPLICA_TAKEOVER_SECS", "soon"),
+    ];
+    let shown = load_text(text, &env).unwrap_err().to_string();
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(lines.len(), 3, "{shown}");
+    assert!(
+        shown.contains("environment variable CSE_VCD_URL: vcd.url: ftp://"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("CSE_REPLICA_TAKEOVER_SECS: replica.takeover_secs: \"soon\""),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("cse-server.toml: replica.slots: 0 is out of range"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn the_relations_accept_their_boundaries() {
+    let rows = [
+        (
+            "heartbeat_secs = 30\nself_fence_secs = 90\ntakeover_secs = 180",
+            true,
+        ),
+        (
+            "heartbeat_secs = 20\nself_fence_secs = 60\ntakeover_secs = 120",
+            true,
+        ),
+        (
+            "heartbeat_secs = 200\nself_fence_secs = 600\ntakeover_secs = 1200",
+            true,
+        ),
+        (
+            "heartbeat_secs = 201\nself_fence_secs = 600\ntakeover_secs = 1200",
+            false,
+        ),
+        (
+            "heartbeat_secs = 200\nself_fence_secs = 600\ntakeover_secs = 1199",
+            false,
+        ),
+    ];
+    for (keys, want) in rows {
+        let got = refusals(&format!("[vcd]\nurl = \"v\"\n[replica]\n{keys}\n"));
+        assert_eq!(got.is_empty(), want, "{keys}: {got:?}");
+    }
+}
+
+#[test]
+fn speeding_time_up_needs_a_simulator_on_this_machine() {
+    let text = "[vcd]\nurl = \"https://127.0.0.1:9\"\n[simulation]\ntime_scale = 30\n";
+    let config = load_text(text, &[]).unwrap();
+    assert!((config.simulation.time_scale - 30.0).abs() < f64::EPSILON);
+}
+
+#[test]
+fn a_configuration_shows_no_token() {
+    let text = "[vcd]\nurl = \"v\"\n";
+    let config = load_text(text, &[("CSE_VCD_API_TOKEN", "s3cr3t")]).unwrap();
+    assert!(!format!("{config:?}").contains("s3cr3t"));
+}
+
+/// Keys whose default is no fixed text; the sample shows an example of each.
+const EXAMPLES: [&str; 4] = [
+    "vcd.ca_file",
+    "credentials.token_file",
+    "replica.name",
+    "replica.state_dir",
+];
+
+fn keys(tables: &Value) -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    for (table, entries) in tables.as_object().unwrap() {
+        for key in entries.as_object().unwrap().keys() {
+            keys.insert(format!("{table}.{key}"));
+        }
+    }
+    keys
+}
+
+#[test]
+fn the_sample_parses_as_it_is_and_sets_only_the_address() {
+    let raw = parse(Path::new("sample"), SAMPLE).unwrap();
+    let mut want = RawConfig::default();
+    want.vcd.url = Some("https://vcd.example.com".to_owned());
+    assert_eq!(raw, want);
+}
+
+#[test]
+fn the_sample_shows_every_key_with_its_real_default() {
+    let is_key = |line: &&str| {
+        let name = line.split(" = ").next().unwrap_or_default();
+        line.contains(" = ")
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b"_1".contains(&b))
+    };
+    let text: String = SAMPLE
+        .lines()
+        .map(|line| line.strip_prefix('#').filter(is_key).unwrap_or(line))
+        .filter(|line| {
+            !EXAMPLES
+                .iter()
+                .any(|key| line.starts_with(key.rsplit('.').next().unwrap()))
+        })
+        .fold(String::new(), |text, line| text + line + "\n");
+    let raw = parse(Path::new("sample"), &text).unwrap();
+    let shown = serde_json::to_value(&raw).unwrap();
+    let unset: BTreeSet<String> = keys(&shown)
+        .into_iter()
+        .filter(|key| {
+            let (table, name) = key.split_once('.').unwrap();
+            shown[table][name].is_null()
+        })
+        .collect();
+    assert_eq!(
+        unset,
+        EXAMPLES.map(ToOwned::to_owned).into(),
+        "keys the sample does not show"
+    );
+    for key in EXAMPLES {
+        let line = format!("\n#{} = \"", key.rsplit('.').next().unwrap());
+        assert!(
+            SAMPLE.contains(&line),
+            "the sample shows no example of {key}"
+        );
+    }
+    let spelled = load_text(&text, &[]).unwrap();
+    let implied = load_text("[vcd]\nurl = \"https://vcd.example.com\"\n", &[]).unwrap();
+    assert_eq!(format!("{spelled:?}"), format!("{implied:?}"));
+}

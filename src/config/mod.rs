@@ -1,0 +1,156 @@
+//! The local configuration of one replica: how to reach VCD, and nothing that replicas share.
+//!
+//! Flow: TOML file, then environment variables over it, then the token from its own place -> a checked
+//! [`Config`]. Read once at start-up; what all replicas share lives in the server-config entity in VCD.
+//!
+//! Invariants:
+//! - A [`Config`] that exists can be used: every range, relation and file has been checked.
+//! - An unknown key is refused, and all refusals are reported together.
+//! - The token has no `Debug`, and no error text repeats it.
+//!
+//! Not here: the server-config entity, the log set-up (`telemetry`).
+
+mod checks;
+mod error;
+mod file;
+mod token;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+use crate::vcd::versions::ApiVersion;
+
+pub use error::{ConfigError, Refusal};
+
+/// Looks an environment variable up; a parameter, so that tests bring their own environment.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Where packages put the file.
+pub const DEFAULT_FILE: &str = "/etc/cse-server/cse-server.toml";
+
+/// Everything a replica needs before it can ask VCD for the rest.
+#[derive(Debug)]
+pub struct Config {
+    /// How to reach VCD.
+    pub vcd: VcdConfig,
+    /// API token of the service account.
+    pub token: SecretString,
+    /// This replica and its timers.
+    pub replica: ReplicaConfig,
+    /// What is logged, and how.
+    pub log: LogConfig,
+    /// For the demo on the simulator only.
+    pub simulation: SimulationConfig,
+}
+
+/// How to reach VCD.
+#[derive(Clone, Debug)]
+pub struct VcdConfig {
+    /// Scheme, host and port; the path is `/`.
+    pub url: Url,
+    /// Organization of the service account; `System` in any case means the provider.
+    pub org: String,
+    /// API version to ask for, such as `37.2`.
+    pub api_version: ApiVersion,
+    /// Where [`VcdConfig::ca_pem`] was read from.
+    pub ca_file: Option<PathBuf>,
+    /// Certificates of the authorities to trust besides the system's, as PEM.
+    pub ca_pem: Option<Vec<u8>>,
+    /// Whether to keep to HTTP/1.1, for load balancers that pin an HTTP/2 connection to one cell.
+    pub http1_only: bool,
+    /// Longest wait for one answer, in real time.
+    pub request_timeout: Duration,
+}
+
+/// This replica and the timers of its claims.
+#[derive(Clone, Debug)]
+pub struct ReplicaConfig {
+    /// First part of `workerId`; for people, never an identity.
+    pub name: String,
+    /// Where the lock and the identity of the last process live; `None`: a restart waits like any other replica.
+    pub state_dir: Option<PathBuf>,
+    /// Most clusters worked on at once.
+    pub slots: usize,
+    /// Time between two polls for clusters that need work.
+    pub hot_poll_interval: Duration,
+    /// Time between two renewals of a claim that is being worked on.
+    pub heartbeat: Duration,
+    /// A holder starts nothing new when its last acknowledged renewal was sent longer ago.
+    pub self_fence: Duration,
+    /// A claim that has not changed for so long, as seen here, may be taken over.
+    pub takeover: Duration,
+    /// Longest wait for running calls after SIGTERM.
+    pub drain_timeout: Duration,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// A `tracing` filter, already checked.
+    pub filter: String,
+    /// Where and in which form.
+    pub format: LogFormat,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// journald when standard error is connected to it, else text.
+    Auto,
+    /// journald, with structured fields.
+    Journald,
+    /// One JSON object per line on standard error.
+    Json,
+    /// Lines for people on standard error.
+    Text,
+}
+
+impl LogFormat {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "auto" => Some(Self::Auto),
+            "journald" => Some(Self::Journald),
+            "json" => Some(Self::Json),
+            "text" => Some(Self::Text),
+            _ => None,
+        }
+    }
+}
+
+/// For the demo on the simulator only.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SimulationConfig {
+    /// How much faster than real time the replica's clock runs; 1 against every real VCD.
+    pub time_scale: f64,
+}
+
+/// Reads and checks the configuration.
+///
+/// # Errors
+/// - [`ConfigError::Unreadable`], [`ConfigError::Malformed`]: the file.
+/// - [`ConfigError::Refused`]: values; all of them at once. Start-up must end, with the text shown.
+pub fn load(path: &Path, env: Environment<'_>) -> Result<Config, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        file: path.to_owned(),
+        source,
+    })?;
+    let mut raw = file::parse(path, &text)?;
+    let (overridden, refusals) = file::apply_environment(&mut raw, env);
+    checks::check(raw, path, overridden, refusals, env)
+}
+
+/// The environment of this process, for [`load`].
+pub fn process_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The host name, in the form the kernel knows it.
+fn machine_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}

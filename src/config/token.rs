@@ -1,0 +1,182 @@
+//! The API token of the service account: where it is looked for, and what it may look like.
+//!
+//! Flow: `credentials.token_file`, else `$CREDENTIALS_DIRECTORY/vcd-api-token`, else the environment
+//! variable `CSE_VCD_API_TOKEN`. The first one that is there counts, even if it cannot be used: falling
+//! through to another token would hide the mistake.
+//!
+//! Invariants:
+//! - The token is in no error text, and neither is the name of a file that may be the token itself.
+//! - A token file that everybody on the machine may read is refused, except below
+//!   `$CREDENTIALS_DIRECTORY`: systemd alone decides who sees that directory.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+use super::Environment;
+use super::error::Refusal;
+
+/// Name of the credential in the unit's `LoadCredential=`.
+const CREDENTIAL: &str = "vcd-api-token";
+const VARIABLE: &str = "CSE_VCD_API_TOKEN";
+const KEY: &str = "credentials.token_file";
+/// API tokens of VCD have 32 characters; a JSON web token has a few hundred.
+const MAX_TOKEN_BYTES: u64 = 8192;
+
+/// Reads the token. `token_file` is the configured path with the name of its origin.
+pub(super) fn load(
+    token_file: Option<(PathBuf, String)>,
+    env: Environment<'_>,
+) -> Result<SecretString, Refusal> {
+    let directory = env("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    if let Some((path, origin)) = token_file {
+        let sealed = directory.is_some_and(|directory| path.starts_with(directory));
+        return from_file(&path, &origin, sealed);
+    }
+    let credential = directory.map(|directory| directory.join(CREDENTIAL));
+    if let Some(path) = credential.filter(|path| path.exists()) {
+        return from_file(&path, "$CREDENTIALS_DIRECTORY", true);
+    }
+    match env(VARIABLE) {
+        Some(text) => checked(&text, &format!("environment variable {VARIABLE}")),
+        None => Err(refusal(
+            "built-in default",
+            "there is no API token: no token_file is set, $CREDENTIALS_DIRECTORY/vcd-api-token \
+             does not exist and CSE_VCD_API_TOKEN is not set",
+            "create an API token for the service account in VCD (User preferences, API tokens) and \
+             provide it in one of the three places",
+        )),
+    }
+}
+
+fn from_file(path: &Path, origin: &str, sealed: bool) -> Result<SecretString, Refusal> {
+    let shown = path.display();
+    let unreadable = |cause: io::Error| {
+        let what = format!("cannot read {shown}: {cause}");
+        refusal(
+            origin,
+            what,
+            "create the file, readable for the user this program runs as",
+        )
+    };
+    let meta = fs::metadata(path).map_err(unreadable)?;
+    if !meta.is_file() || meta.len() > MAX_TOKEN_BYTES {
+        let what = format!("{shown} is no regular file of at most {MAX_TOKEN_BYTES} bytes");
+        return Err(refusal(
+            origin,
+            what,
+            "let it hold the token and nothing else",
+        ));
+    }
+    if !sealed && meta.permissions().mode() & 0o007 != 0 {
+        let what = format!("everybody on this machine has access to {shown}");
+        return Err(refusal(origin, what, format!("run: chmod o-rwx {shown}")));
+    }
+    let text = fs::read_to_string(path).map_err(unreadable)?;
+    checked(&text, &format!("{origin}: {shown}"))
+}
+
+fn checked(text: &str, origin: &str) -> Result<SecretString, Refusal> {
+    let token = text.trim();
+    if token.is_empty() {
+        let remedy = "put the API token of the service account there";
+        return Err(refusal(origin, "the token is empty", remedy));
+    }
+    // Such a token could not travel in a form body or header; most often it is a whole JSON answer.
+    if !token
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b'"')
+    {
+        let what = "the token has blanks, quotes, line breaks or characters beyond ASCII";
+        return Err(refusal(origin, what, "provide the bare token on one line"));
+    }
+    Ok(SecretString::from(token))
+}
+
+fn refusal(origin: &str, what: impl Into<String>, remedy: impl Into<String>) -> Refusal {
+    Refusal {
+        origin: origin.to_owned(),
+        key: KEY,
+        what: what.into(),
+        remedy: remedy.into(),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests fail loudly")]
+mod tests {
+    use secrecy::ExposeSecret;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn file(dir: &TempDir, name: &str, text: &str, mode: u32) -> PathBuf {
+        let path = dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    fn origin(path: PathBuf) -> (PathBuf, String) {
+        (path, "/etc/x.toml".to_owned())
+    }
+
+    #[test]
+    fn the_first_place_that_exists_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let explicit = file(&dir, "explicit", "one\n", 0o600);
+        let sealed = dir.path().to_str().unwrap().to_owned();
+        let env = |name: &str| match name {
+            "CREDENTIALS_DIRECTORY" => Some(sealed.clone()),
+            "CSE_VCD_API_TOKEN" => Some("three".to_owned()),
+            _ => None,
+        };
+        let got = |token_file| load(token_file, &env).unwrap().expose_secret().to_owned();
+        assert_eq!(got(None), "three");
+        file(&dir, CREDENTIAL, "two", 0o444);
+        assert_eq!(got(None), "two");
+        assert_eq!(got(Some(origin(explicit))), "one");
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_with_the_reason() {
+        let dir = tempfile::tempdir().unwrap();
+        let rows = [
+            (
+                "public",
+                Some(file(&dir, "public", "s3cr3t", 0o644)),
+                "run: chmod o-rwx /",
+            ),
+            (
+                "empty",
+                Some(file(&dir, "empty", " \n", 0o600)),
+                "the token is empty",
+            ),
+            (
+                "two lines",
+                Some(file(&dir, "two", "s3cr3t\ns3cr3t", 0o600)),
+                "line breaks",
+            ),
+            (
+                "json",
+                Some(file(&dir, "json", "{\"token\":\"s3cr3t\"}", 0o600)),
+                "bare token",
+            ),
+            ("missing", Some(dir.path().join("missing")), "No such file"),
+            ("directory", Some(dir.path().to_owned()), "no regular file"),
+            (
+                "nowhere",
+                None,
+                "create an API token for the service account",
+            ),
+        ];
+        for (name, path, want) in rows {
+            let refusal = load(path.map(origin), &|_| None).unwrap_err().to_string();
+            assert!(refusal.contains(want), "{name}: {refusal}");
+            assert!(!refusal.contains("s3cr3t"), "{name}: {refusal}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Carrying out one action in VCD with the tenant's own token.
+//!
+//! Invariants:
+//! - Nothing is decided here and nothing is repeated here.
+//! - Every object that is created carries the marker from its first moment; every VM is created off.
+//! - Deleting what is already gone is success.
+
+use secrecy::ExposeSecret;
+
+use super::Deps;
+use super::claim::Held;
+use super::observe::{Memory, USER_DATA_KEY, bootstrap_vapp_name};
+use super::tenant::{Targets, Tenant};
+use super::user_data::user_data;
+use crate::domain::ids::{TaskId, VappId};
+use crate::domain::marker::Marker;
+use crate::reconcile::decision::Action;
+use crate::reconcile::failure::FailureReason;
+use crate::vcd::error::VcdError;
+use crate::vcd::model::NewVm;
+use crate::vcd::transport::Transport;
+
+/// Name of the bootstrap VM; the original server's, so that operators and clients recognise it.
+pub(super) const BOOTSTRAP_VM_NAME: &str = "EPHEMERAL_TEMP_VM";
+
+/// Makes the guest read its user data from the hypervisor's data source.
+const DATASOURCE_SCRIPT: &str = "#!/bin/sh\n\
+    mkdir -p /etc/cloud/cloud.cfg.d\n\
+    printf 'datasource_list: [ \"VMware\" ]\\n' > /etc/cloud/cloud.cfg.d/98-cse-vmware-datasource.cfg\n";
+
+/// What an action left behind.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// Done.
+    Done,
+    /// A vApp was made.
+    Composed(VappId),
+    /// Under way.
+    Started(TaskId),
+}
+
+/// Why an action did not happen.
+#[derive(Debug)]
+pub(super) enum ActError {
+    /// VCD's answer, or none.
+    Vcd(VcdError),
+    /// The request cannot be carried out.
+    Blocked(FailureReason),
+}
+
+impl From<VcdError> for ActError {
+    fn from(error: VcdError) -> Self {
+        Self::Vcd(error)
+    }
+}
+
+/// Carries out `action`.
+pub(super) async fn execute<T: Transport>(
+    deps: &Deps<T>,
+    held: &Held<T>,
+    memory: &Memory<T>,
+    action: &Action,
+) -> Result<Outcome, ActError> {
+    let Some(tenant) = &memory.tenant else {
+        return Err(ActError::Blocked(FailureReason::TokenMissing));
+    };
+    let client = &tenant.client;
+    let started = match action {
+        Action::ComposeVapp => return compose(held, tenant).await,
+        Action::ResolveEntity => {
+            deps.client.resolve_entity(&held.document().id).await?;
+            return Ok(Outcome::Done);
+        }
+        Action::ConnectNetwork(vapp) => {
+            let network = &targets(tenant)?.network;
+            client.add_vapp_network(vapp, network).await
+        }
+        Action::CreateVm(vapp) => {
+            let vm = new_vm(held, tenant, targets(tenant)?);
+            client.add_vm(vapp, &vm).await
+        }
+        Action::WriteUserData(vm) => {
+            let text = user_data(deps, held, tenant).map_err(ActError::Blocked)?;
+            let pairs = [
+                (USER_DATA_KEY, text.expose_secret()),
+                ("guestinfo.userdata.encoding", "base64"),
+                ("disk.enableUUID", "1"),
+            ];
+            client.set_extra_config(vm, &pairs).await
+        }
+        Action::PowerOn(vm) => client.power_on(vm).await,
+        Action::UndeployVapp(vapp) => client.undeploy_vapp(vapp).await,
+        Action::DeleteVapp(vapp) => client.delete_vapp(vapp).await,
+        Action::UndeployVm(vm) => client.undeploy_vm(vm).await,
+        Action::DeleteVm(vm) => client.delete_vm(vm).await,
+    };
+    match started {
+        Ok(task) => Ok(Outcome::Started(task)),
+        Err(VcdError::NotVisible { .. }) if removes(action) => Ok(Outcome::Done),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Removes a vApp this holder has just made, after it turned out that it no longer holds the cluster.
+///
+/// It has never been committed, so nobody else relies on it; whoever holds the cluster now would
+/// remove it too, this only spares the wait.
+pub(super) async fn take_back<T: Transport>(memory: &Memory<T>, vapp: &VappId) {
+    if let Some(tenant) = &memory.tenant
+        && let Err(error) = tenant.client.delete_vapp(vapp).await
+    {
+        tracing::debug!(vapp = %vapp, error = %crate::telemetry::chain(&error), "own uncommitted vApp was not removed");
+    }
+}
+
+async fn compose<T: Transport>(held: &Held<T>, tenant: &Tenant<T>) -> Result<Outcome, ActError> {
+    let name = bootstrap_vapp_name(&tenant.spec.name);
+    let description = marker(held).to_string();
+    let vapp = tenant
+        .client
+        .compose_vapp(&tenant.vdc, &name, &description)
+        .await?;
+    Ok(Outcome::Composed(vapp.id))
+}
+
+/// The marker of what this holder makes now.
+pub(super) fn marker<T: Transport>(held: &Held<T>) -> Marker {
+    Marker {
+        entity: held.document().id.clone(),
+        epoch: held.heartbeat().epoch,
+        incarnation: held.heartbeat().incarnation,
+    }
+}
+
+fn targets<T: Transport>(tenant: &Tenant<T>) -> Result<&Targets, ActError> {
+    tenant.targets.as_ref().ok_or_else(|| {
+        ActError::Blocked(FailureReason::NotFound {
+            what: "VDC",
+            name: tenant.spec.vdc.clone(),
+        })
+    })
+}
+
+fn new_vm<T: Transport>(held: &Held<T>, tenant: &Tenant<T>, targets: &Targets) -> NewVm {
+    NewVm {
+        name: BOOTSTRAP_VM_NAME.to_owned(),
+        description: marker(held).to_string(),
+        computer_name: "cse-bootstrap".to_owned(),
+        template_vm_href: targets.template_vm_href.clone(),
+        network: tenant.spec.network.clone(),
+        sizing_policy_urn: targets.sizing_policy.clone(),
+        storage_profile_href: None,
+        customization_script: DATASOURCE_SCRIPT.to_owned(),
+    }
+}
+
+fn removes(action: &Action) -> bool {
+    match action {
+        Action::UndeployVapp(_)
+        | Action::DeleteVapp(_)
+        | Action::UndeployVm(_)
+        | Action::DeleteVm(_) => true,
+        Action::ComposeVapp
+        | Action::ConnectNetwork(_)
+        | Action::CreateVm(_)
+        | Action::WriteUserData(_)
+        | Action::PowerOn(_)
+        | Action::ResolveEntity => false,
+    }
+}

@@ -1,0 +1,363 @@
+//! Taking, keeping and giving back a claim: every write of a cluster's document goes through here.
+//!
+//! Flow: `run` asks for a cluster; [`acquire`] spends the tag of the read it decided on; the resulting
+//! [`Held`] is the right to act and the only way to write.
+//!
+//! Invariants:
+//! - One read licenses one write. A refused or unclear write is followed by a read, never by the same
+//!   write again.
+//! - An unclear answer is no acknowledgement; only our nonce found in the document is.
+//! - Time of an acknowledged write counts from when it was *sent*.
+//! - A record that is not exactly the one this process last wrote means the claim is lost, even when
+//!   it looks like an older one of ours: then the document was rolled back.
+//!
+//! Not here: who may claim (`reconcile::claimable`), what is written besides the claim (`record`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::debug;
+
+use super::Deps;
+use super::document::{self, ClaimEdit, Edit};
+use crate::clock::Moment;
+use crate::domain::claim::{Claim, ClaimPhase, Heartbeat, Hold, HolderId};
+use crate::domain::error_class::ErrorClass;
+use crate::domain::ids::EntityId;
+use crate::domain::status::{ClusterState, EventEntry};
+use crate::domain::versioned::{ETag, Versioned};
+use crate::reconcile::claimable::{Claimable, claimable};
+use crate::reconcile::interest::{Summary, needs_work};
+use crate::vcd::error::VcdError;
+use crate::vcd::model::EntityDocument;
+use crate::vcd::transport::Transport;
+
+/// Re-reads after which a contested write is left to the next pass.
+const MAX_REREADS: u32 = 5;
+
+/// What is known of a candidate before its document is read.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) entity: EntityId,
+    /// The record on which the poll found the cluster claimable.
+    pub(crate) claim: Claim,
+    /// How long that record has not changed as seen here, and this observer's jitter.
+    pub(crate) observed: (Duration, f64),
+    /// Highest epoch this process has ever seen on the cluster; a rolled-back one is not believed.
+    pub(crate) epoch_floor: u64,
+}
+
+/// Why no claim came of a candidate.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotClaimed {
+    /// Somebody else was first, or the cluster needs nothing any more.
+    #[error("another replica was first, or nothing is left to do")]
+    Gone,
+    /// VCD could not be asked.
+    #[error("the cluster could not be claimed")]
+    Failed(#[source] VcdError),
+}
+
+/// Why a write did not happen.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    /// The claim belongs to somebody else, or the entity is gone. Stop at once.
+    #[error("the claim is lost")]
+    Lost,
+    /// It did not happen for now; decide again.
+    #[error("the document could not be written")]
+    Failed(#[source] VcdError),
+    /// Others wrote faster than this holder could follow.
+    #[error("others keep writing the document")]
+    Contested,
+}
+
+/// The right to act on one cluster, with the document as last read or written.
+pub(crate) struct Held<T: Transport> {
+    deps: Arc<Deps<T>>,
+    document: EntityDocument,
+    /// `None` after the tag was spent on a write without a usable answer.
+    etag: Option<ETag>,
+    heartbeat: Heartbeat,
+    last_ack_sent: Moment,
+    /// When the last write was sent, answered or not.
+    last_sent: Moment,
+    /// How the claim came about, for the log.
+    pub(crate) origin: Claimable,
+}
+
+/// Claims a candidate: one read, one conditional write.
+pub(crate) async fn acquire<T: Transport>(
+    deps: &Arc<Deps<T>>,
+    candidate: &Candidate,
+) -> Result<Held<T>, NotClaimed> {
+    let read = deps
+        .client
+        .get_entity(&candidate.entity)
+        .await
+        .map_err(|error| match error.class() {
+            ErrorClass::Terminal => NotClaimed::Gone,
+            ErrorClass::Transient
+            | ErrorClass::Throttled { .. }
+            | ErrorClass::Conflict
+            | ErrorClass::OutcomeUnknown
+            | ErrorClass::Unauthenticated => NotClaimed::Failed(error),
+        })?;
+    let content = &read.value.entity;
+    let claim = document::claim(content);
+    let origin = may_take(deps, candidate, &claim).ok_or(NotClaimed::Gone)?;
+    let summary = Summary {
+        is_vcdke: document::flag(content, "isVCDKECluster"),
+        marked_for_delete: document::flag(content, "markForDelete"),
+        state: document::state(content),
+        claim: claim.clone(),
+    };
+    if !needs_work(&summary) {
+        return Err(NotClaimed::Gone);
+    }
+    let heartbeat = first_heartbeat(deps, &claim, candidate.epoch_floor);
+    let edit = claiming_edit(deps, &summary, &heartbeat);
+    let mut held = Held {
+        deps: Arc::clone(deps),
+        document: read.value,
+        etag: Some(read.etag),
+        last_ack_sent: deps.clock.now(),
+        last_sent: deps.clock.now(),
+        heartbeat,
+        origin,
+    };
+    match held.put(&edit, held.heartbeat.clone()).await {
+        Ok(()) => Ok(held),
+        Err(PutError::Conflict) => Err(NotClaimed::Gone),
+        Err(PutError::Other(error)) => held.claim_landed(error).await,
+    }
+}
+
+fn may_take<T: Transport>(
+    deps: &Deps<T>,
+    candidate: &Candidate,
+    claim: &Claim,
+) -> Option<Claimable> {
+    // A silent record must still be the very one whose time ran out.
+    let observed = if *claim == candidate.claim {
+        candidate.observed
+    } else {
+        (Duration::ZERO, 1.0)
+    };
+    match claimable(claim, &deps.identity, observed, &deps.policy) {
+        Claimable::Held { .. } => None,
+        answer @ (Claimable::Free | Claimable::Mine | Claimable::Inherited | Claimable::Silent) => {
+            Some(answer)
+        }
+    }
+}
+
+fn first_heartbeat<T: Transport>(deps: &Deps<T>, claim: &Claim, epoch_floor: u64) -> Heartbeat {
+    let epoch = claim
+        .heartbeat
+        .as_ref()
+        .map_or(0, |heartbeat| heartbeat.epoch)
+        .max(epoch_floor);
+    Heartbeat {
+        epoch: epoch.saturating_add(1),
+        seq: 1,
+        nonce: deps.chance.next_u64(),
+        term: deps.policy.takeover,
+        phase: match claim.phase() {
+            ClaimPhase::Pending | ClaimPhase::Creating => ClaimPhase::Creating,
+            phase @ (ClaimPhase::Done | ClaimPhase::Teardown | ClaimPhase::Deleting) => phase,
+        },
+        incarnation: claim.incarnation().max(1),
+        hold: Hold::Held,
+    }
+}
+
+fn claiming_edit<T: Transport>(deps: &Deps<T>, summary: &Summary, heartbeat: &Heartbeat) -> Edit {
+    let begins = summary.state == ClusterState::Unclaimed || summary.claim.heartbeat.is_none();
+    let (name, detail) = if begins {
+        (
+            "ClusterCreationStarted",
+            "A server has taken the cluster and begins to create it.",
+        )
+    } else {
+        (
+            "ClusterCreationResumed",
+            "Another server process goes on with the creation where it stands.",
+        )
+    };
+    let event = EventEntry {
+        name,
+        at: deps.clock.wall(),
+        detail: detail.to_owned(),
+        resource: None,
+    };
+    Edit {
+        state: (summary.state == ClusterState::Unclaimed).then_some(ClusterState::Provisioning),
+        events: vec![event],
+        claim: Some(claim_edit(deps, heartbeat, Some(&deps.identity.me))),
+        ..Edit::default()
+    }
+}
+
+fn claim_edit<T: Transport>(
+    deps: &Deps<T>,
+    heartbeat: &Heartbeat,
+    holder: Option<&HolderId>,
+) -> ClaimEdit {
+    ClaimEdit {
+        instance: deps.instance.clone(),
+        holder: holder.cloned(),
+        heartbeat: heartbeat.clone(),
+        at: deps.clock.wall(),
+    }
+}
+
+enum PutError {
+    Conflict,
+    Other(VcdError),
+}
+
+/// What the next record says besides being the next one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Step {
+    pub(crate) phase: Option<ClaimPhase>,
+    pub(crate) incarnation: Option<u32>,
+    pub(crate) epoch_at_least: u64,
+    pub(crate) release: bool,
+}
+
+impl<T: Transport> Held<T> {
+    /// The document as last read or written.
+    pub(crate) const fn document(&self) -> &EntityDocument {
+        &self.document
+    }
+
+    /// The record as last acknowledged.
+    pub(crate) const fn heartbeat(&self) -> &Heartbeat {
+        &self.heartbeat
+    }
+
+    /// Whether an effect may start now (rule R9).
+    pub(crate) fn admits_effect(&self) -> bool {
+        self.deps.policy.admits_effect(self.since_ack())
+    }
+
+    /// Time since the last acknowledged write was sent.
+    pub(crate) fn since_ack(&self) -> Duration {
+        self.deps.clock.now().since(self.last_ack_sent)
+    }
+
+    /// Reads the document again and checks that the claim is still ours.
+    pub(crate) async fn refresh(&mut self) -> Result<(), WriteError> {
+        let read = self.read().await?;
+        if self.is_ours(&read.value, self.heartbeat.nonce) {
+            self.document = read.value;
+            self.etag = Some(read.etag);
+            return Ok(());
+        }
+        Err(WriteError::Lost)
+    }
+
+    /// Writes `edit` and the next record; re-reads and re-applies when somebody else wrote in between.
+    pub(crate) async fn write(&mut self, mut edit: Edit, step: Step) -> Result<(), WriteError> {
+        for _ in 0..=MAX_REREADS {
+            if self.etag.is_none() {
+                self.refresh().await?;
+            }
+            let next = self.next_heartbeat(step);
+            let holder = (!step.release).then_some(&self.deps.identity.me);
+            edit.claim = Some(claim_edit(&self.deps, &next, holder));
+            match self.put(&edit, next.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(PutError::Conflict) => {
+                    debug!(entity_id = %self.document.id, "document written by somebody else, reading it again");
+                }
+                Err(PutError::Other(error)) => return self.write_landed(error, next).await,
+            }
+        }
+        Err(WriteError::Contested)
+    }
+
+    fn next_heartbeat(&self, step: Step) -> Heartbeat {
+        let last = &self.heartbeat;
+        Heartbeat {
+            epoch: last.epoch.max(step.epoch_at_least),
+            seq: last.seq.saturating_add(1),
+            nonce: self.deps.chance.next_u64(),
+            term: self.deps.policy.takeover,
+            phase: step.phase.unwrap_or(last.phase),
+            incarnation: step.incarnation.unwrap_or(last.incarnation),
+            hold: if step.release {
+                Hold::Released
+            } else {
+                Hold::Held
+            },
+        }
+    }
+
+    /// One conditional write of the document with `edit` applied. Spends the tag.
+    async fn put(&mut self, edit: &Edit, next: Heartbeat) -> Result<(), PutError> {
+        let Some(seen) = self.etag.take() else {
+            return Err(PutError::Conflict);
+        };
+        let mut document = self.document.clone();
+        document::apply(&mut document.entity, edit);
+        self.last_sent = self.deps.clock.now();
+        match self.deps.client.replace_entity(&document, seen).await {
+            Ok(Versioned { value, etag }) => {
+                self.document = value;
+                self.etag = Some(etag);
+                self.heartbeat = next;
+                self.last_ack_sent = self.last_sent;
+                Ok(())
+            }
+            Err(error) if error.class() == ErrorClass::Conflict => Err(PutError::Conflict),
+            Err(error) => Err(PutError::Other(error)),
+        }
+    }
+
+    /// After an unclear write of `next`: it landed if, and only if, its nonce is in the document.
+    async fn write_landed(&mut self, error: VcdError, next: Heartbeat) -> Result<(), WriteError> {
+        if error.class() == ErrorClass::Terminal {
+            return Err(WriteError::Failed(error));
+        }
+        let read = self.read().await?;
+        let landed = self.is_ours(&read.value, next.nonce);
+        if !landed && !self.is_ours(&read.value, self.heartbeat.nonce) {
+            return Err(WriteError::Lost);
+        }
+        self.document = read.value;
+        self.etag = Some(read.etag);
+        if landed {
+            self.heartbeat = next;
+            self.last_ack_sent = self.last_sent;
+            return Ok(());
+        }
+        Err(WriteError::Failed(error))
+    }
+
+    async fn claim_landed(mut self, error: VcdError) -> Result<Self, NotClaimed> {
+        let expected = self.heartbeat.clone();
+        match self.write_landed(error, expected).await {
+            Ok(()) => Ok(self),
+            Err(WriteError::Failed(error)) => Err(NotClaimed::Failed(error)),
+            Err(WriteError::Lost | WriteError::Contested) => Err(NotClaimed::Gone),
+        }
+    }
+
+    async fn read(&self) -> Result<Versioned<EntityDocument>, WriteError> {
+        match self.deps.client.get_entity(&self.document.id).await {
+            Ok(read) => Ok(read),
+            Err(VcdError::NotVisible { .. }) => Err(WriteError::Lost),
+            Err(error) => Err(WriteError::Failed(error)),
+        }
+    }
+
+    fn is_ours(&self, document: &EntityDocument, nonce: u64) -> bool {
+        let claim = document::claim(&document.entity);
+        let ours = claim.holder.as_ref() == Some(&self.deps.identity.me) || claim.holder.is_none();
+        ours && claim
+            .heartbeat
+            .is_some_and(|heartbeat| heartbeat.nonce == nonce)
+    }
+}

@@ -1,0 +1,476 @@
+//! The cluster's document: reading the facts decisions need, writing only the fields the server owns.
+//!
+//! Flow: `observe` reads a [`DocumentSeen`]; `record` applies an [`Edit`] to the document just read.
+//!
+//! Invariants:
+//! - Whatever is not named in [`Edit`] stays as it was, in its order, known or unknown.
+//! - Reading never fails: a field of the wrong type counts as absent, because documents are written by
+//!   tenants, and one odd field must not stop the rest.
+//! - Event and error sets are windows of [`MAX_ENTRIES`].
+//!
+//! Not here: which edit follows from which decision (`controller::record`).
+//! Source: `status.vcdKe` as go-vcloud-director and the portal read it (CSE 4.1, 4.2).
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::domain::claim::{Claim, Heartbeat, HolderId};
+use crate::domain::ids::{EntityId, VappId, VmId};
+use crate::domain::status::{ClusterState, EventEntry, Resource, ResourceKind};
+use crate::reconcile::observation::DocumentSeen;
+
+/// Longest event or error set kept, in entries.
+pub(crate) const MAX_ENTRIES: usize = 40;
+/// Longest text of one entry, in characters.
+const MAX_DETAIL_CHARS: usize = 2_000;
+
+/// Content of an entity.
+pub(crate) type Content = Map<String, Value>;
+
+/// What one write changes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Edit {
+    /// New claim record; `None` only in documents nobody claims.
+    pub(crate) claim: Option<ClaimEdit>,
+    /// New `state`.
+    pub(crate) state: Option<ClusterState>,
+    /// New `vcdResourceSet`.
+    pub(crate) resources: Option<Vec<Resource>>,
+    /// Events to add.
+    pub(crate) events: Vec<EventEntry>,
+    /// Errors to add; also mirrored to where Terraform looks.
+    pub(crate) errors: Vec<EventEntry>,
+    /// Remove all errors of earlier attempts.
+    pub(crate) clear_errors: bool,
+    /// What a provisioned cluster gets: version, storage class, auto-repair off.
+    pub(crate) provisioned: Option<Provisioned>,
+}
+
+/// The claim keys of one write.
+#[derive(Clone, Debug)]
+pub(crate) struct ClaimEdit {
+    /// Instance id of the server configuration.
+    pub(crate) instance: String,
+    /// New holder; `None` frees the cluster.
+    pub(crate) holder: Option<HolderId>,
+    /// New heartbeat.
+    pub(crate) heartbeat: Heartbeat,
+    /// Time of the write, for people and original servers.
+    pub(crate) at: Timestamp,
+}
+
+/// What a provisioned cluster gets.
+#[derive(Clone, Debug)]
+pub(crate) struct Provisioned {
+    /// `vcdKeVersion`, a version clients accept.
+    pub(crate) version: String,
+}
+
+/// The claim record of a document.
+pub(crate) fn claim(content: &Content) -> Claim {
+    Claim::from_wire(
+        text(vcd_ke(content), "workerId"),
+        text(vcd_ke(content), "heartbeatString"),
+    )
+}
+
+/// `status.vcdKe.state`.
+pub(crate) fn state(content: &Content) -> ClusterState {
+    ClusterState::from_wire(text(vcd_ke(content), "state"))
+}
+
+/// A flag of `spec.vcdKe`; absent, null and odd values count as false, `"true"` as true.
+pub(crate) fn flag(content: &Content, name: &str) -> bool {
+    match section(content, &["spec", "vcdKe"]).and_then(|spec| spec.get(name)) {
+        Some(Value::Bool(value)) => *value,
+        Some(Value::String(value)) => value.eq_ignore_ascii_case("true"),
+        _ => false,
+    }
+}
+
+/// The committed objects of a document.
+pub(crate) fn resources(content: &Content) -> Vec<Resource> {
+    list(vcd_ke(content), "vcdResourceSet")
+        .iter()
+        .filter_map(Value::as_object)
+        .filter_map(|entry| {
+            Some(Resource {
+                kind: ResourceKind::from_wire(text(Some(entry), "type"))?,
+                id: text(Some(entry), "id").to_owned(),
+                name: text(Some(entry), "name").to_owned(),
+            })
+        })
+        .collect()
+}
+
+/// All facts of a document that decisions depend on. `resolved` comes from the envelope.
+pub(crate) fn seen(entity: &EntityId, content: &Content, resolved: bool) -> DocumentSeen {
+    let claim = claim(content);
+    let resources = resources(content);
+    let id_of = |kind| {
+        resources
+            .iter()
+            .find(|entry| entry.kind == kind)
+            .map(|r| r.id.as_str())
+    };
+    let committed_vm = id_of(ResourceKind::Vm).and_then(|id| VmId::parse(id).ok());
+    let about_vm = |entry: &&Value| {
+        let about = entry.get("vcdResourceId").and_then(Value::as_str);
+        committed_vm
+            .as_ref()
+            .is_some_and(|vm| about == Some(vm.as_str()))
+    };
+    DocumentSeen {
+        entity: entity.clone(),
+        marked_for_delete: flag(content, "markForDelete"),
+        auto_repair: flag(content, "autoRepairOnErrors"),
+        state: state(content),
+        phase: claim.phase(),
+        incarnation: claim.incarnation(),
+        epoch: claim
+            .heartbeat
+            .as_ref()
+            .map_or(0, |heartbeat| heartbeat.epoch),
+        committed_vapp: id_of(ResourceKind::Vapp).and_then(|id| VappId::parse(id).ok()),
+        reported: list(vcd_ke(content), "eventSet")
+            .iter()
+            .filter(about_vm)
+            .filter_map(|entry| entry.get("name").and_then(Value::as_str))
+            .map(str::to_owned)
+            .collect(),
+        committed_vm,
+        resolved,
+        control_plane_ready: control_plane_ready(content),
+    }
+}
+
+/// Whether `status.capvcd` shows a control plane that is ready and has an address.
+fn control_plane_ready(content: &Content) -> bool {
+    let Some(api) = section(content, &["status", "capvcd", "clusterApiStatus"]) else {
+        return false;
+    };
+    let has_address = list(Some(api), "apiEndpoints")
+        .iter()
+        .any(|endpoint| !text(endpoint.as_object(), "host").is_empty());
+    text(Some(api), "phase") == "Ready" && has_address
+}
+
+/// Applies `edit` to the document just read.
+pub(crate) fn apply(content: &mut Content, edit: &Edit) {
+    let status = object(content, "status");
+    let vcd_ke = object(status, "vcdKe");
+    if let Some(claim) = &edit.claim {
+        let holder = claim.holder.as_ref().map_or("", HolderId::as_str);
+        put(vcd_ke, "vcdKeInstanceId", claim.instance.as_str());
+        put(vcd_ke, "workerId", holder);
+        put(vcd_ke, "heartbeatTimestamp", format!("{:.3}", claim.at));
+        put(vcd_ke, "heartbeatString", claim.heartbeat.to_string());
+    }
+    if let Some(state) = edit.state {
+        put(vcd_ke, "state", state.as_str());
+    }
+    if let Some(resources) = &edit.resources {
+        let entries = resources
+            .iter()
+            .map(|entry| json!({"id": entry.id, "name": entry.name, "type": entry.kind.as_str()}));
+        vcd_ke.insert("vcdResourceSet".to_owned(), entries.collect());
+    }
+    append(vcd_ke, "eventSet", &edit.events, "Detailed Event");
+    if let Some(done) = &edit.provisioned {
+        put(vcd_ke, "vcdKeVersion", done.version.as_str());
+    }
+    if edit.clear_errors {
+        clear_errors(status);
+    }
+    if !edit.errors.is_empty() {
+        append(
+            object(status, "vcdKe"),
+            "errorSet",
+            &edit.errors,
+            "Detailed Error",
+        );
+        // Terraform prints a failed creation's reason only from here.
+        append(
+            object(status, "capvcd"),
+            "errorSet",
+            &edit.errors,
+            "Detailed Error",
+        );
+    }
+    if edit.provisioned.is_some() {
+        finish_spec(content);
+    }
+}
+
+/// Removes the errors of earlier attempts, here and where they were mirrored; CAPVCD's own stay.
+fn clear_errors(status: &mut Content) {
+    let key = |entry: &Value| (entry.get("name").cloned(), entry.get("occurredAt").cloned());
+    let vcd_ke = object(status, "vcdKe");
+    let ours: Vec<_> = list(Some(vcd_ke), "errorSet").iter().map(key).collect();
+    vcd_ke.insert("errorSet".to_owned(), json!([]));
+    let capvcd = status.get_mut("capvcd").and_then(Value::as_object_mut);
+    if let Some(Value::Array(entries)) = capvcd.and_then(|at| at.get_mut("errorSet")) {
+        entries.retain(|entry| !ours.contains(&key(entry)));
+    }
+}
+
+/// Turns auto-repair off (a provisioned cluster is never created again) and reports the storage class.
+fn finish_spec(content: &mut Content) {
+    let options = section(content, &["spec", "vcdKe", "defaultStorageClassOptions"]).cloned();
+    let spec = object(object(content, "spec"), "vcdKe");
+    put(spec, "autoRepairOnErrors", false);
+    let Some(options) = options else { return };
+    let file_system = options
+        .get("fileSystem")
+        .or_else(|| options.get("filesystem"));
+    let reported = json!({
+        "vcdStorageProfileName": options.get("vcdStorageProfileName"),
+        "k8sStorageClassName": options.get("k8sStorageClassName"),
+        "useDeleteReclaimPolicy": options.get("useDeleteReclaimPolicy"),
+        "fileSystem": file_system,
+    });
+    let vcd_ke = object(object(content, "status"), "vcdKe");
+    vcd_ke.insert("defaultStorageClass".to_owned(), reported);
+}
+
+fn append(section: &mut Content, set: &str, entries: &[EventEntry], detail_key: &str) {
+    if entries.is_empty() {
+        return;
+    }
+    let slot = section.entry(set.to_owned()).or_insert_with(|| json!([]));
+    if !slot.is_array() {
+        *slot = json!([]);
+    }
+    let Some(list) = slot.as_array_mut() else {
+        return;
+    };
+    for entry in entries {
+        let detail: String = entry.detail.chars().take(MAX_DETAIL_CHARS).collect();
+        let (id, name) = entry.resource.clone().unwrap_or_default();
+        list.push(json!({
+            "name": entry.name,
+            "occurredAt": format!("{:.3}", entry.at),
+            "vcdResourceId": id,
+            "vcdResourceName": name,
+            "additionalDetails": { detail_key: detail },
+        }));
+    }
+    let excess = list.len().saturating_sub(MAX_ENTRIES);
+    list.drain(..excess);
+}
+
+fn vcd_ke(content: &Content) -> Option<&Content> {
+    section(content, &["status", "vcdKe"])
+}
+
+fn section<'a>(content: &'a Content, path: &[&str]) -> Option<&'a Content> {
+    path.iter()
+        .try_fold(content, |at, key| at.get(*key)?.as_object())
+}
+
+fn text<'a>(section: Option<&'a Content>, key: &str) -> &'a str {
+    section
+        .and_then(|at| at.get(key))
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
+fn list<'a>(section: Option<&'a Content>, key: &str) -> &'a [Value] {
+    section
+        .and_then(|at| at.get(key))
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
+/// The object under `key`, made if it is absent or something else.
+fn object<'a>(parent: &'a mut Content, key: &str) -> &'a mut Content {
+    let slot = parent
+        .entry(key.to_owned())
+        .or_insert_with(|| Value::Object(Content::new()));
+    if !slot.is_object() {
+        *slot = Value::Object(Content::new());
+    }
+    match slot {
+        Value::Object(map) => map,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            unreachable!("made an object just above")
+        }
+    }
+}
+
+fn put(section: &mut Content, key: &str, value: impl Into<Value>) {
+    section.insert(key.to_owned(), value.into());
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
+mod tests {
+    use super::*;
+    use crate::domain::claim::{ClaimPhase, Hold};
+    use std::time::Duration;
+
+    fn content(value: Value) -> Content {
+        value.as_object().unwrap().clone()
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    fn claim_edit(holder: Option<HolderId>) -> ClaimEdit {
+        ClaimEdit {
+            instance: "site-1".to_owned(),
+            holder,
+            heartbeat: Heartbeat {
+                epoch: 2,
+                seq: 9,
+                nonce: 5,
+                term: Duration::from_secs(180),
+                phase: ClaimPhase::Creating,
+                incarnation: 1,
+                hold: Hold::Held,
+            },
+            at: at(0),
+        }
+    }
+
+    fn error(name: &'static str, second: i64) -> EventEntry {
+        EventEntry {
+            name,
+            at: at(second),
+            detail: "why".to_owned(),
+            resource: None,
+        }
+    }
+
+    #[test]
+    fn a_write_changes_owned_fields_only() {
+        let before = json!({
+            "zeta": 1, "kind": "CAPVCDCluster", "spec": {"capiYaml": "a", "vcdKe": {"unknown": [1]}},
+            "status": {"capvcd": {"phase": "Provisioning"}, "vcdKe": {"later": "field"}, "cpi": {}}
+        });
+        let mut after = content(before.clone());
+        let edit = Edit {
+            claim: Some(claim_edit(Some(HolderId::new("a", 1)))),
+            state: Some(ClusterState::Provisioning),
+            ..Edit::default()
+        };
+        apply(&mut after, &edit);
+        assert_eq!(claim(&after).holder, Some(HolderId::new("a", 1)));
+        assert_eq!(state(&after), ClusterState::Provisioning);
+        for key in [
+            "vcdKeInstanceId",
+            "workerId",
+            "heartbeatTimestamp",
+            "heartbeatString",
+            "state",
+        ] {
+            after["status"]["vcdKe"]
+                .as_object_mut()
+                .unwrap()
+                .remove(key)
+                .unwrap();
+        }
+        assert_eq!(
+            Value::Object(after).to_string(),
+            before.to_string(),
+            "order and unknown keys stay"
+        );
+    }
+
+    #[test]
+    fn a_provisioned_cluster_loses_auto_repair_and_reports_its_storage_class() {
+        let mut after = content(json!({"spec": {"vcdKe": {
+            "autoRepairOnErrors": true,
+            "defaultStorageClassOptions": {"filesystem": "ext4", "k8sStorageClassName": "gold-sc",
+                "vcdStorageProfileName": "gold", "useDeleteReclaimPolicy": true}}}}));
+        let provisioned = Some(Provisioned {
+            version: "4.2.3".to_owned(),
+        });
+        apply(
+            &mut after,
+            &Edit {
+                provisioned,
+                ..Edit::default()
+            },
+        );
+        assert!(!flag(&after, "autoRepairOnErrors"));
+        let class = &after["status"]["vcdKe"]["defaultStorageClass"];
+        assert_eq!(class["fileSystem"], "ext4");
+        assert_eq!(class["k8sStorageClassName"], "gold-sc");
+        assert_eq!(after["status"]["vcdKe"]["vcdKeVersion"], "4.2.3");
+    }
+
+    #[test]
+    fn errors_are_mirrored_for_terraform_and_leave_together() {
+        let mut after = content(json!({"status": {"capvcd": {"errorSet": [
+            {"name": "VCDClusterError", "occurredAt": "2026-01-01T00:00:00Z"}]}}}));
+        let errors = vec![error("BootstrapPhaseFailed", 1)];
+        apply(
+            &mut after,
+            &Edit {
+                errors,
+                ..Edit::default()
+            },
+        );
+        let mirrored = &after["status"]["capvcd"]["errorSet"][1];
+        assert_eq!(mirrored["additionalDetails"]["Detailed Error"], "why");
+        apply(
+            &mut after,
+            &Edit {
+                clear_errors: true,
+                ..Edit::default()
+            },
+        );
+        assert_eq!(after["status"]["vcdKe"]["errorSet"], json!([]));
+        assert_eq!(
+            after["status"]["capvcd"]["errorSet"]
+                .as_array()
+                .unwrap()
+                .len(),
+            1
+        );
+    }
+
+    #[test]
+    fn event_sets_are_windows_and_hostile_documents_are_read_as_absent() {
+        let mut after = content(json!({"status": {"vcdKe": {"eventSet": "not a list"}}}));
+        for second in 0..60 {
+            apply(
+                &mut after,
+                &Edit {
+                    events: vec![error("E", second)],
+                    ..Edit::default()
+                },
+            );
+        }
+        let events = after["status"]["vcdKe"]["eventSet"].as_array().unwrap();
+        assert_eq!(events.len(), MAX_ENTRIES);
+        assert_eq!(
+            events[MAX_ENTRIES - 1]["occurredAt"],
+            "2027-01-15T08:00:59.000Z"
+        );
+        let entity = EntityId::parse("urn:vcloud:entity:vmware:capvcdCluster:1").unwrap();
+        for odd in [
+            json!({"status": []}),
+            json!({"status": {"vcdKe": 3}}),
+            json!({}),
+        ] {
+            let seen = seen(&entity, &content(odd), false);
+            assert_eq!(seen.state, ClusterState::Unclaimed);
+            assert!(!seen.control_plane_ready);
+        }
+    }
+
+    #[test]
+    fn flags_accept_text_and_absence() {
+        let document =
+            content(json!({"spec": {"vcdKe": {"a": true, "b": "True", "c": 1, "d": null}}}));
+        let read = ["a", "b", "c", "d", "e"].map(|name| flag(&document, name));
+        assert_eq!(read, [true, true, false, false, false]);
+    }
+}

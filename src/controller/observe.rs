@@ -1,0 +1,429 @@
+//! Looking at one claimed cluster: document, tenant's side, bootstrap vApp, guest, running task.
+//!
+//! Flow: [`observe`] fills an `Observation` for `reconcile::decide`.
+//!
+//! Invariants:
+//! - Reads only. What a look cannot see is absent in the observation, never guessed.
+//! - "Gone" is said only of what is visible neither by id nor in the VDC's listing.
+//! - What stays in [`Memory`] saves requests and measures waits; losing it loses no safety.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::Deps;
+use super::claim::Held;
+use super::document;
+use super::tenant::{NoTenant, Tenant, find_targets, full_entity, has_kubeconfig, sign_in};
+use crate::clock::Moment;
+use crate::domain::claim::ClaimPhase;
+use crate::domain::error_class::ErrorClass;
+use crate::domain::ids::{TaskId, VappId};
+use crate::domain::marker::Marker;
+use crate::reconcile::failure::FailureReason;
+use crate::reconcile::observation::{
+    GuestReport, GuestSeen, Observation, PhaseStatus, Power, Preparation, TaskSeen, VappSeen,
+    VmSeen,
+};
+use crate::telemetry::chain;
+use crate::vcd::error::VcdError;
+use crate::vcd::model::{TaskStatus, Vapp, VappVm, VcdStatus, Vm};
+use crate::vcd::transport::Transport;
+
+/// Prefix of the keys the bootstrap guest reports with.
+const KEY_PREFIX: &str = "guestinfo.cse.";
+/// Key of the bootstrap user data.
+pub(super) const USER_DATA_KEY: &str = "guestinfo.userdata";
+/// Longest log tail and reason taken from a guest, in characters: what a guest says is hostile input.
+const MAX_GUEST_TEXT_CHARS: usize = 2_000;
+/// How long a listing of vApps stays good while the guest is the only one at work.
+const LISTING_GOOD_FOR: Duration = Duration::from_mins(1);
+
+/// What one holder remembers between passes.
+pub(super) struct Memory<T: Transport> {
+    pub(super) tenant: Option<Tenant<T>>,
+    pub(super) task: Option<TaskId>,
+    pub(super) action_failures: u32,
+    /// A failure of the last action that repeating will not heal.
+    pub(super) refusal: Option<TaskSeen>,
+    stage: Option<(ClaimPhase, u32, Moment)>,
+    phase: Option<(String, Moment)>,
+    listing: Option<(Moment, Vec<VappSeen>)>,
+    /// Set when the last decision was to wait for the guest: the listing may be reused.
+    pub(super) listing_may_age: bool,
+    kubeconfig_seen: bool,
+    /// Set when a task was just seen to have failed in a way that may pass: wait before repeating.
+    pub(super) task_just_failed: bool,
+}
+
+impl<T: Transport> Default for Memory<T> {
+    fn default() -> Self {
+        Self {
+            tenant: None,
+            task: None,
+            action_failures: 0,
+            refusal: None,
+            stage: None,
+            phase: None,
+            listing: None,
+            listing_may_age: false,
+            kubeconfig_seen: false,
+            task_just_failed: false,
+        }
+    }
+}
+
+/// One complete look at the cluster.
+pub(super) async fn observe<T: Transport>(
+    deps: &Deps<T>,
+    held: &Held<T>,
+    memory: &mut Memory<T>,
+) -> Result<Observation, VcdError> {
+    let now = deps.clock.now();
+    let content = &held.document().entity;
+    let resolved = held.document().state == "RESOLVED";
+    let mut seen = Observation {
+        document: document::seen(&held.document().id, content, resolved),
+        preparation: Ok(Preparation {
+            network: String::new(),
+        }),
+        vapps: Vec::new(),
+        vm: None,
+        task: TaskSeen::None,
+        action_failures: memory.action_failures,
+        phase_age: Duration::ZERO,
+        stage_age: memory.stage_age(held, now),
+    };
+    if seen.document.phase == ClaimPhase::Done {
+        return Ok(seen);
+    }
+    if let Err(problem) = prepare(deps, held, memory).await {
+        return match problem {
+            NoTenant::Blocked(reason) => {
+                seen.preparation = Err(reason);
+                Ok(seen)
+            }
+            NoTenant::Failed(error) => Err(error),
+        };
+    }
+    let looked = look(deps, memory, &mut seen).await;
+    if let Err(error) = &looked
+        && error.class() == ErrorClass::Unauthenticated
+    {
+        // The author's token was revoked under way: the next pass signs in afresh and says so.
+        memory.tenant = None;
+        seen.preparation = Err(FailureReason::TokenRefused(chain(error).to_string()));
+        return Ok(seen);
+    }
+    looked?;
+    await_kubeconfig(deps, memory, &mut seen).await?;
+    seen.phase_age = memory.phase_age(&seen, now);
+    Ok(seen)
+}
+
+async fn prepare<T: Transport>(
+    deps: &Deps<T>,
+    held: &Held<T>,
+    memory: &mut Memory<T>,
+) -> Result<(), NoTenant> {
+    if memory.tenant.is_none() {
+        memory.tenant = Some(sign_in(deps, held.document()).await?);
+    }
+    Ok(())
+}
+
+async fn look<T: Transport>(
+    deps: &Deps<T>,
+    memory: &mut Memory<T>,
+    seen: &mut Observation,
+) -> Result<(), VcdError> {
+    let Some(tenant) = &memory.tenant else {
+        return Ok(());
+    };
+    seen.preparation = Ok(Preparation {
+        network: tenant.spec.network.clone(),
+    });
+    seen.task = task_seen(tenant, memory).await?;
+    if seen.task == TaskSeen::Running {
+        return Ok(());
+    }
+    memory.task_ended(&seen.task);
+    seen.action_failures = memory.action_failures;
+    let now = deps.clock.now();
+    let reusable = memory.listing_may_age;
+    match &memory.listing {
+        Some((at, vapps)) if reusable && now.since(*at) < LISTING_GOOD_FOR => {
+            seen.vapps.clone_from(vapps);
+        }
+        _ => match list_vapps(deps, memory, seen).await? {
+            Ok(vapps) => {
+                memory.listing = Some((now, vapps.clone()));
+                seen.vapps = vapps;
+            }
+            Err(reason) => {
+                seen.preparation = Err(reason);
+                return Ok(());
+            }
+        },
+    }
+    let Some(tenant) = &memory.tenant else {
+        return Ok(());
+    };
+    if let Some(vm) = &seen.document.committed_vm
+        && seen.document.phase == ClaimPhase::Creating
+    {
+        seen.vm = visible(tenant.client.vm(vm).await)?
+            .as_ref()
+            .map(guest_seen);
+    }
+    Ok(())
+}
+
+async fn task_seen<T: Transport>(
+    tenant: &Tenant<T>,
+    memory: &Memory<T>,
+) -> Result<TaskSeen, VcdError> {
+    if let Some(refusal) = &memory.refusal {
+        return Ok(refusal.clone());
+    }
+    let Some(task) = &memory.task else {
+        return Ok(TaskSeen::None);
+    };
+    // A task that is no longer visible has ended; what it did is seen in the objects.
+    let Some(report) = visible(tenant.client.task(task).await)? else {
+        return Ok(TaskSeen::None);
+    };
+    Ok(match report.status {
+        TaskStatus::Running => TaskSeen::Running,
+        TaskStatus::Success => TaskSeen::None,
+        TaskStatus::Failed {
+            class,
+            code,
+            message,
+        } => {
+            let why = format!("{message} ({code})");
+            match class {
+                ErrorClass::Terminal | ErrorClass::Unauthenticated => TaskSeen::Failed(why),
+                ErrorClass::Transient
+                | ErrorClass::Throttled { .. }
+                | ErrorClass::Conflict
+                | ErrorClass::OutcomeUnknown => TaskSeen::FailedForNow(why),
+            }
+        }
+    })
+}
+
+/// All vApps with the bootstrap name or the committed id; and, when creating, the request's targets.
+async fn list_vapps<T: Transport>(
+    deps: &Deps<T>,
+    memory: &mut Memory<T>,
+    seen: &Observation,
+) -> Result<Result<Vec<VappSeen>, FailureReason>, VcdError> {
+    let Some(tenant) = &mut memory.tenant else {
+        return Ok(Ok(Vec::new()));
+    };
+    let vdc = tenant.client.vdc(&tenant.vdc).await?;
+    if seen.document.phase == ClaimPhase::Creating && tenant.targets.is_none() {
+        match find_targets(deps, tenant, &vdc).await {
+            Ok(targets) => tenant.targets = Some(targets),
+            Err(NoTenant::Blocked(reason)) => return Ok(Err(reason)),
+            Err(NoTenant::Failed(error)) => return Err(error),
+        }
+    }
+    let wanted = bootstrap_vapp_name(&tenant.spec.name);
+    let mut ids: Vec<VappId> = vdc
+        .vapps
+        .into_iter()
+        .filter(|vapp| vapp.name == wanted)
+        .map(|vapp| vapp.id)
+        .collect();
+    if let Some(committed) = &seen.document.committed_vapp
+        && !ids.contains(committed)
+    {
+        ids.push(committed.clone());
+    }
+    let mut vapps = Vec::new();
+    for id in ids {
+        if let Some(vapp) = visible(tenant.client.vapp(&id).await)? {
+            vapps.push(vapp_seen(vapp, seen));
+        }
+    }
+    Ok(Ok(vapps))
+}
+
+/// Name of a cluster's bootstrap vApp.
+pub(super) fn bootstrap_vapp_name(cluster: &str) -> String {
+    format!("{cluster}_ephemeral_vapp")
+}
+
+/// "Not visible" as absence: VCD answers 403 for both, and only objects of our own making are asked for.
+fn visible<R>(answer: Result<R, VcdError>) -> Result<Option<R>, VcdError> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(VcdError::NotVisible { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn own_marker(description: &str, seen: &Observation) -> Option<Marker> {
+    Marker::parse(description).filter(|marker| marker.entity == seen.document.entity)
+}
+
+fn vapp_seen(vapp: Vapp, seen: &Observation) -> VappSeen {
+    VappSeen {
+        marker: own_marker(&vapp.description, seen),
+        busy: vapp.busy,
+        deployed: vapp.deployed || vapp.vms.iter().any(|vm| vm.deployed),
+        networks: vapp.networks,
+        vms: vapp.vms.into_iter().map(|vm| vm_seen(vm, seen)).collect(),
+        id: vapp.id,
+        name: vapp.name,
+    }
+}
+
+fn vm_seen(vm: VappVm, seen: &Observation) -> VmSeen {
+    VmSeen {
+        marker: own_marker(&vm.description, seen),
+        power: power(vm.status),
+        id: vm.id,
+        name: vm.name,
+    }
+}
+
+fn power(status: VcdStatus) -> Power {
+    match status {
+        VcdStatus::FailedCreation => Power::Failed,
+        VcdStatus::Unresolved => Power::Unresolved,
+        VcdStatus::PoweredOn => Power::On,
+        VcdStatus::PoweredOff | VcdStatus::Resolved => Power::Off,
+        VcdStatus::Suspended | VcdStatus::Mixed | VcdStatus::Other(_) => Power::Other,
+    }
+}
+
+fn guest_seen(vm: &Vm) -> GuestSeen {
+    let mut report = GuestReport::default();
+    for (key, value) in &vm.extra_config {
+        let Some(rest) = key.strip_prefix(KEY_PREFIX) else {
+            continue;
+        };
+        match rest {
+            "exit" => report.exit = value.trim().parse().ok(),
+            "reason" => report.reason = Some(clip(value)),
+            "log" => report.log_tail = decode(value),
+            _ => {
+                let phase = rest
+                    .strip_prefix("phase.")
+                    .and_then(|at| at.strip_suffix(".status"));
+                let status = match value.as_str() {
+                    "in_progress" => Some(PhaseStatus::InProgress),
+                    "successful" => Some(PhaseStatus::Successful),
+                    "failed" => Some(PhaseStatus::Failed),
+                    _ => None,
+                };
+                if let (Some(phase), Some(status)) = (phase, status) {
+                    report.phases.insert(clip(phase), status);
+                }
+            }
+        }
+    }
+    GuestSeen {
+        power: power(vm.status),
+        busy: vm.busy,
+        has_user_data: vm
+            .extra_config
+            .get(USER_DATA_KEY)
+            .is_some_and(|text| !text.is_empty()),
+        report,
+    }
+}
+
+fn clip(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_GUEST_TEXT_CHARS)
+        .collect()
+}
+
+fn decode(text: &str) -> Option<String> {
+    let bytes = STANDARD.decode(text.trim()).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let skip = text.chars().count().saturating_sub(MAX_GUEST_TEXT_CHARS);
+    Some(
+        text.chars()
+            .skip(skip)
+            .filter(|c| !c.is_control() || *c == '\n')
+            .collect(),
+    )
+}
+
+/// Once the script is through, the kubeconfig is looked for; GET never shows it, the behavior does.
+async fn await_kubeconfig<T: Transport>(
+    deps: &Deps<T>,
+    memory: &mut Memory<T>,
+    seen: &mut Observation,
+) -> Result<(), VcdError> {
+    let through = seen.vm.as_ref().is_some_and(|vm| vm.report.exit == Some(0));
+    if !through || !seen.document.control_plane_ready {
+        return Ok(());
+    }
+    if !memory.kubeconfig_seen {
+        let full = full_entity(deps, &seen.document.entity).await?;
+        // CSE 4.0 types have no such behavior, and no secure kubeconfig either.
+        memory.kubeconfig_seen = full.as_ref().is_none_or(has_kubeconfig);
+    }
+    seen.document.control_plane_ready = memory.kubeconfig_seen;
+    Ok(())
+}
+
+impl<T: Transport> Memory<T> {
+    fn stage_age(&mut self, held: &Held<T>, now: Moment) -> Duration {
+        let current = (held.heartbeat().phase, held.heartbeat().incarnation);
+        match &self.stage {
+            Some((phase, incarnation, since)) if (*phase, *incarnation) == current => {
+                now.since(*since)
+            }
+            _ => {
+                self.stage = Some((current.0, current.1, now));
+                self.listing = None;
+                self.kubeconfig_seen = false;
+                Duration::ZERO
+            }
+        }
+    }
+
+    /// How long the guest has shown the same progress.
+    fn phase_age(&mut self, seen: &Observation, now: Moment) -> Duration {
+        let Some(guest) = &seen.vm else {
+            return Duration::ZERO;
+        };
+        let progress = format!("{:?}{:?}", guest.report.phases, guest.report.exit);
+        match &self.phase {
+            Some((known, since)) if *known == progress => now.since(*since),
+            _ => {
+                self.phase = Some((progress, now));
+                Duration::ZERO
+            }
+        }
+    }
+
+    /// Counts the outcome of the task the last action started, if there was one.
+    fn task_ended(&mut self, outcome: &TaskSeen) {
+        let Some(_) = self.task.take() else { return };
+        match outcome {
+            TaskSeen::None => self.action_failures = 0,
+            TaskSeen::FailedForNow(_) => {
+                self.action_failures = self.action_failures.saturating_add(1);
+                self.task_just_failed = true;
+            }
+            TaskSeen::Running | TaskSeen::Failed(_) => {}
+        }
+    }
+
+    /// Nothing of the last action matters any more.
+    pub(super) fn forget_action(&mut self) {
+        self.task = None;
+        self.refusal = None;
+        self.action_failures = 0;
+    }
+}

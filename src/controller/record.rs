@@ -1,0 +1,285 @@
+//! Writing a decision down: which fields and events follow from which change.
+//!
+//! Flow: `Change` -> ([`Edit`], [`Step`]) -> one conditional write through the claim.
+//!
+//! Invariants:
+//! - The intent of a phase is in the document before its first effect; an object's id is there before
+//!   the object may act.
+//! - Events are sentences for the tenant: no token, no internal id beyond the object's own.
+
+use jiff::Timestamp;
+
+use super::claim::Step;
+use super::document::{self, Edit, Provisioned};
+use crate::domain::claim::ClaimPhase;
+use crate::domain::status::{ClusterState, EventEntry, Resource, ResourceKind};
+use crate::reconcile::decision::{Change, Milestone};
+use crate::reconcile::failure::FailureReason;
+use crate::reconcile::observation::Observation;
+use crate::reconcile::policy::Policy;
+
+/// Version reported in `vcdKeVersion`: the release whose behaviour and formats this server follows.
+///
+/// Clients refuse to work with clusters outside 4.1 to 4.2.
+pub(super) const VCD_KE_VERSION: &str = "4.2.3";
+
+/// What the writing of a change needs to know.
+pub(super) struct Setting<'a> {
+    pub(super) seen: &'a Observation,
+    pub(super) policy: &'a Policy,
+    /// `vcdResourceSet` as it stands.
+    pub(super) resources: Vec<Resource>,
+    pub(super) at: Timestamp,
+}
+
+/// The write that carries out `change`.
+pub(super) fn edit_for(change: &Change, setting: &Setting<'_>) -> (Edit, Step) {
+    let incarnation = setting.seen.document.incarnation;
+    match change {
+        Change::CommitVapp { id, name } => setting.commit(ResourceKind::Vapp, id.as_str(), name),
+        Change::CommitVm { id, name } => setting.commit(ResourceKind::Vm, id.as_str(), name),
+        Change::RaiseIncarnation {
+            incarnation,
+            epoch_at_least,
+            because,
+        } => (
+            Edit {
+                resources: Some(Vec::new()),
+                events: vec![setting.event(
+                    "BootstrapRestarted",
+                    format!("The bootstrap begins anew: {because}."),
+                )],
+                ..Edit::default()
+            },
+            Step {
+                incarnation: Some(*incarnation),
+                epoch_at_least: *epoch_at_least,
+                ..Step::default()
+            },
+        ),
+        Change::ReportProgress(news) => (
+            Edit {
+                events: setting.progress_events(news),
+                ..Edit::default()
+            },
+            Step::default(),
+        ),
+        Change::BeginTeardown => (
+            Edit {
+                events: vec![setting.event(
+                    "ClusterReady",
+                    "The cluster is complete; the bootstrap VM is being removed.",
+                )],
+                ..Edit::default()
+            },
+            to_phase(ClaimPhase::Teardown),
+        ),
+        Change::Fail { reason, retry } => setting.fail(reason, *retry),
+        Change::BeginAttempt => (
+            Edit {
+                state: Some(ClusterState::Provisioning),
+                resources: Some(Vec::new()),
+                events: vec![setting.event(
+                    "ClusterCreationRetried",
+                    format!(
+                        "Attempt {} of at most {} begins.",
+                        incarnation + 1,
+                        setting.policy.max_attempts
+                    ),
+                )],
+                ..Edit::default()
+            },
+            Step {
+                phase: Some(ClaimPhase::Creating),
+                incarnation: Some(incarnation.saturating_add(1)),
+                ..Step::default()
+            },
+        ),
+        Change::Finish => setting.finish(),
+        Change::BeginDeletion => (
+            Edit {
+                events: vec![setting.event(
+                    "ClusterDeletionRequested",
+                    "Creation stops because the cluster was marked for deletion.",
+                )],
+                ..Edit::default()
+            },
+            to_phase(ClaimPhase::Deleting),
+        ),
+        Change::GiveUp => setting.give_up(),
+    }
+}
+
+/// The write that hands the cluster over to whoever wants it.
+pub(super) fn handover(at: Timestamp) -> (Edit, Step) {
+    let event = EventEntry {
+        name: "ClusterHandedOver",
+        at,
+        detail: "The server process that worked on the cluster stops; another one goes on."
+            .to_owned(),
+        resource: None,
+    };
+    (
+        Edit {
+            events: vec![event],
+            ..Edit::default()
+        },
+        released(Step::default()),
+    )
+}
+
+fn to_phase(phase: ClaimPhase) -> Step {
+    Step {
+        phase: Some(phase),
+        ..Step::default()
+    }
+}
+
+fn released(step: Step) -> Step {
+    Step {
+        release: true,
+        ..step
+    }
+}
+
+impl Setting<'_> {
+    fn event(&self, name: &'static str, detail: impl Into<String>) -> EventEntry {
+        EventEntry {
+            name,
+            at: self.at,
+            detail: detail.into(),
+            resource: None,
+        }
+    }
+
+    fn commit(&self, kind: ResourceKind, id: &str, name: &str) -> (Edit, Step) {
+        let mut resources = self.resources.clone();
+        resources.retain(|entry| entry.kind != kind);
+        resources.push(Resource {
+            kind,
+            id: id.to_owned(),
+            name: name.to_owned(),
+        });
+        let (event, detail) = match kind {
+            ResourceKind::Vapp => (
+                "CapiYamlProcessed",
+                "The request is valid; the vApp for the bootstrap VM has been made.",
+            ),
+            ResourceKind::Vm => ("BootstrapVmCreated", "The bootstrap VM has been made."),
+        };
+        let mut entry = self.event(event, detail);
+        entry.resource = Some((id.to_owned(), name.to_owned()));
+        (
+            Edit {
+                resources: Some(resources),
+                events: vec![entry],
+                ..Edit::default()
+            },
+            Step::default(),
+        )
+    }
+
+    /// Events about phases name the committed VM: that is how a later holder knows they are written.
+    fn progress_events(&self, news: &[Milestone]) -> Vec<EventEntry> {
+        let vm = self
+            .resources
+            .iter()
+            .find(|entry| entry.kind == ResourceKind::Vm);
+        let entry = |milestone: &Milestone| {
+            let plan = self.policy.phases.get(milestone.phase)?;
+            let mut entry = if milestone.succeeded {
+                self.event(
+                    plan.succeeded,
+                    format!("Bootstrap phase \"{}\" is complete.", plan.name),
+                )
+            } else {
+                self.event(
+                    plan.started,
+                    format!("Bootstrap phase \"{}\" has begun.", plan.name),
+                )
+            };
+            entry.resource = vm.map(|vm| (vm.id.clone(), vm.name.clone()));
+            Some(entry)
+        };
+        news.iter().filter_map(entry).collect()
+    }
+
+    fn fail(&self, reason: &FailureReason, retry: bool) -> (Edit, Step) {
+        let attempt = self.seen.document.incarnation;
+        let mut detail = format!("Attempt {attempt}: {reason}.");
+        let log = self
+            .seen
+            .vm
+            .as_ref()
+            .and_then(|vm| vm.report.log_tail.as_deref());
+        if let Some(log) = log {
+            detail.push_str(" Last lines of the log: ");
+            detail.push_str(log);
+        }
+        let error = EventEntry {
+            name: reason.name(),
+            at: self.at,
+            detail,
+            resource: None,
+        };
+        let next = if retry {
+            "What was made for this attempt is being removed; the next attempt follows."
+        } else {
+            "No further attempt is made. What exists of the bootstrap VM is kept for inspection."
+        };
+        let edit = Edit {
+            state: Some(ClusterState::Error),
+            events: vec![self.event("ClusterCreationFailed", next)],
+            errors: vec![error],
+            ..Edit::default()
+        };
+        let step = if retry {
+            to_phase(ClaimPhase::Teardown)
+        } else {
+            released(to_phase(ClaimPhase::Done))
+        };
+        (edit, step)
+    }
+
+    fn finish(&self) -> (Edit, Step) {
+        let edit = Edit {
+            state: Some(ClusterState::Provisioned),
+            resources: Some(Vec::new()),
+            events: vec![
+                self.event(
+                    "BootstrapVmDeleted",
+                    "The bootstrap VM and its vApp are gone.",
+                ),
+                self.event("ClusterProvisioned", "The cluster is available."),
+            ],
+            clear_errors: true,
+            provisioned: Some(Provisioned {
+                version: VCD_KE_VERSION.to_owned(),
+            }),
+            ..Edit::default()
+        };
+        (edit, released(to_phase(ClaimPhase::Done)))
+    }
+
+    fn give_up(&self) -> (Edit, Step) {
+        let reason = FailureReason::DeletionUnavailable;
+        let error = EventEntry {
+            name: reason.name(),
+            at: self.at,
+            detail: format!("{reason}."),
+            resource: None,
+        };
+        let edit = Edit {
+            state: Some(ClusterState::Error),
+            resources: Some(Vec::new()),
+            errors: vec![error],
+            ..Edit::default()
+        };
+        (edit, released(to_phase(ClaimPhase::Deleting)))
+    }
+}
+
+/// `vcdResourceSet` of a document, for [`Setting`].
+pub(super) fn resources_of(content: &document::Content) -> Vec<Resource> {
+    document::resources(content)
+}

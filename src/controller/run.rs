@@ -1,0 +1,434 @@
+//! The loop of one replica: poll, claim within the slots, watch the work, drain.
+//!
+//! Invariants:
+//! - A cluster is worked on by one task; a task that panics takes its cluster out of service for a
+//!   while and nothing else.
+//! - At most [`CLAIM_BATCH`] claims begin before the clusters are listed again, so that replicas that
+//!   see the same new clusters share them instead of racing through the whole list.
+//! - Nothing new begins once the replica drains.
+//!
+//! Not here: what is done for a cluster (`workflow`), signals and systemd ([`Hooks`] are given).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::Deps;
+use super::claim::{Candidate, NotClaimed, acquire};
+use super::document::Content;
+use super::poll::{Found, Poller};
+use super::settings::{Settings, SettingsError, Timers, policy, read_settings};
+use super::watch::Watch;
+use super::workflow::{End, work};
+use crate::chance::Chance;
+use crate::clock::{Clock, Moment};
+use crate::domain::claim::HolderId;
+use crate::domain::ids::EntityId;
+use crate::reconcile::backoff::delay;
+use crate::reconcile::claimable::{Claimable, Identity};
+use crate::telemetry::{chain, event};
+use crate::vcd::VcdClient;
+use crate::vcd::error::VcdError;
+use crate::vcd::transport::Transport;
+
+/// Claims begun per listing.
+const CLAIM_BATCH: usize = 4;
+/// Pause before the next listing when claimable clusters were left over.
+const RELIST_AFTER: Duration = Duration::from_secs(1);
+/// Full sweeps happen every so many poll intervals; the hot poll finds new work in between.
+const SWEEP_EVERY: u32 = 5;
+/// How long a cluster whose work panicked is left alone.
+const QUARANTINE: Duration = Duration::from_mins(10);
+/// How long a cluster is left alone after its claim was lost, unless its record changes.
+const PARK: Duration = Duration::from_mins(1);
+
+/// What makes a replica what it is.
+pub struct Setup<T: Transport> {
+    /// Signed in as the service account.
+    pub client: VcdClient<T>,
+    /// Time.
+    pub clock: Clock,
+    /// Chance.
+    pub chance: Arc<Chance>,
+    /// This process.
+    pub me: HolderId,
+    /// Proven dead processes whose claims may be taken back at once.
+    pub predecessors: Vec<HolderId>,
+    /// Timers of the local file.
+    pub timers: Timers,
+    /// Most clusters at work at once.
+    pub slots: usize,
+    /// Ph: time between two quick polls.
+    pub hot_poll: Duration,
+    /// Longest time a drain may take.
+    pub drain_timeout: Duration,
+    /// PEM certificates that VCD's certificate is checked with; bootstrap VMs trust them too.
+    pub site_authorities: Vec<String>,
+}
+
+/// What the surroundings want to know; systemd in production, nothing in tests.
+pub trait Hooks {
+    /// The first complete listing is done.
+    fn ready(&mut self, status: &str);
+    /// A pass of the loop is done.
+    fn progress(&mut self, status: &str);
+    /// The replica drains.
+    fn stopping(&mut self, status: &str);
+}
+
+impl Hooks for () {
+    fn ready(&mut self, _status: &str) {}
+    fn progress(&mut self, _status: &str) {}
+    fn stopping(&mut self, _status: &str) {}
+}
+
+/// One replica.
+pub struct Replica<T: Transport> {
+    setup: Setup<T>,
+    deps: Arc<Deps<T>>,
+    poller: Poller,
+    watch: Watch,
+    work: JoinSet<Result<End, NotClaimed>>,
+    at_work: BTreeMap<Id, EntityId>,
+    /// Cancelled when the replica drains: workflows hand their clusters over.
+    drain: CancellationToken,
+    next_sweep: Moment,
+    next_hot: Moment,
+    next_settings: Moment,
+    poll_failures: u32,
+    refused_settings: Option<String>,
+    settings_content: Content,
+    known_clusters: u64,
+}
+
+impl<T: Transport> Replica<T> {
+    /// A replica under the given shared configuration.
+    pub fn new(setup: Setup<T>, settings: Settings) -> Self {
+        let now = setup.clock.now();
+        let settings_content = settings.document.entity.clone();
+        let deps = Arc::new(deps(&setup, settings));
+        let next_settings = now.plus(deps.server_config.timers().poll);
+        Self {
+            setup,
+            deps,
+            poller: Poller::default(),
+            watch: Watch::default(),
+            work: JoinSet::new(),
+            at_work: BTreeMap::new(),
+            drain: CancellationToken::new(),
+            next_sweep: now,
+            next_hot: now,
+            next_settings,
+            poll_failures: 0,
+            refused_settings: None,
+            settings_content,
+            known_clusters: 0,
+        }
+    }
+
+    /// Works until `stop` is cancelled, then drains.
+    pub async fn run(mut self, stop: CancellationToken, hooks: &mut impl Hooks) {
+        let mut ready = false;
+        while !stop.is_cancelled() {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                () = self.poll_if_due() => {}
+            }
+            self.claim_some();
+            if !ready && self.poll_failures == 0 {
+                ready = true;
+                info!(
+                    event = event::REPLICA_READY,
+                    clusters = self.known_clusters,
+                    "ready"
+                );
+                hooks.ready(&self.status());
+            }
+            hooks.progress(&self.status());
+            let wait = self.next_due().since(self.setup.clock.now());
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(ended) = self.work.join_next_with_id() => self.ended(ended),
+                () = self.setup.clock.sleep(wait) => {}
+            }
+        }
+        hooks.stopping(&format!(
+            "draining, {} clusters to hand over",
+            self.at_work.len()
+        ));
+        self.hand_everything_over().await;
+    }
+
+    fn next_due(&self) -> Moment {
+        if self.poller.has_hot_poll() {
+            self.next_sweep.min(self.next_hot).min(self.next_settings)
+        } else {
+            self.next_sweep.min(self.next_settings)
+        }
+    }
+
+    async fn poll_if_due(&mut self) {
+        let now = self.setup.clock.now();
+        if now >= self.next_settings {
+            self.reload_settings().await;
+        }
+        let result = if now >= self.next_sweep {
+            Some((true, self.poller.full(&self.setup.client).await))
+        } else if now >= self.next_hot && self.poller.has_hot_poll() {
+            Some((false, self.poller.hot(&self.setup.client).await))
+        } else {
+            None
+        };
+        match result {
+            None => {}
+            Some((complete, Ok(found))) => self.note(found, complete),
+            Some((_, Err(error))) => self.poll_failed(&error),
+        }
+    }
+
+    fn note(&mut self, found: Found, complete: bool) {
+        let now = self.setup.clock.now();
+        if self.poll_failures > 0 {
+            info!(
+                event = event::POLL_RECOVERED,
+                failures = self.poll_failures,
+                "VCD answers again"
+            );
+            self.poll_failures = 0;
+        }
+        debug!(
+            complete,
+            requests = found.requests,
+            unchanged_pages = found.unchanged_pages,
+            need_work = found.rows.len(),
+            "polled"
+        );
+        if complete {
+            self.known_clusters = found.total;
+            let poll = self.deps.server_config.timers().poll;
+            let every = if self.poller.has_hot_poll() {
+                SWEEP_EVERY
+            } else {
+                1
+            };
+            // Shifted by chance, so that the sweeps of several replicas do not fall together.
+            let spread = 0.9 + 0.2 * self.setup.chance.next_fraction();
+            self.next_sweep = now.plus((poll * every).mul_f64(spread));
+        }
+        self.next_hot = now.plus(self.setup.hot_poll);
+        self.watch
+            .note(found.rows, complete, now, &self.setup.chance);
+    }
+
+    fn poll_failed(&mut self, error: &VcdError) {
+        self.poll_failures = self.poll_failures.saturating_add(1);
+        let wait = delay(
+            &error.class(),
+            self.poll_failures,
+            self.setup.chance.next_fraction(),
+        );
+        let next = self.setup.clock.now().plus(wait);
+        self.next_hot = self.next_hot.max(next);
+        self.next_sweep = self.next_sweep.max(next);
+        if self.poll_failures == 1 || self.poll_failures.is_multiple_of(10) {
+            warn!(
+                event = event::POLL_FAILED,
+                failures = self.poll_failures,
+                retry_in_secs = wait.as_secs(),
+                error = %chain(error),
+                "cannot list the clusters"
+            );
+        }
+    }
+
+    async fn reload_settings(&mut self) {
+        let poll = self.deps.server_config.timers().poll;
+        self.next_settings = self.setup.clock.now().plus(poll);
+        match read_settings(&self.setup.client).await {
+            Ok(settings) => {
+                self.refused_settings = None;
+                let content = settings.document.entity.clone();
+                let fresh = deps(&self.setup, settings);
+                if content != self.settings_content {
+                    self.settings_content = content;
+                    info!(
+                        event = event::CONFIG_ACCEPTED,
+                        "the server configuration has changed; it is in force for clusters claimed from now on"
+                    );
+                    self.deps = Arc::new(fresh);
+                }
+            }
+            Err(SettingsError::Vcd(error)) => {
+                debug!(error = %chain(&error), "server configuration not read");
+            }
+            Err(problem) => {
+                let text = problem.to_string();
+                if self.refused_settings.as_ref() != Some(&text) {
+                    error!(event = event::CONFIG_REFUSED, reason = %text, "the changed server configuration is refused, the last good one stays in force");
+                    self.refused_settings = Some(text);
+                }
+            }
+        }
+    }
+
+    fn claim_some(&mut self) {
+        let now = self.setup.clock.now();
+        let free = self.setup.slots.saturating_sub(self.at_work.len());
+        if free == 0 {
+            return;
+        }
+        let active = self.active();
+        let setting = (now, &*self.setup.chance);
+        let candidates =
+            self.watch
+                .candidates(&active, &self.deps.policy, &self.deps.identity, setting);
+        let batch = free.min(CLAIM_BATCH);
+        if candidates.len() > batch && free > batch {
+            self.next_hot = self.next_hot.min(now.plus(RELIST_AFTER));
+        }
+        for candidate in candidates.into_iter().take(batch) {
+            self.begin(candidate);
+        }
+    }
+
+    fn begin(&mut self, candidate: Candidate) {
+        let deps = Arc::clone(&self.deps);
+        let drain = self.drain.clone();
+        let entity = candidate.entity.clone();
+        let handle = self.work.spawn(async move {
+            let held = acquire(&deps, &candidate).await?;
+            let name = held.document().name.as_str();
+            let (entity, epoch) = (&held.document().id, held.heartbeat().epoch);
+            match held.origin {
+                Claimable::Silent => warn!(
+                    event = event::CLAIM_TAKEN_OVER,
+                    entity_id = %entity,
+                    cluster = name,
+                    epoch,
+                    "cluster taken over from a silent replica"
+                ),
+                Claimable::Inherited | Claimable::Mine => info!(
+                    event = event::CLUSTER_CLAIMED,
+                    entity_id = %entity,
+                    cluster = name,
+                    epoch,
+                    "cluster taken back after a restart"
+                ),
+                Claimable::Free | Claimable::Held { .. } => info!(
+                    event = event::CLUSTER_CLAIMED,
+                    entity_id = %entity,
+                    cluster = name,
+                    epoch,
+                    "cluster claimed"
+                ),
+            }
+            Ok(work(deps, held, drain).await)
+        });
+        self.at_work.insert(handle.id(), entity);
+    }
+
+    fn ended(&mut self, ended: Result<(Id, Result<End, NotClaimed>), JoinError>) {
+        let now = self.setup.clock.now();
+        let id = match &ended {
+            Ok((id, _)) => *id,
+            Err(error) => error.id(),
+        };
+        let Some(entity) = self.at_work.remove(&id) else {
+            return;
+        };
+        match ended {
+            Ok((_, Ok(End::Lost))) => self.watch.park(&entity, now.plus(PARK)),
+            Ok((
+                _,
+                Ok(End::Provisioned | End::Settled | End::HandedOver) | Err(NotClaimed::Gone),
+            )) => self.watch.forget(&entity),
+            Ok((_, Err(NotClaimed::Failed(error)))) => {
+                warn!(event = event::PASS_FAILED, entity_id = %entity, error = %chain(&error), "cluster could not be claimed");
+                self.watch.park(&entity, now.plus(self.setup.hot_poll));
+            }
+            Err(error) => {
+                error!(
+                    event = event::CLUSTER_QUARANTINED,
+                    entity_id = %entity,
+                    quarantine_secs = QUARANTINE.as_secs(),
+                    error = %error,
+                    "a defect of this server ended the work on the cluster; it is left alone for a while"
+                );
+                self.watch.quarantine(&entity, now.plus(QUARANTINE));
+            }
+        }
+    }
+
+    fn active(&self) -> BTreeSet<EntityId> {
+        self.at_work.values().cloned().collect()
+    }
+
+    fn status(&self) -> String {
+        let others = self.watch.held_by_others(&self.active());
+        format!(
+            "{} at work, {} held by others, {} clusters known{}",
+            self.at_work.len(),
+            others,
+            self.known_clusters,
+            if self.poll_failures > 0 {
+                ", VCD does not answer"
+            } else {
+                ""
+            },
+        )
+    }
+
+    /// Lets every workflow finish its call and release its claim, within the drain time.
+    async fn hand_everything_over(mut self) {
+        info!(
+            event = event::REPLICA_DRAINING,
+            at_work = self.at_work.len(),
+            "draining"
+        );
+        self.drain.cancel();
+        let clock = self.setup.clock.clone();
+        let deadline = clock.sleep(self.setup.drain_timeout);
+        tokio::pin!(deadline);
+        loop {
+            tokio::select! {
+                biased;
+                ended = self.work.join_next_with_id() => match ended {
+                    None => break,
+                    Some(ended) => self.ended(ended),
+                },
+                () = &mut deadline => {
+                    warn!(event = event::REPLICA_STOPPED, left = self.at_work.len(), "drain time is over, the rest is left to run out");
+                    self.work.shutdown().await;
+                    break;
+                }
+            }
+        }
+        info!(event = event::REPLICA_STOPPED, "stopped");
+    }
+}
+
+fn deps<T: Transport>(setup: &Setup<T>, settings: Settings) -> Deps<T> {
+    let server = Arc::new(settings.server);
+    let instance = server.instances.first().map_or_else(String::new, |known| {
+        known.id.clone().unwrap_or_else(|| known.name.clone())
+    });
+    Deps {
+        client: setup.client.clone(),
+        clock: setup.clock.clone(),
+        chance: Arc::clone(&setup.chance),
+        policy: policy(setup.timers, &server),
+        identity: Identity {
+            me: setup.me.clone(),
+            predecessors: setup.predecessors.clone(),
+        },
+        instance,
+        server_config: server,
+        site_authorities: setup.site_authorities.clone(),
+    }
+}

@@ -1,0 +1,184 @@
+//! The shared configuration: finding the entity, understanding it, and what it makes of the policy.
+//!
+//! Flow: read at start-up and again at every poll interval; a change is in force for the next claim.
+//!
+//! Invariants:
+//! - An invalid configuration never replaces a good one.
+//! - The replica's own timers bend to the shared ones: nobody is given up later than
+//!   `staleHeartbeatIntervalInMin`, nobody holds on longer than `heartbeatWatcherTimeoutInMin`.
+//!
+//! Source: entity `vcdKeConfig` of type `vmware:VCDKEConfig` 1.0.0 and 1.1.0 (CSE 4.0 to 4.2).
+
+use std::time::Duration;
+
+use crate::domain::ids::EntityId;
+use crate::domain::phase::Phase;
+use crate::domain::server_config::{ConfigProblem, ServerConfig};
+use crate::domain::versioned::ETag;
+use crate::reconcile::policy::{PhasePlan, Policy};
+use crate::vcd::VcdClient;
+use crate::vcd::error::VcdError;
+use crate::vcd::model::{EntityDocument, EntityQuery};
+use crate::vcd::paging::MAX_PAGE_SIZE;
+use crate::vcd::transport::Transport;
+
+/// Name of the configuration entity; a contract with clients.
+pub const CONFIG_NAME: &str = "vcdKeConfig";
+
+/// A tag no server ever gave out.
+const IMPOSSIBLE_TAG: &str = "\"cse-server-probe\"";
+
+/// Timers of one replica's own file, before the shared configuration bends them.
+#[derive(Clone, Copy, Debug)]
+pub struct Timers {
+    /// H.
+    pub heartbeat: Duration,
+    /// F.
+    pub self_fence: Duration,
+    /// T.
+    pub takeover: Duration,
+    /// Time limit of one request, in clock time; the admission margin M is a little more.
+    pub request: Duration,
+}
+
+/// Why there is no shared configuration to work with.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// VCD could not be asked.
+    #[error("cannot read the server configuration")]
+    Vcd(#[from] VcdError),
+    /// The entity is not there.
+    #[error(
+        "no entity \"{CONFIG_NAME}\" of type vmware:VCDKEConfig is visible; install it, or give the \
+         service account the role \"CSE Admin Role\""
+    )]
+    Missing,
+    /// There are several, and clients would refuse to work.
+    #[error(
+        "{count} entities \"{CONFIG_NAME}\" of type vmware:VCDKEConfig exist; clients accept exactly \
+         one per version: delete the others"
+    )]
+    Several {
+        /// How many.
+        count: usize,
+    },
+    /// The entity makes no sense.
+    #[error("the server configuration ({id}) is invalid: {}", list(problems))]
+    Invalid {
+        /// The entity.
+        id: EntityId,
+        /// Every problem.
+        problems: Vec<ConfigProblem>,
+    },
+    /// VCD, or something before it, does not honour `If-Match`.
+    #[error(
+        "VCD accepted a write with a wrong If-Match; claims would not be safe: check for a proxy that \
+         drops the header, and for a VCD older than 10.3"
+    )]
+    ConditionalWritesIgnored,
+}
+
+fn list(problems: &[ConfigProblem]) -> String {
+    problems
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// The shared configuration as read.
+#[derive(Debug)]
+pub struct Settings {
+    /// The entity it was read from.
+    pub document: EntityDocument,
+    /// What it says.
+    pub server: ServerConfig,
+}
+
+/// Finds and understands the configuration entity; the newest type version wins.
+///
+/// # Errors
+/// - [`SettingsError`]: see its variants; each says what to do.
+pub async fn read_settings<T: Transport>(client: &VcdClient<T>) -> Result<Settings, SettingsError> {
+    let query = EntityQuery {
+        vendor: "vmware".to_owned(),
+        nss: "VCDKEConfig".to_owned(),
+        version: None,
+        filter: Some(format!("name=={CONFIG_NAME}")),
+        page_size: MAX_PAGE_SIZE,
+    };
+    let mut found = client.entities(&query).await?;
+    found.sort_by(|a, b| a.entity_type.cmp(&b.entity_type));
+    let document = found.pop().ok_or(SettingsError::Missing)?;
+    let twins = found
+        .iter()
+        .filter(|other| other.entity_type == document.entity_type)
+        .count();
+    if twins > 0 {
+        return Err(SettingsError::Several { count: twins + 1 });
+    }
+    let problems = ServerConfig::problems(&document.entity);
+    match ServerConfig::parse(&document.entity) {
+        Ok(server) if problems.is_empty() => Ok(Settings { document, server }),
+        Ok(_) => Err(SettingsError::Invalid {
+            id: document.id,
+            problems,
+        }),
+        Err(problem) => Err(SettingsError::Invalid {
+            id: document.id,
+            problems: vec![problem],
+        }),
+    }
+}
+
+/// Proves that VCD refuses a write with a wrong tag; without that, claims protect nothing.
+///
+/// Writes the configuration back unchanged under an impossible tag.
+///
+/// # Errors
+/// - [`SettingsError::ConditionalWritesIgnored`]: do not start.
+/// - [`SettingsError::Vcd`]: could not be tried.
+pub async fn probe_conditional_writes<T: Transport>(
+    client: &VcdClient<T>,
+    settings: &Settings,
+) -> Result<(), SettingsError> {
+    let document = client.get_entity(&settings.document.id).await?.value;
+    match client
+        .replace_entity(&document, ETag::new(IMPOSSIBLE_TAG))
+        .await
+    {
+        Err(VcdError::Conflict { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(_) => Err(SettingsError::ConditionalWritesIgnored),
+    }
+}
+
+/// The policy of a replica under a shared configuration.
+pub fn policy(timers: Timers, server: &ServerConfig) -> Policy {
+    let shared = server.timers();
+    let self_fence = timers.self_fence.min(shared.watcher);
+    let takeover = timers
+        .takeover
+        .max(self_fence * 2)
+        .min(shared.stale.max(self_fence * 2));
+    Policy {
+        heartbeat: timers.heartbeat.min(self_fence / 3),
+        self_fence,
+        admission_margin: (timers.request + Duration::from_secs(5)).min(self_fence / 2),
+        takeover,
+        foreign_takeover: shared.stale,
+        ..Policy::standard(phase_plans())
+    }
+}
+
+fn phase_plans() -> Vec<PhasePlan> {
+    Phase::ALL
+        .into_iter()
+        .map(|phase| PhasePlan {
+            name: phase.name(),
+            started: phase.started_event(),
+            succeeded: phase.succeeded_event(),
+            deadline: phase.deadline(),
+        })
+        .collect()
+}

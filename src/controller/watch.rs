@@ -1,0 +1,245 @@
+//! What this replica has seen of the clusters that need work: since when each record has not changed.
+//!
+//! Flow: `poll` puts rows in; `run` takes out those that may be claimed, in random order.
+//!
+//! Invariants:
+//! - Age counts from this observer's first sight of exactly this record; a restart only lengthens it.
+//! - The highest epoch ever seen is kept while the cluster is watched: a rolled-back record is not believed.
+//! - Bounded by the clusters that need work, not by the clusters there are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::claim::Candidate;
+use super::poll::Row;
+use crate::chance::Chance;
+use crate::clock::Moment;
+use crate::domain::claim::Claim;
+use crate::domain::ids::EntityId;
+use crate::reconcile::claimable::{Claimable, Identity, claimable};
+use crate::reconcile::policy::Policy;
+
+#[derive(Debug)]
+struct Watched {
+    claim: Claim,
+    since: Moment,
+    jitter: f64,
+    epoch_floor: u64,
+    not_before: Moment,
+    quarantined: bool,
+}
+
+/// The clusters that need work, as seen from here.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    by_entity: BTreeMap<EntityId, Watched>,
+}
+
+impl Watch {
+    /// Takes note of listed clusters. `complete` says that clusters not in `rows` need no work.
+    pub(crate) fn note(&mut self, rows: Vec<Row>, complete: bool, now: Moment, chance: &Chance) {
+        if complete {
+            let shown: BTreeSet<&EntityId> = rows.iter().map(|row| &row.entity).collect();
+            self.by_entity.retain(|entity, _| shown.contains(entity));
+        }
+        for row in rows {
+            let epoch = row
+                .claim
+                .heartbeat
+                .as_ref()
+                .map_or(0, |heartbeat| heartbeat.epoch);
+            let watched = self.by_entity.entry(row.entity).or_insert_with(|| Watched {
+                claim: row.claim.clone(),
+                since: now,
+                jitter: chance.next_fraction(),
+                epoch_floor: 0,
+                not_before: now,
+                quarantined: false,
+            });
+            watched.epoch_floor = watched.epoch_floor.max(epoch);
+            if watched.claim != row.claim {
+                watched.claim = row.claim;
+                watched.since = now;
+                if !watched.quarantined || watched.not_before <= now {
+                    watched.quarantined = false;
+                    watched.not_before = now;
+                }
+            }
+        }
+    }
+
+    /// Clusters that may be claimed now, in random order, without those in `active`.
+    pub(crate) fn candidates(
+        &self,
+        active: &BTreeSet<EntityId>,
+        policy: &Policy,
+        identity: &Identity,
+        setting: (Moment, &Chance),
+    ) -> Vec<Candidate> {
+        let (now, chance) = setting;
+        let mut candidates: Vec<Candidate> = self
+            .by_entity
+            .iter()
+            .filter(|(entity, watched)| !active.contains(*entity) && watched.not_before <= now)
+            .filter_map(|(entity, watched)| {
+                let observed = (now.since(watched.since), watched.jitter);
+                match claimable(&watched.claim, identity, observed, policy) {
+                    Claimable::Held { .. } => None,
+                    Claimable::Free
+                    | Claimable::Mine
+                    | Claimable::Inherited
+                    | Claimable::Silent => Some(Candidate {
+                        entity: entity.clone(),
+                        claim: watched.claim.clone(),
+                        observed,
+                        epoch_floor: watched.epoch_floor,
+                    }),
+                }
+            })
+            .collect();
+        // A private order per replica keeps several replicas from asking for the same one at once.
+        chance.shuffle(&mut candidates);
+        candidates
+    }
+
+    /// Forgets a cluster that needs no work any more; a poll that shows it again starts from anew.
+    pub(crate) fn forget(&mut self, entity: &EntityId) {
+        self.by_entity.remove(entity);
+    }
+
+    /// Leaves a cluster alone until its record changes or `until` has come.
+    pub(crate) fn park(&mut self, entity: &EntityId, until: Moment) {
+        if let Some(watched) = self.by_entity.get_mut(entity) {
+            watched.not_before = until;
+        }
+    }
+
+    /// Leaves a cluster alone until `until`, whatever happens to its record.
+    pub(crate) fn quarantine(&mut self, entity: &EntityId, until: Moment) {
+        if let Some(watched) = self.by_entity.get_mut(entity) {
+            watched.not_before = until;
+            watched.quarantined = true;
+        }
+    }
+
+    /// How many clusters somebody else holds.
+    pub(crate) fn held_by_others(&self, active: &BTreeSet<EntityId>) -> usize {
+        self.by_entity
+            .iter()
+            .filter(|(entity, watched)| !active.contains(*entity) && !watched.claim.is_free())
+            .count()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests fail loudly")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::claim::HolderId;
+
+    fn row(id: &str, worker: &str, nonce: u64) -> Row {
+        let text = format!("k1;e=1;s=1;n={nonce:x};t=180;p=creating;i=1;x=held");
+        Row {
+            entity: EntityId::parse(&format!("urn:vcloud:entity:vmware:capvcdCluster:{id}"))
+                .unwrap(),
+            claim: Claim::from_wire(worker, if worker.is_empty() { "" } else { &text }),
+        }
+    }
+
+    fn at(secs: u64) -> Moment {
+        Moment::from_origin(Duration::from_secs(secs))
+    }
+
+    struct Seat {
+        watch: Watch,
+        chance: Chance,
+        policy: Policy,
+        identity: Identity,
+    }
+
+    impl Seat {
+        fn new() -> Self {
+            Self {
+                watch: Watch::default(),
+                chance: Chance::seeded(3),
+                policy: Policy::standard(Vec::new()),
+                identity: Identity {
+                    me: HolderId::new("a", 1),
+                    predecessors: Vec::new(),
+                },
+            }
+        }
+
+        fn note(&mut self, rows: Vec<Row>, complete: bool, now: u64) {
+            self.watch.note(rows, complete, at(now), &self.chance);
+        }
+
+        fn candidates(&self, now: u64) -> Vec<String> {
+            let found = self.watch.candidates(
+                &BTreeSet::new(),
+                &self.policy,
+                &self.identity,
+                (at(now), &self.chance),
+            );
+            let mut ids: Vec<String> = found
+                .iter()
+                .map(|candidate| candidate.entity.uuid().to_owned())
+                .collect();
+            ids.sort();
+            ids
+        }
+    }
+
+    #[test]
+    fn a_record_grows_silent_only_while_it_stays_the_same_as_seen_here() {
+        let mut seat = Seat::new();
+        seat.note(vec![row("1", "b/1", 1), row("2", "", 0)], true, 1000);
+        assert_eq!(
+            seat.candidates(1000),
+            ["2"],
+            "a held cluster is left to its holder at first sight"
+        );
+        seat.note(vec![row("1", "b/1", 1)], false, 1170);
+        assert_eq!(seat.candidates(1170), ["2"], "the term is not over");
+        seat.note(vec![row("1", "b/1", 2)], false, 1179);
+        assert_eq!(
+            seat.candidates(1300),
+            ["2"],
+            "a heartbeat starts the term anew"
+        );
+        assert_eq!(
+            seat.candidates(1179 + 217),
+            ["1", "2"],
+            "silent for a term and its jitter"
+        );
+    }
+
+    #[test]
+    fn parked_forgotten_and_vanished_clusters_are_no_candidates() {
+        let mut seat = Seat::new();
+        seat.note(
+            vec![row("1", "", 0), row("2", "", 0), row("3", "", 0)],
+            true,
+            0,
+        );
+        seat.watch.park(&row("1", "", 0).entity, at(60));
+        seat.watch.forget(&row("2", "", 0).entity);
+        assert_eq!(seat.candidates(10), ["3"]);
+        assert_eq!(seat.candidates(60), ["1", "3"]);
+        seat.note(vec![row("1", "", 0)], true, 61);
+        assert_eq!(
+            seat.candidates(61),
+            ["1"],
+            "a complete listing without it means no work"
+        );
+        seat.watch.quarantine(&row("1", "", 0).entity, at(600));
+        seat.note(vec![row("1", "b/1", 9)], false, 62);
+        seat.note(vec![row("1", "", 0)], false, 63);
+        assert_eq!(
+            seat.candidates(63),
+            Vec::<String>::new(),
+            "quarantine outlasts changes"
+        );
+    }
+}

@@ -1,0 +1,415 @@
+//! One claimed cluster from claim to release: observe, decide, act or record, again and again.
+//!
+//! Flow: `run` spawns one [`work`] per cluster; it ends when nothing is left to do, when the claim is
+//! lost, or when the replica drains.
+//!
+//! Invariants:
+//! - One decision per pass, one effect per decision.
+//! - Between two writes never passes more than the heartbeat period plus one pass; before an effect the
+//!   last acknowledged write is young enough (rule R9), else a heartbeat comes first.
+//! - A lost claim ends the work at once: nothing is written, nothing is cleaned up any more except what
+//!   this holder itself made and never committed.
+//! - Failures wait with backoff; only the pass loop repeats.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug, error, info, info_span, warn};
+
+use super::Deps;
+use super::act::{ActError, Outcome, execute, take_back};
+use super::claim::{Held, Step, WriteError};
+use super::document::Edit;
+use super::observe::{Memory, observe};
+use super::record::{Setting, edit_for, handover, resources_of};
+use crate::domain::error_class::ErrorClass;
+use crate::domain::ids::VappId;
+use crate::reconcile::backoff::delay;
+use crate::reconcile::decide;
+use crate::reconcile::decision::{Action, Change, Decision, WaitReason};
+use crate::reconcile::observation::{Observation, TaskSeen};
+use crate::telemetry::{chain, event};
+use crate::vcd::error::VcdError;
+use crate::vcd::transport::Transport;
+
+/// Failures in a row from which on a repeating failure is worth a warning.
+const WARN_AFTER: u32 = 3;
+
+/// How the work on a cluster ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The cluster is provisioned.
+    Provisioned,
+    /// The cluster failed for good, or needs nothing any more.
+    Settled,
+    /// Somebody else holds it now, or it is gone.
+    Lost,
+    /// Handed over because the replica drains.
+    HandedOver,
+}
+
+/// Works on one claimed cluster until nothing is left to do here.
+pub(crate) async fn work<T: Transport>(
+    deps: Arc<Deps<T>>,
+    held: Held<T>,
+    drain: CancellationToken,
+) -> End {
+    let span = info_span!(
+        "cluster",
+        entity_id = %held.document().id,
+        cluster = %held.document().name,
+        org = held.document().org.as_ref().map_or("", |org| org.name.as_str()),
+        epoch = held.heartbeat().epoch,
+    );
+    let mut work = Work {
+        deps,
+        held,
+        memory: Memory::default(),
+        failures: 0,
+        composed: None,
+        drain,
+        waiting_on: None,
+    };
+    work.until_end().instrument(span).await
+}
+
+struct Work<T: Transport> {
+    deps: Arc<Deps<T>>,
+    held: Held<T>,
+    memory: Memory<T>,
+    /// Passes in a row that failed.
+    failures: u32,
+    /// A vApp this holder made and has not committed.
+    composed: Option<VappId>,
+    drain: CancellationToken,
+    waiting_on: Option<WaitReason>,
+}
+
+/// What one pass says about the next.
+enum Next {
+    Now,
+    After(Duration),
+    Stop(End),
+}
+
+impl<T: Transport> Work<T> {
+    async fn until_end(&mut self) -> End {
+        loop {
+            if self.drain.is_cancelled() {
+                return self.hand_over().await;
+            }
+            let next = match self.pass().await {
+                Ok(next) => {
+                    self.failures = 0;
+                    next
+                }
+                Err(WriteError::Lost) => return self.lost().await,
+                Err(WriteError::Failed(error)) => Next::After(self.backoff(&error)),
+                Err(WriteError::Contested) => Next::After(self.deps.policy.task_poll),
+            };
+            match next {
+                Next::Now => {}
+                Next::After(wait) => self.pause(wait).await,
+                Next::Stop(end) => return end,
+            }
+        }
+    }
+
+    async fn pass(&mut self) -> Result<Next, WriteError> {
+        if self.held.since_ack() >= self.heartbeat_period() {
+            self.held.write(Edit::default(), Step::default()).await?;
+        } else if self.waiting_on == Some(WaitReason::ClusterStatus) {
+            self.held.refresh().await?;
+        }
+        let seen = observe(&self.deps, &self.held, &mut self.memory)
+            .await
+            .map_err(WriteError::Failed)?;
+        if std::mem::take(&mut self.memory.task_just_failed)
+            && self.memory.action_failures < self.deps.policy.max_action_failures
+        {
+            let (failures, jitter) = (
+                self.memory.action_failures,
+                self.deps.chance.next_fraction(),
+            );
+            return Ok(Next::After(delay(&ErrorClass::Transient, failures, jitter)));
+        }
+        let decision = decide(&seen, &self.deps.policy);
+        debug!(decision = ?decision, "decided");
+        self.memory.listing_may_age = false;
+        let waited_on = self.waiting_on.take();
+        match decision {
+            Decision::Settled => Ok(Next::Stop(End::Settled)),
+            Decision::Wait { on, recheck_in } => {
+                self.note_wait(&on, waited_on.as_ref());
+                self.waiting_on = Some(on);
+                Ok(Next::After(recheck_in))
+            }
+            Decision::Act(action) => self.act(&action).await,
+            Decision::Commit(change) => self.commit(&change, &seen).await,
+        }
+    }
+
+    fn note_wait(&mut self, on: &WaitReason, before: Option<&WaitReason>) {
+        self.memory.listing_may_age = match on {
+            WaitReason::Guest | WaitReason::ClusterStatus => true,
+            WaitReason::Task | WaitReason::BusyVapp | WaitReason::AttemptPause => false,
+            WaitReason::Preparation(reason) => {
+                if before != Some(on) {
+                    error!(
+                        event = event::CLUSTER_BLOCKED,
+                        reason = %reason,
+                        "the bootstrap VM cannot be removed until somebody helps"
+                    );
+                }
+                // Sign in afresh next time: the token may have been replaced.
+                self.memory.tenant = None;
+                false
+            }
+        };
+    }
+
+    /// H, shortened by up to a tenth so that the heartbeats of many clusters spread out.
+    fn heartbeat_period(&self) -> Duration {
+        self.deps
+            .policy
+            .heartbeat
+            .mul_f64(0.9 + 0.1 * self.deps.chance.next_fraction())
+    }
+
+    async fn act(&mut self, action: &Action) -> Result<Next, WriteError> {
+        if !self.held.admits_effect() {
+            warn!(
+                event = event::CLAIM_FENCED,
+                since_ack_secs = self.held.since_ack().as_secs(),
+                "no effect without a fresh heartbeat"
+            );
+            self.held.write(Edit::default(), Step::default()).await?;
+            return Ok(Next::Now);
+        }
+        info!(
+            event = event::ACTION_STARTED,
+            action = action.name(),
+            "acting"
+        );
+        match execute(&self.deps, &self.held, &self.memory, action).await {
+            Ok(outcome) => {
+                match outcome {
+                    Outcome::Done => self.memory.forget_action(),
+                    Outcome::Composed(vapp) => {
+                        self.memory.forget_action();
+                        self.composed = Some(vapp);
+                    }
+                    // Whether it failed is known when the task ends.
+                    Outcome::Started(task) => self.memory.task = Some(task),
+                }
+                if *action == Action::ResolveEntity {
+                    self.held.refresh().await?;
+                }
+                Ok(Next::Now)
+            }
+            Err(ActError::Blocked(reason)) => {
+                self.memory.refusal = Some(TaskSeen::Failed(reason.to_string()));
+                Ok(Next::Now)
+            }
+            Err(ActError::Vcd(error)) => Ok(self.act_failed(action, &error)),
+        }
+    }
+
+    fn act_failed(&mut self, action: &Action, error: &VcdError) -> Next {
+        self.memory.action_failures = self.memory.action_failures.saturating_add(1);
+        self.memory.refusal = match error.class() {
+            ErrorClass::Terminal => Some(TaskSeen::Failed(chain(error).to_string())),
+            ErrorClass::Transient
+            | ErrorClass::Throttled { .. }
+            | ErrorClass::Conflict
+            | ErrorClass::OutcomeUnknown
+            | ErrorClass::Unauthenticated
+                if self.memory.action_failures >= self.deps.policy.max_action_failures =>
+            {
+                Some(TaskSeen::FailedForNow(chain(error).to_string()))
+            }
+            ErrorClass::Transient
+            | ErrorClass::Throttled { .. }
+            | ErrorClass::Conflict
+            | ErrorClass::OutcomeUnknown
+            | ErrorClass::Unauthenticated => None,
+        };
+        if error.class() == ErrorClass::Unauthenticated {
+            self.memory.tenant = None;
+        }
+        let wait = delay(
+            &error.class(),
+            self.memory.action_failures,
+            self.deps.chance.next_fraction(),
+        );
+        if self.memory.action_failures >= WARN_AFTER {
+            warn!(
+                event = event::ACTION_FAILED,
+                action = action.name(),
+                failures = self.memory.action_failures,
+                retry_in_secs = wait.as_secs(),
+                error = %chain(error),
+                "an action keeps failing"
+            );
+        } else {
+            debug!(action = action.name(), error = %chain(error), "action failed, deciding again");
+        }
+        Next::After(wait)
+    }
+
+    async fn commit(&mut self, change: &Change, seen: &Observation) -> Result<Next, WriteError> {
+        let setting = Setting {
+            seen,
+            policy: &self.deps.policy,
+            resources: resources_of(&self.held.document().entity),
+            at: self.deps.clock.wall(),
+        };
+        let (edit, step) = edit_for(change, &setting);
+        self.held.write(edit, step).await?;
+        self.memory.forget_action();
+        self.composed = None;
+        self.log_change(change);
+        Ok(match change {
+            Change::Finish => Next::Stop(End::Provisioned),
+            Change::GiveUp | Change::Fail { retry: false, .. } => Next::Stop(End::Settled),
+            Change::CommitVapp { .. }
+            | Change::CommitVm { .. }
+            | Change::RaiseIncarnation { .. }
+            | Change::ReportProgress(_)
+            | Change::BeginTeardown
+            | Change::Fail { retry: true, .. }
+            | Change::BeginAttempt
+            | Change::BeginDeletion => Next::Now,
+        })
+    }
+
+    fn log_change(&self, change: &Change) {
+        let incarnation = self.held.heartbeat().incarnation;
+        match change {
+            Change::Fail {
+                reason,
+                retry: false,
+            } => error!(
+                event = event::CLUSTER_FAILED,
+                reason = %reason,
+                incarnation,
+                "creation failed for good"
+            ),
+            Change::Fail {
+                reason,
+                retry: true,
+            } => warn!(
+                event = event::CLUSTER_FAILED,
+                reason = %reason,
+                incarnation,
+                "creation failed, cleaning up for another attempt"
+            ),
+            Change::GiveUp => warn!(
+                event = event::CLUSTER_BLOCKED,
+                "the cluster is marked for deletion, which this server cannot do yet"
+            ),
+            Change::RaiseIncarnation { because, .. } => warn!(
+                event = event::STATUS_RECORDED,
+                incarnation,
+                reason = because,
+                "the bootstrap begins anew"
+            ),
+            Change::Finish => {
+                info!(
+                    event = event::CLUSTER_PROVISIONED,
+                    incarnation, "the cluster is provisioned"
+                );
+            }
+            Change::ReportProgress(news) => {
+                let phases = &self.deps.policy.phases;
+                let name = news
+                    .last()
+                    .and_then(|last| phases.get(last.phase))
+                    .map(|plan| plan.name);
+                info!(
+                    event = event::PHASE_CHANGED,
+                    phase = name,
+                    "bootstrap has come further"
+                );
+            }
+            Change::CommitVapp { .. }
+            | Change::CommitVm { .. }
+            | Change::BeginTeardown
+            | Change::BeginAttempt
+            | Change::BeginDeletion => {
+                info!(
+                    event = event::STATUS_RECORDED,
+                    change = change.name(),
+                    incarnation,
+                    "recorded"
+                );
+            }
+        }
+    }
+
+    fn backoff(&mut self, error: &VcdError) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        let wait = delay(
+            &error.class(),
+            self.failures,
+            self.deps.chance.next_fraction(),
+        );
+        if self.failures >= WARN_AFTER {
+            warn!(
+                event = event::PASS_FAILED,
+                failures = self.failures,
+                retry_in_secs = wait.as_secs(),
+                error = %chain(error),
+                "passes keep failing"
+            );
+        } else {
+            debug!(error = %chain(error), "pass failed, trying again");
+        }
+        wait
+    }
+
+    /// Waits, but never past the next heartbeat, and not at all once the replica drains.
+    async fn pause(&self, wait: Duration) {
+        let to_heartbeat = self
+            .deps
+            .policy
+            .heartbeat
+            .saturating_sub(self.held.since_ack());
+        // After a failed write the heartbeat is overdue; the backoff still has to be kept.
+        let wait = if to_heartbeat.is_zero() {
+            wait
+        } else {
+            wait.min(to_heartbeat)
+        };
+        tokio::select! {
+            biased;
+            () = self.drain.cancelled() => {}
+            () = self.deps.clock.sleep(wait) => {}
+        }
+    }
+
+    async fn lost(&mut self) -> End {
+        warn!(
+            event = event::CLAIM_LOST,
+            "the claim is lost; another replica goes on, or the cluster is gone"
+        );
+        if let Some(vapp) = &self.composed {
+            take_back(&self.memory, vapp).await;
+        }
+        End::Lost
+    }
+
+    async fn hand_over(&mut self) -> End {
+        let (edit, step) = handover(self.deps.clock.wall());
+        match self.held.write(edit, step).await {
+            Ok(()) => info!(event = event::CLAIM_RELEASED, "cluster handed over"),
+            Err(error) => warn!(
+                event = event::CLAIM_RELEASED,
+                error = %chain(&error),
+                "cluster not handed over; another replica takes it when the claim has run out"
+            ),
+        }
+        End::HandedOver
+    }
+}

@@ -1,0 +1,206 @@
+//! The simulated VCD of the demo: served over HTTPS, with two tenants who ask for clusters one after the
+//! other.
+//!
+//! Not here: how VCD behaves (`sim`).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::DemoArgs;
+use super::stage::{Common, Stage};
+use crate::clock::{Clock, Moment};
+use crate::sim::faults::Faults;
+use crate::sim::seed::{self, ClusterRequest, CseShape, Tenant};
+use crate::sim::server::{self, Server};
+use crate::sim::timings::Timings;
+use crate::sim::view::ClusterView;
+use crate::sim::world::World;
+
+/// Time between two requests for clusters, on the clock of the site.
+const STAGGER: Duration = Duration::from_secs(8);
+const TENANTS: [&str; 2] = ["acme", "nimbus"];
+
+/// The site, open until the process ends.
+pub(super) struct Site {
+    world: Arc<Mutex<World>>,
+    clock: Clock,
+    opened: Moment,
+    url: String,
+    ca_file: PathBuf,
+    token_file: PathBuf,
+    provider_token: String,
+    tenants: Vec<Tenant>,
+    waiting: Vec<Order>,
+    asked: usize,
+    /// Serves until the process ends.
+    _server: Server,
+}
+
+/// A cluster that will be asked for.
+struct Order {
+    at: Moment,
+    tenant: usize,
+    request: ClusterRequest,
+}
+
+impl Site {
+    /// Opens the site on a free port of this machine.
+    pub(super) fn open(args: &DemoArgs, stage: &Stage, clock: Clock) -> anyhow::Result<Self> {
+        let (listener, address) = server::bind().context("cannot listen on 127.0.0.1")?;
+        let tls = server::tls_identity()?;
+        let url = format!("https://{address}");
+
+        let mut world = World::new(&url, args.seed, Timings::default());
+        let access = world.seed_site();
+        world.seed_config(seed::default_config());
+        let tenants: Vec<Tenant> = TENANTS.iter().map(|org| world.seed_tenant(org)).collect();
+
+        let ca_file = stage.write("ca.pem", &tls.ca_pem)?;
+        let token_file = stage.write("provider-token", &access.provider_token)?;
+        let world = Arc::new(Mutex::new(world));
+        let simulated = server::Site {
+            world: Arc::clone(&world),
+            clock: clock.clone(),
+            faults: Arc::new(Faults::none()),
+        };
+        let server = server::serve(listener, Some(tls.config), simulated);
+        let server = server.context("cannot serve the simulated VCD")?;
+        let opened = clock.now();
+        let waiting = orders(args, opened, tenants.len());
+        let provider_token = access.provider_token;
+        Ok(Self {
+            asked: waiting.len(),
+            world,
+            clock,
+            opened,
+            url,
+            ca_file,
+            token_file,
+            provider_token,
+            tenants,
+            waiting,
+            _server: server,
+        })
+    }
+
+    /// What the replicas' configurations have in common.
+    pub(super) fn common(&self, time_scale: f64) -> Common<'_> {
+        let (ca_file, token_file) = (&self.ca_file, &self.token_file);
+        Common {
+            url: &self.url,
+            ca_file,
+            token_file,
+            time_scale,
+        }
+    }
+
+    /// The address.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// How many clusters are asked for in all.
+    pub(super) fn asked(&self) -> usize {
+        self.asked
+    }
+
+    /// Time since the site was opened, on its own clock.
+    pub(super) fn age(&self) -> Duration {
+        self.clock.now().since(self.opened)
+    }
+
+    /// Lets happen what is due, asks for the clusters whose turn it is, and returns all of them.
+    pub(super) fn look(&mut self) -> Vec<ClusterView> {
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let (due, later) = self.waiting.drain(..).partition(|order| order.at <= now);
+        self.waiting = later;
+        let due: Vec<Order> = due;
+        let mut world = lock(&self.world);
+        world.advance(now, wall);
+        for order in due {
+            if let Some(tenant) = self.tenants.get(order.tenant) {
+                world.create_cluster(tenant, &order.request, now, wall);
+            }
+        }
+        world.clusters()
+    }
+
+    /// Names of bootstrap objects that are still there.
+    pub(super) fn leftovers(&self) -> Vec<String> {
+        lock(&self.world).bootstrap_leftovers()
+    }
+
+    /// What was done so far, as (effect, subject) -> count.
+    pub(super) fn effects(&self) -> BTreeMap<(String, String), u32> {
+        let world = lock(&self.world);
+        let effects = world.effects().iter();
+        effects
+            .map(|((name, subject), count)| (((*name).to_owned(), subject.clone()), *count))
+            .collect()
+    }
+
+    /// How to look around with one's own tools.
+    pub(super) fn access(&self) -> String {
+        let (url, ca) = (&self.url, self.ca_file.display());
+        let token = &self.provider_token;
+        let head = format!(
+            "The simulator goes on until Ctrl-C.\n\n  address         {url}\n  authority (CA)  {ca}\n  \
+             provider        org System, API token {token}\n"
+        );
+        let tenants = self.tenants.iter().map(|tenant| {
+            format!(
+                "  tenant          org {}, API token {}\n",
+                tenant.org, tenant.api_token
+            )
+        });
+        let exchange = format!(
+            "\nExchange an API token for a bearer token:\n\n  curl --cacert {ca} -d \
+             'grant_type=refresh_token&refresh_token={token}' {url}/oauth/provider/token\n"
+        );
+        tenants.fold(head, |text, tenant| text + &tenant) + &exchange
+    }
+}
+
+/// The clusters of one run: alternately for each tenant and in each shape, with pools from the seed.
+fn orders(args: &DemoArgs, opened: Moment, tenants: usize) -> Vec<Order> {
+    const COLOURS: [&str; 6] = ["amber", "blue", "coral", "denim", "ebony", "fern"];
+    let mut rng = fastrand::Rng::with_seed(args.seed);
+    let mut at = opened;
+    let order = |index: usize| {
+        let colour = COLOURS
+            .get(index % COLOURS.len())
+            .copied()
+            .unwrap_or_default();
+        let pools = 1..=rng.u32(1..=3);
+        let request = ClusterRequest {
+            name: format!("{colour}-{}", index + 1),
+            shape: if index.is_multiple_of(2) {
+                CseShape::V42
+            } else {
+                CseShape::V41
+            },
+            control_planes: if rng.bool() { 1 } else { 3 },
+            pools: pools
+                .map(|pool| (format!("pool-{pool}"), rng.u32(1..=3)))
+                .collect(),
+            auto_repair: true,
+        };
+        let order = Order {
+            at,
+            tenant: index % tenants.max(1),
+            request,
+        };
+        at = at.plus(STAGGER.mul_f64(0.5 + rng.f64()));
+        order
+    };
+    (0..usize::from(args.clusters)).map(order).collect()
+}
+
+/// The world stays usable if somebody panicked while holding it: the demo then shows what is wrong.
+fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
+    world.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,134 @@
+//! Why a creation failed: closed causes, each with a name, a sentence and a hint for the tenant.
+//!
+//! Invariants:
+//! - Every cause says whether another attempt can help; nothing else decides about repetition.
+
+use std::fmt;
+
+/// The cause of a failed attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FailureReason {
+    /// The request cannot be carried out as written; one sentence per problem.
+    InvalidSpec(Vec<String>),
+    /// The document holds no API token of its owner.
+    TokenMissing,
+    /// VCD refuses the owner's API token.
+    TokenRefused(String),
+    /// Something the request names does not exist or is not visible to its owner.
+    NotFound {
+        /// Kind, such as `VDC`.
+        what: &'static str,
+        /// The name that was looked for.
+        name: String,
+    },
+    /// Another vApp has the name the bootstrap vApp needs.
+    NameTaken(String),
+    /// VCD refused an operation for good.
+    OperationRefused(String),
+    /// An operation kept failing.
+    OperationFailing(String),
+    /// The bootstrap VM was switched off before its work was done.
+    BootstrapVmStopped,
+    /// A phase of the bootstrap script failed.
+    PhaseFailed {
+        /// The phase.
+        phase: String,
+        /// What the guest says.
+        reason: String,
+    },
+    /// A phase took longer than its deadline.
+    PhaseTimedOut {
+        /// The phase.
+        phase: String,
+        /// The deadline, in minutes.
+        minutes: u64,
+    },
+    /// The script ended well, but the cluster's status never became complete.
+    StatusIncomplete {
+        /// How long it was waited for, in minutes.
+        minutes: u64,
+    },
+    /// The cluster was marked for deletion, which this server cannot do yet.
+    DeletionUnavailable,
+}
+
+impl FailureReason {
+    /// The error's stable name in `errorSet`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::InvalidSpec(_) => "InvalidClusterSpec",
+            Self::TokenMissing => "ApiTokenMissing",
+            Self::TokenRefused(_) => "ApiTokenRefused",
+            Self::NotFound { .. } => "ResourceNotFound",
+            Self::NameTaken(_) => "BootstrapNameTaken",
+            Self::OperationRefused(_) => "VcdOperationRefused",
+            Self::OperationFailing(_) => "VcdOperationFailed",
+            Self::BootstrapVmStopped => "BootstrapVmStopped",
+            Self::PhaseFailed { .. } => "BootstrapPhaseFailed",
+            Self::PhaseTimedOut { .. } => "BootstrapPhaseTimedOut",
+            Self::StatusIncomplete { .. } => "ClusterStatusIncomplete",
+            Self::DeletionUnavailable => "DeletionUnavailable",
+        }
+    }
+
+    /// Whether cleaning up and trying again can help without anybody changing anything.
+    pub const fn is_repairable(&self) -> bool {
+        match self {
+            Self::OperationFailing(_)
+            | Self::BootstrapVmStopped
+            | Self::PhaseFailed { .. }
+            | Self::PhaseTimedOut { .. }
+            | Self::StatusIncomplete { .. } => true,
+            Self::InvalidSpec(_)
+            | Self::TokenMissing
+            | Self::TokenRefused(_)
+            | Self::NotFound { .. }
+            | Self::NameTaken(_)
+            | Self::OperationRefused(_)
+            | Self::DeletionUnavailable => false,
+        }
+    }
+}
+
+impl fmt::Display for FailureReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidSpec(problems) => {
+                write!(f, "the cluster request is not valid: {}", problems.join("; "))
+            }
+            Self::TokenMissing => f.write_str(
+                "the request holds no API token of its author; create the cluster again with an API token",
+            ),
+            Self::TokenRefused(why) => write!(
+                f,
+                "VCD refuses the API token of the cluster's author ({why}); create a new token and the cluster again"
+            ),
+            Self::NotFound { what, name } => write!(
+                f,
+                "{what} \"{name}\" does not exist or is not visible to the cluster's author; check the name and the author's rights"
+            ),
+            Self::NameTaken(name) => write!(
+                f,
+                "a vApp named \"{name}\" exists that does not belong to this cluster; rename or delete it, then create the cluster again"
+            ),
+            Self::OperationRefused(why) => write!(f, "VCD refuses an operation: {why}"),
+            Self::OperationFailing(why) => write!(f, "an operation in VCD keeps failing: {why}"),
+            Self::BootstrapVmStopped => f.write_str(
+                "the bootstrap VM was switched off before the cluster was ready; leave it alone until the cluster is available",
+            ),
+            Self::PhaseFailed { phase, reason } => {
+                write!(f, "bootstrap phase \"{phase}\" failed: {reason}")
+            }
+            Self::PhaseTimedOut { phase, minutes } => {
+                write!(f, "bootstrap phase \"{phase}\" did not end within {minutes} minutes")
+            }
+            Self::StatusIncomplete { minutes } => write!(
+                f,
+                "the cluster was built, but its status stayed incomplete for {minutes} minutes; check that its nodes reach the VCD endpoint"
+            ),
+            Self::DeletionUnavailable => f.write_str(
+                "the cluster was marked for deletion while it was created: the bootstrap VM was removed; the rest must be removed by hand, this server does not delete clusters yet",
+            ),
+        }
+    }
+}

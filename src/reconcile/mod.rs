@@ -1,0 +1,46 @@
+//! The pure core: an observation in, a decision out.
+//!
+//! Flow: `controller::observe` looks, [`decide`] chooses, `controller::{act, record}` carry it out.
+//!
+//! Invariants:
+//! - Total and stable: every observation has an answer, and the same one has the same answer.
+//! - No async, no clock, no chance, no log, no memory between passes.
+//! - Precedence: delete, then finishing or aborting a running attempt, then create.
+//!
+//! Not here: who may act (`claimable`), which clusters are looked at (`interest`).
+
+pub mod backoff;
+pub mod claimable;
+mod create;
+pub mod decision;
+pub mod failure;
+pub mod interest;
+pub mod observation;
+pub mod policy;
+mod teardown;
+
+use crate::domain::claim::ClaimPhase;
+use crate::domain::status::ClusterState;
+use decision::{Change, Decision};
+use observation::Observation;
+use policy::Policy;
+
+/// Chooses the one step that brings a claimed cluster nearer to what was asked for.
+pub fn decide(seen: &Observation, policy: &Policy) -> Decision {
+    let document = &seen.document;
+    if document.state == ClusterState::Provisioned {
+        // Whoever else wrote this: a provisioned cluster is finished, whatever the record says.
+        return Decision::Settled;
+    }
+    match document.phase {
+        ClaimPhase::Pending | ClaimPhase::Creating if document.marked_for_delete => {
+            Decision::Commit(Change::BeginDeletion)
+        }
+        ClaimPhase::Pending | ClaimPhase::Creating => create::step(seen, policy),
+        ClaimPhase::Teardown | ClaimPhase::Deleting => teardown::step(seen, policy),
+        ClaimPhase::Done => Decision::Settled,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! The numbers that decisions depend on, with units and bounds.
+//!
+//! Invariants:
+//! - `heartbeat <= self_fence / 3` and `takeover >= 2 * self_fence`: a holder that cannot write has
+//!   stopped long before anybody may take over, even when the two clocks run at different speeds.
+//!
+//! Not here: where the numbers come from (`config`, the server configuration entity).
+
+use std::time::Duration;
+
+/// One phase of the bootstrap script as the server follows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PhasePlan {
+    /// Name in the guest's keys, such as `control-plane`.
+    pub name: &'static str,
+    /// Event written when the phase has begun.
+    pub started: &'static str,
+    /// Event written when it has succeeded.
+    pub succeeded: &'static str,
+    /// Longest time the phase may take.
+    pub deadline: Duration,
+}
+
+/// Everything `decide` and the claim rules need to know besides the observation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// H: time between two writes of a holder.
+    pub heartbeat: Duration,
+    /// F: no new side effect when the last acknowledged write was sent longer ago than this.
+    pub self_fence: Duration,
+    /// M: part of F kept free for the call that is about to start.
+    pub admission_margin: Duration,
+    /// T: a record unchanged for this long may be taken over.
+    pub takeover: Duration,
+    /// The same for records of servers that do not write our heartbeat text.
+    pub foreign_takeover: Duration,
+    /// Time between two looks at a running task.
+    pub task_poll: Duration,
+    /// Time between two looks at the bootstrap guest, and at a busy vApp.
+    pub guest_poll: Duration,
+    /// The phases the guest goes through, in order.
+    pub phases: Vec<PhasePlan>,
+    /// Longest time from the end of the script to a complete cluster status.
+    pub status_deadline: Duration,
+    /// How often creation is tried at most when auto-repair is on.
+    pub max_attempts: u32,
+    /// Pause before the second attempt; doubled before each further one.
+    pub attempt_pause: Duration,
+    /// How many times in a row one action may fail before the attempt fails.
+    pub max_action_failures: u32,
+}
+
+impl Policy {
+    /// Defaults of the claim protocol, without phases.
+    pub fn standard(phases: Vec<PhasePlan>) -> Self {
+        Self {
+            heartbeat: Duration::from_secs(30),
+            self_fence: Duration::from_secs(90),
+            admission_margin: Duration::from_secs(35),
+            takeover: Duration::from_mins(3),
+            foreign_takeover: Duration::from_mins(30),
+            task_poll: Duration::from_secs(3),
+            guest_poll: Duration::from_secs(10),
+            phases,
+            status_deadline: Duration::from_mins(20),
+            max_attempts: 3,
+            attempt_pause: Duration::from_mins(1),
+            max_action_failures: 8,
+        }
+    }
+
+    /// Pause before attempt `incarnation` (2 is the first repetition); at most 32 times the first pause.
+    pub fn pause_before(&self, incarnation: u32) -> Duration {
+        self.attempt_pause * 2_u32.pow(incarnation.saturating_sub(2).min(5))
+    }
+
+    /// Whether an effect may start, `since_ack` after the last acknowledged write was sent (rule R9).
+    pub fn admits_effect(&self, since_ack: Duration) -> bool {
+        since_ack + self.admission_margin <= self.self_fence
+    }
+}

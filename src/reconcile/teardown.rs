@@ -1,0 +1,75 @@
+//! Removal of what an attempt made: undeploy, delete, and prove it gone.
+//!
+//! Invariants:
+//! - Only objects that are committed or carry this entity's marker are removed, by id (rule R6).
+//! - "Gone" means seen by nobody: neither by its id nor in a fresh listing.
+//! - A provisioned cluster is declared only when nothing of the bootstrap is left.
+
+use super::decision::{Action, Change, Decision, WaitReason};
+use super::observation::{Observation, TaskSeen, VappSeen};
+use super::policy::Policy;
+use crate::domain::claim::ClaimPhase;
+use crate::domain::status::ClusterState;
+
+/// Time between two tries while the tenant's side cannot be reached.
+const BLOCKED_RECHECK: std::time::Duration = std::time::Duration::from_mins(5);
+
+/// The next step of a removal, and what follows when it is complete.
+pub(super) fn step(seen: &Observation, policy: &Policy) -> Decision {
+    if let Err(reason) = &seen.preparation {
+        let on = WaitReason::Preparation(reason.clone());
+        return Decision::Wait {
+            on,
+            recheck_in: BLOCKED_RECHECK,
+        };
+    }
+    if seen.task == TaskSeen::Running {
+        return Decision::Wait {
+            on: WaitReason::Task,
+            recheck_in: policy.task_poll,
+        };
+    }
+    if let Some(vapp) = seen.vapps.iter().find(|vapp| is_ours(seen, vapp)) {
+        return removal(vapp, policy);
+    }
+    match (seen.document.phase, seen.document.state) {
+        (ClaimPhase::Deleting, _) => Decision::Commit(Change::GiveUp),
+        _ if seen.document.marked_for_delete => Decision::Commit(Change::BeginDeletion),
+        (_, ClusterState::Error) => next_attempt(seen, policy),
+        _ if !seen.document.control_plane_ready => Decision::Wait {
+            on: WaitReason::ClusterStatus,
+            recheck_in: policy.guest_poll,
+        },
+        _ => Decision::Commit(Change::Finish),
+    }
+}
+
+/// Whether the vApp is proven ours: committed, or marked with this entity.
+pub(super) fn is_ours(seen: &Observation, vapp: &VappSeen) -> bool {
+    vapp.marker.is_some() || seen.document.committed_vapp.as_ref() == Some(&vapp.id)
+}
+
+/// The next step of removing one vApp of ours.
+pub(super) fn removal(vapp: &VappSeen, policy: &Policy) -> Decision {
+    if vapp.busy {
+        return Decision::Wait {
+            on: WaitReason::BusyVapp,
+            recheck_in: policy.task_poll,
+        };
+    }
+    if vapp.deployed {
+        return Decision::Act(Action::UndeployVapp(vapp.id.clone()));
+    }
+    Decision::Act(Action::DeleteVapp(vapp.id.clone()))
+}
+
+fn next_attempt(seen: &Observation, policy: &Policy) -> Decision {
+    let pause = policy.pause_before(seen.document.incarnation.saturating_add(1));
+    match pause.checked_sub(seen.stage_age) {
+        Some(rest) if !rest.is_zero() => Decision::Wait {
+            on: WaitReason::AttemptPause,
+            recheck_in: rest,
+        },
+        _ => Decision::Commit(Change::BeginAttempt),
+    }
+}

@@ -1,0 +1,92 @@
+//! The calls to VCD by name, and whether each may be repeated without looking first.
+//!
+//! Invariants:
+//! - Every [`super::error::VcdError`] about a call names its [`Operation`], so a log line needs no URL.
+//! - An operation is safe when carrying it out twice is the same as once and as never; only then is
+//!   a lost answer [`crate::domain::error_class::ErrorClass::Transient`].
+
+use std::fmt;
+
+/// One kind of call, as it is named in errors and logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operation {
+    name: &'static str,
+    safe: bool,
+    conditional: bool,
+}
+
+impl Operation {
+    pub(super) const LIST_VERSIONS: Self = Self::read("list API versions");
+    /// Safe although it is a POST: an unused access token expires by itself.
+    pub(super) const EXCHANGE_TOKEN: Self = Self::read("exchange API token");
+    pub(super) const LIST_ENTITIES: Self = Self::read("list entities");
+    pub(super) const GET_ENTITY: Self = Self::read("get entity");
+    pub(super) const REPLACE_ENTITY: Self = Self::write("replace entity").under_a_tag();
+    pub(super) const RESOLVE_ENTITY: Self = Self::write("resolve entity");
+    pub(super) const DELETE_ENTITY: Self = Self::write("delete entity").under_a_tag();
+    pub(super) const INVOKE_BEHAVIOR: Self = Self::write("invoke behavior");
+    pub(super) const GET_TASK: Self = Self::read("get task");
+    pub(super) const LIST_ORGS: Self = Self::read("list organizations");
+    pub(super) const FIND_VDC: Self = Self::read("find VDC");
+    pub(super) const GET_VDC: Self = Self::read("get VDC");
+    pub(super) const FIND_TEMPLATE: Self = Self::read("find template");
+    pub(super) const GET_TEMPLATE: Self = Self::read("get template");
+    pub(super) const FIND_POLICY: Self = Self::read("find compute policy");
+    pub(super) const COMPOSE_VAPP: Self = Self::write("compose vApp");
+    pub(super) const GET_VAPP: Self = Self::read("get vApp");
+    pub(super) const GET_VAPP_NETWORKS: Self = Self::read("get vApp networks");
+    pub(super) const ADD_VAPP_NETWORK: Self = Self::write("add vApp network");
+    pub(super) const UNDEPLOY_VAPP: Self = Self::write("undeploy vApp");
+    pub(super) const DELETE_VAPP: Self = Self::write("delete vApp");
+    pub(super) const ADD_VM: Self = Self::write("add VM");
+    pub(super) const GET_VM: Self = Self::read("get VM");
+    pub(super) const CUSTOMISE_GUEST: Self = Self::write("customise guest");
+    pub(super) const SET_EXTRA_CONFIG: Self = Self::write("set extra config");
+    pub(super) const POWER_ON_VM: Self = Self::write("power on VM");
+    pub(super) const UNDEPLOY_VM: Self = Self::write("undeploy VM");
+    pub(super) const DELETE_VM: Self = Self::write("delete VM");
+
+    const fn read(name: &'static str) -> Self {
+        Self {
+            name,
+            safe: true,
+            conditional: false,
+        }
+    }
+
+    const fn write(name: &'static str) -> Self {
+        Self {
+            name,
+            safe: false,
+            conditional: false,
+        }
+    }
+
+    const fn under_a_tag(self) -> Self {
+        Self {
+            conditional: true,
+            ..self
+        }
+    }
+
+    /// The name in errors and logs.
+    pub const fn name(self) -> &'static str {
+        self.name
+    }
+
+    /// Whether a repeat needs no look first.
+    pub const fn is_safe(self) -> bool {
+        self.safe
+    }
+
+    /// Whether it can be sent on condition that nobody wrote since.
+    pub const fn is_conditional(self) -> bool {
+        self.conditional
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}

@@ -1,0 +1,328 @@
+//! Several replicas and a simulated site in one process, on virtual time.
+//!
+//! A [`Fleet`] is what a scenario acts on: start, kill, stop replicas; ask for clusters; let time pass
+//! until the clusters are as they should be. All chance comes from its seed; every failure text carries
+//! the seed and the site's journal.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cse_server::chance::Chance;
+use cse_server::clock::Clock;
+use cse_server::controller::run::{Replica, Setup};
+use cse_server::controller::settings::{Timers, read_settings};
+use cse_server::domain::claim::HolderId;
+use cse_server::sim::faults::Faults;
+use cse_server::sim::seed::{ClusterRequest, CseShape, SiteAccess, Tenant, default_config};
+use cse_server::sim::timings::Timings;
+use cse_server::sim::transport::{InProcess, Journal};
+use cse_server::sim::view::ClusterView;
+use cse_server::sim::world::World;
+use cse_server::vcd::{ClientOptions, Login, VcdClient};
+use secrecy::SecretString;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Base URL of the simulated site.
+pub(crate) const SITE: &str = "https://vcd.sim.example";
+
+struct Running {
+    me: HolderId,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// A site, its tenants and the replicas that serve it.
+pub(crate) struct Fleet {
+    pub(crate) seed: u64,
+    pub(crate) clock: Clock,
+    pub(crate) world: Arc<Mutex<World>>,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) journal: Journal,
+    pub(crate) access: SiteAccess,
+    pub(crate) tenants: Vec<Tenant>,
+    pub(crate) urns: Vec<String>,
+    running: BTreeMap<String, Running>,
+    dead: BTreeMap<String, Vec<HolderId>>,
+    started: u64,
+}
+
+impl Fleet {
+    /// A site with two tenants and no replica.
+    pub(crate) fn new(seed: u64) -> Self {
+        let clock = Clock::virtual_at("2026-03-01T09:00:00Z".parse().unwrap());
+        let mut world = World::new(SITE, seed, Timings::default());
+        let access = world.seed_site();
+        world.seed_config(default_config());
+        let tenants = vec![world.seed_tenant("acme"), world.seed_tenant("nimbus")];
+        Self {
+            seed,
+            clock,
+            world: Arc::new(Mutex::new(world)),
+            faults: Arc::new(Faults::none()),
+            journal: Journal::default(),
+            access,
+            tenants,
+            urns: Vec::new(),
+            running: BTreeMap::new(),
+            dead: BTreeMap::new(),
+            started: 0,
+        }
+    }
+
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for a cluster as Terraform would; tenants and payload shapes take turns.
+    pub(crate) fn ask_for(&mut self, name: &str) -> String {
+        self.ask(name, false)
+    }
+
+    /// The same with auto-repair.
+    pub(crate) fn ask_for_repaired(&mut self, name: &str) -> String {
+        self.ask(name, true)
+    }
+
+    fn ask(&mut self, name: &str, auto_repair: bool) -> String {
+        let turn = self.urns.len();
+        let tenant = self.tenants[turn % self.tenants.len()].clone();
+        let request = ClusterRequest {
+            name: name.to_owned(),
+            shape: if turn.is_multiple_of(2) {
+                CseShape::V42
+            } else {
+                CseShape::V41
+            },
+            control_planes: 1,
+            pools: vec![("workers-a".to_owned(), 2), ("workers-b".to_owned(), 1)],
+            auto_repair,
+        };
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let urn = self.world().create_cluster(&tenant, &request, now, wall);
+        self.urns.push(urn.clone());
+        urn
+    }
+
+    /// Starts a replica; one that was killed under this name before takes its claims back, as on the
+    /// same host.
+    pub(crate) fn start(&mut self, name: &str) {
+        self.started += 1;
+        let chance = Arc::new(Chance::seeded(
+            self.seed.wrapping_mul(1_000).wrapping_add(self.started),
+        ));
+        let me = HolderId::new(name, chance.next_u128());
+        let predecessors = self.dead.get(name).cloned().unwrap_or_default();
+        let stop = CancellationToken::new();
+        let transport = InProcess::new(
+            Arc::clone(&self.world),
+            self.clock.clone(),
+            Arc::clone(&self.faults),
+        )
+        .labelled(name)
+        .recorded(&self.journal);
+        let replica = ReplicaParts {
+            transport,
+            token: self.access.provider_token.clone(),
+            clock: self.clock.clone(),
+            chance,
+            me: me.clone(),
+            predecessors,
+        };
+        let task = tokio::spawn(serve(replica, stop.clone()));
+        self.running
+            .insert(name.to_owned(), Running { me, stop, task });
+    }
+
+    /// Ends a replica between two instructions, as SIGKILL does.
+    pub(crate) async fn kill(&mut self, name: &str) {
+        let running = self.running.remove(name).unwrap();
+        running.task.abort();
+        assert!(
+            running.task.await.unwrap_err().is_cancelled(),
+            "seed {}",
+            self.seed
+        );
+        self.dead
+            .entry(name.to_owned())
+            .or_default()
+            .insert(0, running.me);
+    }
+
+    /// Drains a replica, as SIGTERM does, and waits for its end.
+    pub(crate) async fn stop(&mut self, name: &str) {
+        let running = self.running.remove(name).unwrap();
+        running.stop.cancel();
+        running.task.await.unwrap();
+    }
+
+    pub(crate) async fn pass_time(&self, time: Duration) {
+        self.clock.sleep(time).await;
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        self.world().advance(now, wall);
+    }
+
+    /// Lets time pass in steps of a second until `done`, for `limit` at most.
+    pub(crate) async fn until(&self, limit: Duration, done: impl Fn(&Self) -> bool) -> bool {
+        let end = self.clock.now().plus(limit);
+        while self.clock.now() < end {
+            if done(self) {
+                return true;
+            }
+            self.pass_time(Duration::from_secs(1)).await;
+        }
+        done(self)
+    }
+
+    pub(crate) fn cluster(&self, urn: &str) -> ClusterView {
+        let clusters = self.world().clusters();
+        clusters
+            .into_iter()
+            .find(|cluster| cluster.urn == urn)
+            .unwrap()
+    }
+
+    pub(crate) fn all_provisioned(&self) -> bool {
+        let clusters = self.world().clusters();
+        !clusters.is_empty()
+            && clusters
+                .iter()
+                .all(|c| c.state.as_deref() == Some("provisioned"))
+    }
+
+    /// How often `effect` was applied for the cluster, over all attempts.
+    pub(crate) fn effect(&self, effect: &str, urn: &str) -> u32 {
+        let world = self.world();
+        let subject = format!("rde={urn};");
+        let counts = world.effects().iter();
+        counts
+            .filter(|((name, about), _)| *name == effect && about.starts_with(&subject))
+            .map(|(_, count)| *count)
+            .sum()
+    }
+
+    /// Everything as promised: provisioned, nothing left, nothing done twice.
+    pub(crate) fn assert_converged(&self) {
+        let context = self.context();
+        assert!(
+            !self.urns.is_empty(),
+            "a fleet without clusters proves nothing\n{context}"
+        );
+        assert!(self.all_provisioned(), "not all provisioned\n{context}");
+        for urn in &self.urns {
+            let cluster = self.cluster(urn);
+            assert_eq!(cluster.rde_state, "RESOLVED", "{urn}\n{context}");
+            assert_eq!(cluster.auto_repair, Some(false), "{urn}\n{context}");
+            for effect in [
+                "vapp.composed",
+                "vm.created",
+                "vm.powered_on",
+                "vapp.deleted",
+            ] {
+                assert_eq!(self.effect(effect, urn), 1, "{effect} of {urn}\n{context}");
+            }
+            assert_eq!(
+                self.events_twice(urn),
+                Vec::<String>::new(),
+                "{urn}\n{context}"
+            );
+        }
+        assert_eq!(
+            self.world().bootstrap_leftovers(),
+            Vec::<String>::new(),
+            "{context}"
+        );
+    }
+
+    /// Events of the bootstrap that stand twice in the document.
+    pub(crate) fn events_twice(&self, urn: &str) -> Vec<String> {
+        let names = self.event_names(urn);
+        let handover = ["ClusterCreationResumed", "ClusterHandedOver"];
+        let mut twice: Vec<String> = names
+            .iter()
+            .filter(|name| !handover.contains(&name.as_str()))
+            .filter(|name| names.iter().filter(|other| other == name).count() > 1)
+            .cloned()
+            .collect();
+        twice.dedup();
+        twice
+    }
+
+    pub(crate) fn event_names(&self, urn: &str) -> Vec<String> {
+        let world = self.world();
+        let status = &world.entity_content(urn).unwrap()["status"]["vcdKe"];
+        let names = |set: &str| -> Vec<String> {
+            let entries = status[set].as_array().cloned().unwrap_or_default();
+            entries
+                .iter()
+                .map(|entry| entry["name"].as_str().unwrap().to_owned())
+                .collect()
+        };
+        [names("eventSet"), names("errorSet")].concat()
+    }
+
+    /// Seed, clusters and the last requests, for failure texts.
+    pub(crate) fn context(&self) -> String {
+        let lines = self.journal.lines();
+        // One guard at a time: the lock does not open twice.
+        let clusters = self.world().clusters();
+        let leftovers = self.world().bootstrap_leftovers();
+        let tail = lines
+            .iter()
+            .skip(lines.len().saturating_sub(60))
+            .cloned()
+            .collect::<Vec<_>>();
+        format!(
+            "seed {}\nclusters {:#?}\nleftovers {:?}\nlast requests\n{}",
+            self.seed,
+            clusters,
+            leftovers,
+            tail.join("\n")
+        )
+    }
+}
+
+struct ReplicaParts {
+    transport: InProcess,
+    token: String,
+    clock: Clock,
+    chance: Arc<Chance>,
+    me: HolderId,
+    predecessors: Vec<HolderId>,
+}
+
+/// Start-up as the daemon does it; systemd's part, starting again after a failure, included.
+async fn serve(parts: ReplicaParts, stop: CancellationToken) {
+    let (client, settings) = loop {
+        let login = Login {
+            org: "System".to_owned(),
+            token: SecretString::from(parts.token.clone()),
+        };
+        let transport = Arc::new(parts.transport.clone());
+        if let Ok(client) = VcdClient::connect(transport, login, ClientOptions::default()).await
+            && let Ok(settings) = read_settings(&client).await
+        {
+            break (client, settings);
+        }
+        parts.clock.sleep(Duration::from_secs(2)).await;
+    };
+    let setup = Setup {
+        client,
+        clock: parts.clock,
+        chance: parts.chance,
+        me: parts.me,
+        predecessors: parts.predecessors,
+        timers: Timers {
+            heartbeat: Duration::from_secs(30),
+            self_fence: Duration::from_secs(90),
+            takeover: Duration::from_mins(3),
+            request: Duration::from_secs(30),
+        },
+        slots: 32,
+        hot_poll: Duration::from_secs(10),
+        drain_timeout: Duration::from_secs(30),
+        site_authorities: Vec::new(),
+    };
+    Replica::new(setup, settings).run(stop, &mut ()).await;
+}
