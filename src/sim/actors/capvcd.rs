@@ -108,9 +108,10 @@ impl Cluster {
     }
 
     /// Notes an event or an error for the next status.
-    pub(super) fn notice(&mut self, error: bool, name: &'static str, detail: &str) {
+    pub(super) fn notice(&mut self, name: &'static str, detail: &str) {
         let resource = (self.home.rde_id.clone(), self.wanted.cluster.clone());
         let detail = detail.to_owned();
+        let error = name.ends_with("Error");
         self.notices.push(Notice {
             error,
             name,
@@ -123,8 +124,7 @@ impl Cluster {
 /// Manifests were applied on the bootstrap VM `host`; a cluster that is known goes on.
 pub(crate) fn start(
     host: &str,
-    home: Home,
-    wanted: Manifest,
+    (home, wanted): (Home, Manifest),
     ctx: &mut Context<'_>,
     infra: &mut Infra,
 ) {
@@ -166,6 +166,11 @@ pub(crate) fn start(
     };
     infra.actors.clusters.insert(rde_id.clone(), cluster);
     appoint(&rde_id, RECHECK, ctx, infra);
+}
+
+/// The machine the controllers live on has come back.
+pub(crate) fn wake(rde_id: &str, ctx: &mut Context<'_>, infra: &mut Infra) {
+    appoint(rde_id, RECHECK, ctx, infra);
 }
 
 fn appoint(rde_id: &str, delay: Duration, ctx: &mut Context<'_>, infra: &mut Infra) {
@@ -298,7 +303,6 @@ fn infrastructure(cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Infr
         let host = cluster.wanted.endpoint_host.clone();
         cluster.endpoint = Some(host.unwrap_or_else(|| next_address(infra)));
         cluster.notice(
-            false,
             "LoadBalancerAvailable",
             "the virtual service of the control plane is up",
         );
@@ -318,11 +322,7 @@ fn infrastructure(cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Infr
         return false;
     }
     if cluster.vapp.replace(vapp).is_none() {
-        cluster.notice(
-            false,
-            "InfraVappAvailable",
-            "the vApp of the cluster exists",
-        );
+        cluster.notice("InfraVappAvailable", "the vApp of the cluster exists");
     }
     true
 }
@@ -386,9 +386,9 @@ fn compose(cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Infra) {
     };
     match infra.require_free_name(&vapp) {
         Ok(()) => {
-            infra.compose(vapp, Vec::new(), &starter, ctx);
+            infra.compose((vapp, Vec::new()), &starter, ctx);
         }
-        Err(problem) => cluster.notice(true, "VCDClusterVAppCreationError", &problem.message),
+        Err(problem) => cluster.notice("VCDClusterVAppCreationError", &problem.message),
     }
 }
 

@@ -4,10 +4,10 @@
 //! each sets its key to `in_progress`, then `successful` or `failed`.
 //!
 //! Invariants:
-//! - A program runs once in the life of a VM: cloud-init marks it as run before it runs, so a guest
-//!   that was cut off does not go on after the next power-on.
+//! - A program starts once in the life of a VM: cloud-init marks it as run before it runs. After a
+//!   restart it goes on only if it has put a unit of its own in place; phases that ended stay ended.
 //! - A phase ends by what its script does: applying manifests ends when the API server takes them,
-//!   waiting for the control plane when it is there, moving when every node is there.
+//!   waiting for the control plane or for all nodes when they are there, and so does moving.
 //!
 //! Not here: what the applied manifests set in motion (`actors::capvcd`).
 
@@ -18,7 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::capvcd;
 use super::manifest::{Documents, Home, Manifest};
-use super::userdata::{self, Phase};
+use super::userdata::{self, Phase, Program};
 use crate::clock::Moment;
 use crate::sim::context::Context;
 use crate::sim::entities::Entities;
@@ -29,8 +29,6 @@ use crate::sim::world;
 
 /// How often a waiting script looks again.
 const RECHECK: Duration = Duration::from_secs(10);
-/// How long a script waits for others before it gives up.
-const PATIENCE: Duration = Duration::from_mins(45);
 
 /// Its next step.
 #[derive(Debug)]
@@ -55,8 +53,7 @@ pub(crate) struct Guest {
 /// A program on its way.
 #[derive(Debug)]
 struct Run {
-    phases: Vec<Phase>,
-    manifests: Option<String>,
+    program: Program,
     next: usize,
     /// When the running phase began; none between two phases.
     began: Option<Moment>,
@@ -75,7 +72,10 @@ enum Verdict {
 pub(crate) fn boot(vm: &str, ctx: &mut Context<'_>, infra: &mut Infra) {
     let guest = infra.actors.guests.entry(vm.to_owned()).or_default();
     guest.up = false;
-    guest.run = None;
+    guest.run = guest.run.take().filter(|run| run.program.survives_restart);
+    if let Some(run) = &mut guest.run {
+        run.began = None;
+    }
     let takes = Timings::vary(ctx.timings.power, ctx.rng);
     appoint(vm, takes, ctx, infra);
 }
@@ -113,13 +113,13 @@ pub(crate) fn fire(due: Due, ctx: &mut Context<'_>, infra: &mut Infra, entities:
         .get(&vm)
         .is_some_and(|vm| vm.status == Status::PoweredOn);
     if current && runs {
-        start_program(&vm, infra);
+        start_program(&vm, ctx, infra);
         step(&vm, ctx, infra, entities);
     }
 }
 
 /// First step after a boot: the guest is up, and cloud-init runs what it has not run yet.
-fn start_program(uuid: &str, infra: &mut Infra) {
+fn start_program(uuid: &str, ctx: &mut Context<'_>, infra: &mut Infra) {
     let Infra { vms, actors, .. } = infra;
     let (Some(vm), Some(guest)) = (vms.get_mut(uuid), actors.guests.get_mut(uuid)) else {
         return;
@@ -129,13 +129,17 @@ fn start_program(uuid: &str, infra: &mut Infra) {
     }
     vm.customization.complete = true;
     if guest.ran {
+        // The temporary cluster comes back with its VM, and its controllers with it.
+        let cluster = guest.run.as_ref().and_then(|run| run.cluster.clone());
+        if let Some(rde_id) = cluster {
+            capvcd::wake(&rde_id, ctx, infra);
+        }
         return;
     }
     if let Some(program) = userdata::program(&vm.extra_config) {
         guest.ran = true;
         guest.run = Some(Run {
-            phases: program.phases,
-            manifests: program.manifests,
+            program,
             next: 0,
             began: None,
             cluster: None,
@@ -155,8 +159,8 @@ fn step(uuid: &str, ctx: &mut Context<'_>, infra: &mut Infra, entities: &mut Ent
         return;
     };
     let goes_on = loop {
-        let Some(phase) = run.phases.get(run.next).cloned() else {
-            report(uuid, infra, [("guestinfo.cse.exit", "0".to_owned())]);
+        let Some(phase) = run.program.phases.get(run.next).cloned() else {
+            finish(uuid, infra, &run);
             break None;
         };
         let key = format!("guestinfo.cse.phase.{}.status", phase.name);
@@ -171,18 +175,17 @@ fn step(uuid: &str, ctx: &mut Context<'_>, infra: &mut Infra, entities: &mut Ent
                 run.next += 1;
                 run.began = None;
             }
-            Verdict::Wait if ctx.now.since(began) < PATIENCE => break Some(RECHECK),
+            Verdict::Wait if ctx.now.since(began) < phase.limit => break Some(RECHECK),
             Verdict::Wait => {
-                fail(
-                    uuid,
-                    infra,
-                    (&key, &phase),
-                    "timed out waiting for the condition",
-                );
+                let secs = phase.limit.as_secs();
+                let reason = format!("phase {} did not end within {secs} s", phase.name);
+                fail(uuid, infra, (&key, &phase), &reason);
+                clear_user_data(uuid, infra, &run);
                 break None;
             }
             Verdict::Failed(reason) => {
                 fail(uuid, infra, (&key, &phase), &reason);
+                clear_user_data(uuid, infra, &run);
                 break None;
             }
         }
@@ -207,7 +210,11 @@ fn judge(
     }
     let script = phase.script.as_str();
     if script.contains("cluster.yaml") && script.contains("kubectl") && script.contains("apply") {
-        match apply(uuid, run.manifests.as_deref(), (ctx, infra, entities)) {
+        match apply(
+            uuid,
+            run.program.manifests.as_deref(),
+            (ctx, infra, entities),
+        ) {
             Ok(rde_id) => run.cluster = Some(rde_id),
             Err(reason) => return Verdict::Failed(reason),
         }
@@ -218,6 +225,10 @@ fn judge(
         .and_then(|id| infra.actors.clusters.get_mut(id));
     if script.contains("ControlPlaneInitialized")
         && !cluster.as_ref().is_some_and(|one| one.is_initialized())
+    {
+        return Verdict::Wait;
+    }
+    if script.contains("wait nodes --all") && !cluster.as_ref().is_some_and(|one| one.is_complete())
     {
         return Verdict::Wait;
     }
@@ -259,7 +270,7 @@ fn apply(
     let manifest = Manifest::of(&documents)?;
     let home = Home::find(&documents, ctx, infra, entities)?;
     let rde_id = home.rde_id.clone();
-    capvcd::start(uuid, home, manifest, ctx, infra);
+    capvcd::start(uuid, (home, manifest), ctx, infra);
     Ok(rde_id)
 }
 
@@ -273,6 +284,19 @@ fn fail(uuid: &str, infra: &mut Infra, (key, phase): (&str, &Phase), reason: &st
         ("guestinfo.cse.exit", "1".to_owned()),
     ];
     report(uuid, infra, keys);
+}
+
+/// All phases have ended well.
+fn finish(uuid: &str, infra: &mut Infra, run: &Run) {
+    clear_user_data(uuid, infra, run);
+    report(uuid, infra, [("guestinfo.cse.exit", "0".to_owned())]);
+}
+
+/// cloud-init takes a lone document separator for "no user data".
+fn clear_user_data(uuid: &str, infra: &mut Infra, run: &Run) {
+    if run.program.clears_user_data {
+        report(uuid, infra, [("guestinfo.userdata", "---".to_owned())]);
+    }
 }
 
 /// `vmtoolsd --cmd "info-set ..."`.

@@ -18,8 +18,9 @@ use crate::sim::context::Context;
 use crate::sim::infra::Infra;
 use crate::sim::infra::machine::{Customization, Nic, Status, Vm};
 use crate::sim::infra::operations::{Change, Kind};
+use crate::sim::infra::power::PowerRequest;
 use crate::sim::infra::recompose::NewVm;
-use crate::sim::infra::vms::PowerRequest;
+use crate::sim::infra::submissions::Recomposition;
 use crate::sim::timings::Timings;
 
 /// Letters Kubernetes uses in generated names.
@@ -189,14 +190,13 @@ fn advance(node: &mut Node, cluster: &mut Cluster, ctx: &mut Context<'_>, infra:
             machine_notice(
                 cluster,
                 node,
-                true,
                 "VcdMachineCreationError",
                 "the VM could not be created",
             );
             node.vm = None;
             node.phase = NodePhase::Pending;
         }
-        (NodePhase::Provisioning, Some(vm)) => bring_up(node, &vm, cluster, ctx, infra),
+        (NodePhase::Provisioning, Some(vm)) => bring_up(node, &vm, cluster, (ctx, infra)),
         (NodePhase::Provisioned { ready_at }, Some(vm)) if vm.status == Status::PoweredOn => {
             if ctx.now >= ready_at {
                 join(node, cluster, infra);
@@ -214,7 +214,6 @@ fn advance(node: &mut Node, cluster: &mut Cluster, ctx: &mut Context<'_>, infra:
                 machine_notice(
                     cluster,
                     node,
-                    false,
                     "VcdMachineNodeUnhealthy",
                     "the node is replaced",
                 );
@@ -224,23 +223,17 @@ fn advance(node: &mut Node, cluster: &mut Cluster, ctx: &mut Context<'_>, infra:
     }
 }
 
-fn machine_notice(
-    cluster: &mut Cluster,
-    node: &Node,
-    error: bool,
-    name: &'static str,
-    detail: &str,
-) {
+fn machine_notice(cluster: &mut Cluster, node: &Node, name: &'static str, detail: &str) {
     let id = node
         .vm
         .as_ref()
         .map(|vm| format!("urn:vcloud:vm:{vm}"))
         .unwrap_or_default();
-    let resource = (id, node.name.clone());
     cluster.notices.push(Notice {
-        error,
+        // Names of errors end so, those of events never do.
+        error: name.ends_with("Error"),
         name,
-        resource,
+        resource: (id, node.name.clone()),
         detail: detail.to_owned(),
     });
 }
@@ -268,17 +261,15 @@ fn create(node: &mut Node, cluster: &mut Cluster, ctx: &mut Context<'_>, infra: 
     match new {
         Ok(new) => {
             let vm = infra.add_copy(&vapp, new, ctx);
-            infra.recompose(
-                &vapp,
-                (vec![vm.clone()], Vec::new()),
-                false,
-                &cluster.starter,
-                ctx,
-            );
+            let plan = Recomposition {
+                added: vec![vm.clone()],
+                ..Recomposition::default()
+            };
+            infra.recompose((&vapp, plan), &cluster.starter, ctx);
             node.vm = Some(vm);
             node.phase = NodePhase::Provisioning;
         }
-        Err(reason) => machine_notice(cluster, node, true, "VcdMachineCreationError", &reason),
+        Err(reason) => machine_notice(cluster, node, "VcdMachineCreationError", &reason),
     }
 }
 
@@ -345,8 +336,7 @@ fn bring_up(
     node: &mut Node,
     vm: &Vm,
     cluster: &mut Cluster,
-    ctx: &mut Context<'_>,
-    infra: &mut Infra,
+    (ctx, infra): (&mut Context<'_>, &mut Infra),
 ) {
     match vm.status {
         Status::PoweredOff if infra.require_vm_free(&vm.uuid).is_ok() => {
@@ -362,13 +352,12 @@ fn bring_up(
                     .insert("disk.enableUUID".to_owned(), "1".to_owned());
             }
             let on = PowerRequest::PowerOn.operation(false, vec![vm.uuid.clone()], ctx.timings);
-            submit(vm, cluster, on, ctx, infra);
+            infra.submit_on_vm((vm, &cluster.starter), on, ctx);
         }
         Status::PoweredOn => {
             machine_notice(
                 cluster,
                 node,
-                false,
                 "VcdMachineInfraVMPoweredOn",
                 "the VM is powered on",
             );
@@ -396,17 +385,12 @@ fn join(node: &mut Node, cluster: &mut Cluster, infra: &mut Infra) {
     machine_notice(
         cluster,
         node,
-        false,
         "VcdMachineBootstrapped",
         "the node has joined",
     );
     if node.control_plane && !cluster.initialized {
         cluster.initialized = true;
-        cluster.notice(
-            false,
-            "ControlplaneReady",
-            "the control plane is initialized",
-        );
+        cluster.notice("ControlplaneReady", "the control plane is initialized");
     }
 }
 
@@ -438,17 +422,7 @@ fn remove(vm: &Vm, cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Inf
             },
         )
     };
-    submit(vm, cluster, operation, ctx, infra);
-}
-
-fn submit(
-    vm: &Vm,
-    cluster: &Cluster,
-    operation: (Kind, Change),
-    ctx: &mut Context<'_>,
-    infra: &mut Infra,
-) {
-    infra.submit_on_vm(vm, &cluster.starter, operation, ctx);
+    infra.submit_on_vm((vm, &cluster.starter), operation, ctx);
 }
 
 /// Machine name -> phase, for one pool.

@@ -143,12 +143,6 @@ fn append(sections: &mut Map<String, Value>, notice: &Notice, occurred: &str) {
 /// `status.capvcd` without its sets.
 fn document(cluster: &Cluster, ctx: &Context<'_>, infra: &Infra) -> Value {
     let wanted = &cluster.wanted;
-    let complete = wanted.pools.iter().all(|pool| {
-        cluster
-            .nodes
-            .iter()
-            .all(|node| node.pool != pool.name || node.version == wanted.version())
-    });
     let vdc = infra
         .vdcs
         .get(&cluster.home.vdc)
@@ -171,11 +165,7 @@ fn document(cluster: &Cluster, ctx: &Context<'_>, infra: &Infra) -> Value {
         "kubernetes": wanted.version(),
         "capvcdVersion": VERSION,
         "createdByVersion": VERSION,
-        "upgrade": {
-            "current": {"kubernetesVersion": wanted.version(), "tkgVersion": wanted.tkg_version},
-            "previous": null,
-            "ready": cluster.initialized && complete,
-        },
+        "upgrade": upgrade(cluster),
         "nodePool": wanted.pools.iter().map(|pool| node_pool(pool, cluster)).collect::<Vec<_>>(),
         "k8sNetwork": {
             "pods": {"cidrBlocks": wanted.pods},
@@ -204,6 +194,20 @@ fn document(cluster: &Cluster, ctx: &Context<'_>, infra: &Infra) -> Value {
         );
     }
     status
+}
+
+/// The version that is wanted counts as current from the start; `ready` tells when it is reached.
+fn upgrade(cluster: &Cluster) -> Value {
+    let wanted = &cluster.wanted;
+    let reached = cluster
+        .nodes
+        .iter()
+        .all(|node| node.version == wanted.version());
+    json!({
+        "current": {"kubernetesVersion": wanted.version(), "tkgVersion": wanted.tkg_version},
+        "previous": null,
+        "ready": cluster.initialized && reached,
+    })
 }
 
 fn phase(cluster: &Cluster) -> &'static str {

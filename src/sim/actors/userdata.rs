@@ -4,11 +4,14 @@
 //! - Only what cloud-init would run is run: a `#cloud-config` header, readable YAML, a `runcmd` that
 //!   starts a file which `write_files` has put there.
 //! - The phases are those the files bring along; no name of a phase is known here.
+//! - What happens after a restart, at a time limit and at the end is read from the files, too.
 //!
 //! Source: cloud-init, data source `VMware`, modules `write_files` and `runcmd`. Encodings with gzip
 //! are not modelled; a guest that got them runs nothing.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,6 +21,12 @@ use serde_json::Value;
 const PHASES: &str = "/opt/cse/phases/";
 /// The manifests of the cluster.
 const MANIFESTS: &str = "/opt/cse/cluster.yaml";
+/// Settings of the runner; a line `CSE_LIMIT_<phase>=<seconds>` limits a phase.
+const ENVIRONMENT: &str = "/opt/cse/env";
+/// Where units of systemd are.
+const UNITS: &str = "/etc/systemd/system/";
+/// Limit of a phase without one of its own, in seconds.
+const DEFAULT_LIMIT_SECS: u64 = 1800;
 
 /// One phase script.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,14 +34,33 @@ pub(crate) struct Phase {
     /// File name without number and ending.
     pub(crate) name: String,
     pub(crate) script: String,
+    /// After this time the runner gives the phase up.
+    pub(crate) limit: Duration,
 }
 
-/// What a guest runs.
+/// What a guest runs; its manifests hold a token, so they are never printed.
 pub(crate) struct Program {
     /// In the order of their file names.
     pub(crate) phases: Vec<Phase>,
     /// Content of `/opt/cse/cluster.yaml`.
     pub(crate) manifests: Option<String>,
+    /// A unit of its own starts the runner again after a restart of the VM.
+    pub(crate) survives_restart: bool,
+    /// The runner overwrites the user data at its end, because a token is in it.
+    pub(crate) clears_user_data: bool,
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phases: Vec<&str> = self
+            .phases
+            .iter()
+            .map(|phase| phase.name.as_str())
+            .collect();
+        f.debug_struct("Program")
+            .field("phases", &phases)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Reads the program out of a VM's extra config; `None` when cloud-init would run nothing.
@@ -52,9 +80,13 @@ pub(crate) fn program(extra_config: &BTreeMap<String, String>) -> Option<Program
     let config: Value = serde_saphyr::from_str(&text).ok()?;
     let files = files(&config);
     starts_a_file(&config, &files).then(|| Program {
+        survives_restart: enables_a_unit(&files),
+        clears_user_data: files
+            .values()
+            .any(|file| file.contains("guestinfo.userdata ---")),
         phases: files
             .iter()
-            .filter_map(|(path, script)| phase(path, script))
+            .filter_map(|(path, script)| phase(path, script, &files))
             .collect(),
         manifests: files.get(MANIFESTS).cloned(),
     })
@@ -95,14 +127,47 @@ fn starts_a_file(config: &Value, files: &BTreeMap<String, String>) -> bool {
     })
 }
 
+/// Whether a script enables a unit that was written and that starts a file that was written.
+fn enables_a_unit(files: &BTreeMap<String, String>) -> bool {
+    files.iter().any(|(path, unit)| {
+        let Some(name) = path.strip_prefix(UNITS) else {
+            return false;
+        };
+        let starts = unit.lines().filter(|line| line.starts_with("ExecStart="));
+        let mut words = starts.flat_map(|line| line.split([' ', '=']));
+        let enabled = format!("systemctl enable {name}");
+        words.any(|word| files.contains_key(word))
+            && files.values().any(|script| script.contains(&enabled))
+    })
+}
+
+/// Limit of a phase: `CSE_LIMIT_control_plane=1800` for the phase `control-plane`.
+fn limit(name: &str, files: &BTreeMap<String, String>) -> Duration {
+    let variable = format!("CSE_LIMIT_{}", name.replace('-', "_"));
+    let lines = files
+        .get(ENVIRONMENT)
+        .map(|text| text.lines())
+        .into_iter()
+        .flatten();
+    let mut values = lines.filter_map(|line| {
+        let (key, value) = line.trim_start_matches("export ").split_once('=')?;
+        (key == variable)
+            .then(|| value.trim_matches(['\'', '"']))?
+            .parse()
+            .ok()
+    });
+    Duration::from_secs(values.next().unwrap_or(DEFAULT_LIMIT_SECS))
+}
+
 /// `/opt/cse/phases/NN-<name>.sh` as a phase.
-fn phase(path: &str, script: &str) -> Option<Phase> {
+fn phase(path: &str, script: &str, files: &BTreeMap<String, String>) -> Option<Phase> {
     let file = path.strip_prefix(PHASES)?.strip_suffix(".sh")?;
     let (number, name) = file.split_once('-')?;
     let numbered = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     (numbered && !name.is_empty()).then(|| Phase {
         name: name.to_owned(),
         script: script.to_owned(),
+        limit: limit(name, files),
     })
 }
 
@@ -140,6 +205,26 @@ mod tests {
         let want = Some(vec!["a-a".to_owned(), "b".to_owned()]);
         assert_eq!(names(&packed, Some("base64")), want);
         assert_eq!(names(CONFIG, None), want);
+    }
+
+    #[test]
+    fn limits_restarts_and_clearing_are_read_from_the_files() {
+        let plain = "#cloud-config\nwrite_files:\n- {path: /r.sh, content: systemctl enable r.service}\n\
+            - {path: /opt/cse/phases/10-a-b.sh, content: x}\nruncmd: [/r.sh]\n";
+        let unit = "- {path: /etc/systemd/system/r.service, content: ExecStart=/bin/sh /r.sh}\n\
+            - {path: /opt/cse/env, content: CSE_LIMIT_a_b='60'}\n\
+            - {path: /clear.sh, content: report guestinfo.userdata ---}\nruncmd";
+        let read = |text: &str| {
+            let config = BTreeMap::from([("guestinfo.userdata".to_owned(), text.to_owned())]);
+            let program = program(&config)?;
+            let limit = program.phases.first().map(|phase| phase.limit.as_secs());
+            Some((program.survives_restart, program.clears_user_data, limit))
+        };
+        assert_eq!(read(plain), Some((false, false, Some(1800))));
+        assert_eq!(
+            read(&plain.replace("runcmd", unit)),
+            Some((true, true, Some(60)))
+        );
     }
 
     #[test]

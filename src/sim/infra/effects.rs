@@ -34,7 +34,7 @@ pub(crate) fn apply(
             }
             finish_copies(&vapp, &added, ctx, infra)?;
             if power_on {
-                power(&added, Some(Status::PoweredOn), true, ctx, infra)
+                power(&added, Power::to(Status::PoweredOn), ctx, infra)
             } else {
                 Ok(())
             }
@@ -48,17 +48,31 @@ pub(crate) fn apply(
             Ok(())
         }
         Change::Metadata { object, entries } => set_metadata(&object, entries, infra),
-        Change::PowerOn { vms } => power(&vms, Some(Status::PoweredOn), true, ctx, infra),
-        Change::PowerOff { vms } => power(&vms, Some(Status::PoweredOff), true, ctx, infra),
-        Change::Suspend { vms } => power(&vms, Some(Status::Suspended), true, ctx, infra),
+        Change::PowerOn { vms } => power(&vms, Power::to(Status::PoweredOn), ctx, infra),
+        Change::PowerOff { vms } => power(&vms, Power::to(Status::PoweredOff), ctx, infra),
+        Change::Suspend { vms } => power(&vms, Power::to(Status::Suspended), ctx, infra),
         Change::Restart { vms } => {
             for vm in &vms {
                 guest::boot(vm, ctx, infra);
             }
             Ok(())
         }
-        Change::Deploy { vms } => power(&vms, None, true, ctx, infra),
-        Change::Undeploy { vms } => power(&vms, Some(Status::PoweredOff), false, ctx, infra),
+        Change::Deploy { vms } => power(
+            &vms,
+            Power {
+                status: None,
+                deployed: true,
+            },
+            ctx,
+            infra,
+        ),
+        Change::Undeploy { vms } => {
+            let off = Power {
+                status: Some(Status::PoweredOff),
+                deployed: false,
+            };
+            power(&vms, off, ctx, infra)
+        }
         Change::DeleteVapp { vapp } => delete_vapp(&vapp, ctx, infra),
         Change::DeleteVm { vm } => delete_vm(&vm, ctx, infra),
         Change::Reconfigure { vm, changes } => {
@@ -151,19 +165,33 @@ fn pool_exhausted(network: &str) -> Problem {
     )
 }
 
-/// Sets the power state (`None` keeps it) and whether the VMs are deployed.
-fn power(
-    vms: &[String],
+/// What VMs become: a power state (`None` keeps it), and deployed or not.
+#[derive(Clone, Copy)]
+struct Power {
     status: Option<Status>,
     deployed: bool,
+}
+
+impl Power {
+    const fn to(status: Status) -> Self {
+        Self {
+            status: Some(status),
+            deployed: true,
+        }
+    }
+}
+
+fn power(
+    vms: &[String],
+    to: Power,
     ctx: &mut Context<'_>,
     infra: &mut Infra,
 ) -> Result<(), Problem> {
     for uuid in vms {
         let vm = infra.vms.get_mut(uuid).ok_or_else(|| gone("VM", uuid))?;
-        vm.deployed = deployed;
+        vm.deployed = to.deployed;
         let before = vm.status;
-        vm.status = status.unwrap_or(before);
+        vm.status = to.status.unwrap_or(before);
         if before != Status::PoweredOn && vm.status == Status::PoweredOn {
             ctx.history
                 .count("vm.powered_on", subject(&vm.description, &vm.name));

@@ -4,14 +4,12 @@
 
 use http::Method;
 
-use super::Infra;
+use super::Desk;
 use super::access::{refused, require, right};
 use super::machine::{Metadata, MetadataValue};
 use super::no_such_url;
 use super::operations::{Change, Kind, Operation, Starter};
-use super::vms::task_reply;
 use crate::sim::call::Call;
-use crate::sim::context::Context;
 use crate::sim::reply::{Problem, Reply};
 use crate::sim::tasks::Reference;
 use crate::sim::xml::{Element, XSI};
@@ -34,19 +32,17 @@ type Entry = ((String, String), Option<MetadataValue>);
 
 /// Answers requests below `{object}/metadata`.
 pub(crate) fn handle(
-    call: &Call<'_>,
-    ctx: &mut Context<'_>,
-    infra: &mut Infra,
+    desk: &mut Desk<'_, '_>,
     object: Object,
     path: &[&str],
 ) -> Result<Reply, Problem> {
-    if call.method == Method::GET {
-        return read(call, &object, path);
+    if desk.call.method == Method::GET {
+        return read(desk.call, &object, path);
     }
-    let entries = match (call.method, path) {
-        (&Method::POST, []) => merged(&Element::parse(call.body)?)?,
+    let entries = match (desk.call.method, path) {
+        (&Method::POST, []) => merged(&Element::parse(desk.call.body)?)?,
         (&Method::PUT, [rest @ .., key]) => {
-            let value = value(&Element::parse(call.body)?)?;
+            let value = value(&Element::parse(desk.call.body)?)?;
             vec![((domain(rest)?, (*key).to_owned()), Some(value))]
         }
         (&Method::DELETE, [rest @ .., key]) => {
@@ -58,18 +54,12 @@ pub(crate) fn handle(
         }
         _ => return Err(no_such_url()),
     };
-    write(call, ctx, infra, object, entries)
+    write(desk, object, entries)
 }
 
-fn write(
-    call: &Call<'_>,
-    ctx: &mut Context<'_>,
-    infra: &mut Infra,
-    object: Object,
-    entries: Vec<Entry>,
-) -> Result<Reply, Problem> {
-    require(call, right::EDIT, "VAPP_METADATA_EDIT", &object.uuid)?;
-    if entries.iter().any(|((domain, _), _)| domain == SYSTEM) && !call.principal.provider {
+fn write(desk: &mut Desk<'_, '_>, object: Object, entries: Vec<Entry>) -> Result<Reply, Problem> {
+    require(desk.call, right::EDIT, "VAPP_METADATA_EDIT", &object.uuid)?;
+    if entries.iter().any(|((domain, _), _)| domain == SYSTEM) && !desk.call.principal.provider {
         return Err(refused(
             "General: Administrator Control",
             "METADATA_SYSTEM_EDIT",
@@ -82,9 +72,9 @@ fn write(
             name: "metadataUpdate",
             busy_name: "METADATA_UPDATE",
             verb: "Updating metadata for",
-            takes: ctx.timings.reconfigure,
+            takes: desk.ctx.timings.reconfigure,
         },
-        starter: &Starter::of(call),
+        starter: &Starter::of(desk.call),
         owner: object.owner,
         holds: vec![object.uuid.clone()],
         change: Change::Metadata {
@@ -92,8 +82,8 @@ fn write(
             entries,
         },
     };
-    let task = infra.submit(operation, ctx);
-    Ok(task_reply(call, ctx, &task))
+    let task = desk.infra.submit(operation, desk.ctx);
+    Ok(desk.accepted(&task))
 }
 
 fn read(call: &Call<'_>, object: &Object, path: &[&str]) -> Result<Reply, Problem> {

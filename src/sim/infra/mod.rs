@@ -20,17 +20,20 @@ mod metadata;
 pub(crate) mod operations;
 mod orgs;
 mod policies;
+pub(crate) mod power;
 mod query;
 pub(crate) mod recompose;
 mod records;
 pub(crate) mod site;
+pub(crate) mod submissions;
+mod vapp_networks;
 mod vapps;
 mod vdcs;
 pub(crate) mod view;
 mod vm_changes;
 mod vm_document;
 mod vm_sections;
-pub(crate) mod vms;
+mod vms;
 
 use std::collections::BTreeMap;
 
@@ -42,9 +45,13 @@ use super::actors::Actors;
 use super::call::Call;
 use super::context::Context;
 use super::reply::{Problem, Reply};
+use super::xml::task_document;
 use machine::{Vapp, Vm};
 use operations::Busy;
 use site::{Catalog, Network, Policy, StorageProfile, Template, Vdc};
+
+/// Media type of a task, the part after `application/`.
+const TASK: &str = "vnd.vmware.vcloud.task+xml";
 
 /// What may differ from site to site.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +88,25 @@ pub(crate) struct Infra {
     pub(crate) macs: u32,
 }
 
+/// One request in hand: who asks for what, the shared parts of the world, and this area's own.
+pub(crate) struct Desk<'a, 'c> {
+    pub(crate) call: &'a Call<'a>,
+    pub(crate) ctx: &'a mut Context<'c>,
+    pub(crate) infra: &'a mut Infra,
+}
+
+impl Desk<'_, '_> {
+    /// 202 with the task, by its bare UUID.
+    pub(crate) fn accepted(&self, task: &str) -> Reply {
+        let found = self.ctx.tasks.get(task);
+        let body = found
+            .map(|task| task_document(task, self.ctx.site))
+            .unwrap_or_default();
+        Reply::xml(202, self.call.version, TASK, body)
+            .with_header("location", format!("{}/api/task/{task}", self.ctx.site))
+    }
+}
+
 /// Answers a request of the infrastructure paths.
 ///
 /// # Errors
@@ -96,17 +122,19 @@ pub(crate) fn handle(
             orgs::handle(call, ctx, infra, rest)
         }
         ["api", "query"] => query::handle(call, ctx, infra),
-        ["api", "vdc", id, "action", "composeVApp"] => vapps::compose(call, ctx, infra, id),
+        ["api", "vdc", id, "action", "composeVApp"] => {
+            vapps::compose(&mut Desk { call, ctx, infra }, id)
+        }
         ["api", "vdc", id] | ["api", "admin", "vdc", id] => vdcs::vdc(call, ctx, infra, id),
         ["api", "network", id] => vdcs::network(call, ctx, infra, id),
-        ["api", "vdcStorageProfile", id] => vdcs::storage_profile(call, ctx, infra, id, false),
+        ["api", "vdcStorageProfile", id] => vdcs::storage_profile(call, ctx, infra, (id, false)),
         ["api", "admin", "vdcStorageProfile", id] => {
-            vdcs::storage_profile(call, ctx, infra, id, true)
+            vdcs::storage_profile(call, ctx, infra, (id, true))
         }
         ["api", "catalog", id] => catalogs::catalog(call, ctx, infra, id),
         ["api", "catalogItem", id] => catalogs::item(call, ctx, infra, id),
         ["api", "vAppTemplate", id] => catalogs::template(call, ctx, infra, id),
-        ["api", "vApp", id, rest @ ..] => vapp_or_vm(call, ctx, infra, id, rest),
+        ["api", "vApp", id, rest @ ..] => vapp_or_vm(&mut Desk { call, ctx, infra }, id, rest),
         ["cloudapi", _, "vdcComputePolicies", rest @ ..] => {
             policies::compute_policies(call, ctx, infra, rest)
         }
@@ -115,16 +143,10 @@ pub(crate) fn handle(
     }
 }
 
-fn vapp_or_vm(
-    call: &Call<'_>,
-    ctx: &mut Context<'_>,
-    infra: &mut Infra,
-    id: &str,
-    rest: &[&str],
-) -> Result<Reply, Problem> {
+fn vapp_or_vm(desk: &mut Desk<'_, '_>, id: &str, rest: &[&str]) -> Result<Reply, Problem> {
     match id.split_once('-') {
-        Some(("vapp", uuid)) => vapps::handle(call, ctx, infra, uuid, rest),
-        Some(("vm", uuid)) => vms::handle(call, ctx, infra, uuid, rest),
+        Some(("vapp", uuid)) => vapps::handle(desk, uuid, rest),
+        Some(("vm", uuid)) => vms::handle(desk, uuid, rest),
         _ => Err(no_such_url()),
     }
 }

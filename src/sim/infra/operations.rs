@@ -206,7 +206,7 @@ impl Infra {
                 },
             );
         }
-        ctx.tasks.add(new_task(&task, kind, starter, owner, ctx));
+        ctx.tasks.add(new_task(&task, (kind, owner), starter, ctx));
         let ends = ctx.now.plus(Timings::vary(kind.takes, ctx.rng));
         ctx.schedule.put(
             ends,
@@ -221,9 +221,8 @@ impl Infra {
 
 fn new_task(
     uuid: &str,
-    kind: Kind,
+    (kind, owner): (Kind, Reference),
     starter: &Starter,
-    owner: Reference,
     ctx: &Context<'_>,
 ) -> Task {
     let bare = |urn: &str| urn.rsplit(':').next().unwrap_or_default().to_owned();

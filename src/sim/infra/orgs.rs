@@ -40,7 +40,7 @@ pub(crate) fn handle(
                 .get(&urn)
                 .filter(|org| sees(&call.principal, &org.id));
             let org = org.ok_or_else(|| refused("Base", "ORG_VIEW", uuid))?;
-            Ok(one(call, ctx, infra, org, admin))
+            Ok(one(call, ctx, infra, (org, admin)))
         }
         _ => Err(no_such_url()),
     }
@@ -75,7 +75,7 @@ fn list(call: &Call<'_>, ctx: &Context<'_>) -> Reply {
     )
 }
 
-fn one(call: &Call<'_>, ctx: &Context<'_>, infra: &Infra, org: &Org, admin: bool) -> Reply {
+fn one(call: &Call<'_>, ctx: &Context<'_>, infra: &Infra, (org, admin): (&Org, bool)) -> Reply {
     let site = ctx.site;
     let uuid = bare(&org.id);
     let (name, href, media) = if admin {

@@ -43,7 +43,7 @@ pub(crate) fn handle(call: &Call<'_>, ctx: &Context<'_>, infra: &Infra) -> Resul
     if let Some(order) = Order::of(call) {
         found.sort_by(|a, b| order.compare(a.value(&order.key), b.value(&order.key)));
     }
-    Ok(answer(call, ctx, (kind, format), page, &found))
+    Ok(answer(call, ctx.site, (kind, format), (page, &found)))
 }
 
 fn format(call: &Call<'_>) -> Result<Format, Problem> {
@@ -75,10 +75,9 @@ fn matches(filter: &Filter, record: &Record) -> bool {
 
 fn answer(
     call: &Call<'_>,
-    ctx: &Context<'_>,
+    site: &str,
     (kind, format): (&str, Format),
-    page: Page,
-    found: &[Record],
+    (page, found): (Page, &[Record]),
 ) -> Reply {
     let (root, format_name, media) = match format {
         Format::Records => (
@@ -105,7 +104,7 @@ fn answer(
             .filter(|(key, _)| !key.is_empty() && key != "page");
         query.extend_pairs(kept);
         query.append_pair("page", &number.to_string());
-        format!("{}/api/query?{}", ctx.site, query.finish())
+        format!("{}/api/query?{}", site, query.finish())
     };
     let pages = found.len().div_ceil(page.size()).max(1);
     let mut links = vec![("firstPage", 1), ("lastPage", pages)];
@@ -129,7 +128,7 @@ fn answer(
         .attr("total", found.len())
         .attr(
             "href",
-            format!("{}/api/query?type={kind}&format={format_name}", ctx.site),
+            format!("{}/api/query?type={kind}&format={format_name}", site),
         )
         .attr("type", format!("application/{media}"))
         .children(links)

@@ -15,6 +15,7 @@ use super::Infra;
 use super::access::{refused, require, right, sees};
 use super::machine::{Customization, Nic, Status, Vapp, Vm};
 use super::site::Template;
+use super::submissions::duplicate_vm;
 use super::vm_changes::{MAX_DESCRIPTION_CHARS, MAX_NAME_CHARS, checked, new_customization, nic};
 use crate::sim::call::Call;
 use crate::sim::context::Context;
@@ -48,20 +49,13 @@ pub(crate) fn sourced_items(
     vapp: &Vapp,
     body: &Element,
 ) -> Result<Vec<NewVm>, Problem> {
-    let mut names: BTreeSet<String> = infra
-        .vms_of(&vapp.uuid)
-        .iter()
-        .map(|vm| vm.name.clone())
-        .collect();
+    let mut names = BTreeSet::new();
     let mut items = Vec::new();
     for item in body.all("SourcedItem") {
         let new = sourced_item(call, infra, vapp, item)?;
+        infra.require_free_vm_name(&vapp.uuid, &new.name, None)?;
         if !names.insert(new.name.clone()) {
-            return Err(Problem::new(
-                400,
-                "DUPLICATE_NAME",
-                format!("There is already a VM named \"{}\".", new.name),
-            ));
+            return Err(duplicate_vm(&new.name));
         }
         items.push(new);
     }

@@ -209,8 +209,7 @@ pub(crate) fn storage_profile(
     call: &Call<'_>,
     ctx: &Context<'_>,
     infra: &Infra,
-    uuid: &str,
-    admin: bool,
+    (uuid, admin): (&str, bool),
 ) -> Result<Reply, Problem> {
     require_method(call, &Method::GET)?;
     let hidden = || refused("Base", "VDC_STORAGE_PROFILE_VIEW", uuid);

@@ -5,7 +5,7 @@
 
 use http::Method;
 
-use super::Infra;
+use super::Desk;
 use super::catalogs::product_section;
 use super::machine::{Status, Vm};
 use super::no_such_url;
@@ -14,51 +14,44 @@ use super::vm_changes::{self, VmChange};
 use super::vm_document::{self as document, CUSTOMIZATION, HARDWARE, NICS};
 use super::vms::reconfigure;
 use crate::sim::call::Call;
-use crate::sim::context::Context;
 use crate::sim::reply::{Problem, Reply};
 use crate::sim::xml::Element;
 
 /// Answers requests on one section of `vm`.
-pub(crate) fn handle(
-    call: &Call<'_>,
-    ctx: &mut Context<'_>,
-    infra: &mut Infra,
-    vm: &Vm,
-    section: &str,
-) -> Result<Reply, Problem> {
-    if call.method == Method::PUT {
-        let changes = changes(call, vm, section)?;
-        return reconfigure(call, ctx, infra, vm, changes);
+pub(crate) fn handle(desk: &mut Desk<'_, '_>, vm: &Vm, section: &str) -> Result<Reply, Problem> {
+    if desk.call.method == Method::PUT {
+        let changes = changes(desk.call, vm, section)?;
+        return reconfigure(desk, vm, changes);
     }
-    super::require_method(call, &Method::GET)?;
+    super::require_method(desk.call, &Method::GET)?;
     match section {
         "virtualHardwareSection" => Ok(section_reply(
-            call,
-            document::hardware_section(ctx.site, vm),
+            desk.call,
+            document::hardware_section(desk.ctx.site, vm),
             HARDWARE,
         )),
         "networkConnectionSection" => Ok(section_reply(
-            call,
-            document::network_section(ctx.site, vm),
+            desk.call,
+            document::network_section(desk.ctx.site, vm),
             NICS,
         )),
         "guestCustomizationSection" => Ok(section_reply(
-            call,
-            document::customization_section(ctx.site, vm),
+            desk.call,
+            document::customization_section(desk.ctx.site, vm),
             CUSTOMIZATION,
         )),
         "guestcustomizationstatus" => {
             let status = Element::new("GuestCustomizationStatusSection")
                 .child(Element::leaf("GuestCustStatus", customization_status(vm)));
             let media = "vnd.vmware.vcloud.guestcustomizationstatussection+xml";
-            Ok(section_reply(call, status, media))
+            Ok(section_reply(desk.call, status, media))
         }
         "productSections" => {
-            let template = infra.templates.get(&vm.template);
+            let template = desk.infra.templates.get(&vm.template);
             let product = template.map(|template| product_section(&template.product_version));
             let list = Element::new("ProductSectionList").children(product);
             Ok(section_reply(
-                call,
+                desk.call,
                 list,
                 "vnd.vmware.vcloud.productSections+xml",
             ))

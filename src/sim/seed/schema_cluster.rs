@@ -204,16 +204,7 @@ fn capvcd(secure: &Value) -> Value {
         },
         "nodePool": {"type": "array", "items": node_pool()},
         "k8sNetwork": {"type": "object", "properties": {"pods": blocks, "services": blocks}},
-        "clusterApiStatus": {
-            "type": "object",
-            "properties": {
-                "phase": {"type": "string"},
-                "apiEndpoints": {"type": "array", "items": {
-                    "type": "object",
-                    "properties": {"host": {"type": "string"}, "port": {"type": "integer"}},
-                }},
-            },
-        },
+        "clusterApiStatus": api_status(),
         "clusterResourceSetBindings": {"type": "array", "items": {"type": "object"}},
         "vcdProperties": {
             "type": "object",
@@ -237,6 +228,20 @@ fn capvcd(secure: &Value) -> Value {
     }
     properties.extend(sets());
     capvcd
+}
+
+fn api_status() -> Value {
+    let endpoint = json!({
+        "type": "object",
+        "properties": {"host": {"type": "string"}, "port": {"type": "integer"}},
+    });
+    json!({
+        "type": "object",
+        "properties": {
+            "phase": {"type": "string"},
+            "apiEndpoints": {"type": "array", "items": endpoint},
+        },
+    })
 }
 
 fn node_pool() -> Value {

@@ -53,6 +53,11 @@ fn names_are_unique() {
         message.ends_with("There is already a VM named \"m\"."),
         "{message}"
     );
+    let answer = lab.recompose(&vapp, "n", "");
+    lab.succeed(&answer);
+    let vm = lab.vm_path(&vapp, "n");
+    let rename = Ask::post(&format!("{vm}/action/reconfigureVm")).body("<Vm name=\"m\"/>");
+    assert_eq!(problem(&lab.xml(rename)).1, "DUPLICATE_NAME");
     lab.world.set_unique_vapp_names(false);
     assert_eq!(lab.compose("v", "").status(), 201);
 }

@@ -1,0 +1,153 @@
+//! Operations that requests and in-cluster controllers both start: compose, recompose, work on one VM.
+//!
+//! Not here: what each does at its end (`infra::effects`), who may ask for it (`infra::{vapps, vms}`).
+
+use super::Infra;
+use super::document::vapp_reference;
+use super::machine::{Vapp, Vm};
+use super::operations::{Change, Kind, Operation, Starter};
+use super::vm_document::vm_reference;
+use crate::sim::context::Context;
+use crate::sim::reply::Problem;
+
+/// VMs that come into a vApp and VMs that go.
+#[derive(Debug, Default)]
+pub(crate) struct Recomposition {
+    /// Copies, by bare UUID.
+    pub(crate) added: Vec<String>,
+    /// By bare UUID.
+    pub(crate) removed: Vec<String>,
+    /// Whether the copies are powered on at once.
+    pub(crate) power_on: bool,
+}
+
+impl Infra {
+    /// Refuses a second vApp of one name in a VDC, where the site has that rule.
+    pub(crate) fn require_free_name(&self, vapp: &Vapp) -> Result<(), Problem> {
+        let twin = self
+            .vapps
+            .values()
+            .any(|one| one.vdc == vapp.vdc && one.name == vapp.name);
+        if twin && self.rules.unique_vapp_names {
+            let text = format!("The VCD entity {} already exists.", vapp.name);
+            return Err(Problem::new(400, "DUPLICATE_NAME", text));
+        }
+        Ok(())
+    }
+
+    /// Refuses a second VM of one name in a vApp; `own` is the VM that shall have it, if it exists.
+    pub(crate) fn require_free_vm_name(
+        &self,
+        vapp: &str,
+        name: &str,
+        own: Option<&str>,
+    ) -> Result<(), Problem> {
+        let mut others = self
+            .vms
+            .values()
+            .filter(|vm| vm.vapp == vapp && Some(vm.uuid.as_str()) != own);
+        if others.any(|vm| vm.name == name) {
+            return Err(duplicate_vm(name));
+        }
+        Ok(())
+    }
+
+    /// Puts a vApp into the world and starts the task that ends its composition.
+    pub(crate) fn compose(
+        &mut self,
+        (vapp, added): (Vapp, Vec<String>),
+        starter: &Starter,
+        ctx: &mut Context<'_>,
+    ) -> String {
+        let uuid = vapp.uuid.clone();
+        let copies = u32::try_from(added.len()).unwrap_or(u32::MAX);
+        let takes = ctx
+            .timings
+            .compose
+            .saturating_add(ctx.timings.recompose.saturating_mul(copies));
+        let operation = Operation {
+            kind: Kind {
+                name: "vdcComposeVapp",
+                busy_name: "VDC_COMPOSE_VAPP",
+                verb: "Composing Virtual Application",
+                takes,
+            },
+            starter,
+            owner: vapp_reference(&vapp, ctx.site),
+            holds: added.iter().cloned().chain([uuid.clone()]).collect(),
+            change: Change::Compose {
+                vapp: uuid.clone(),
+                added,
+            },
+        };
+        self.vapps.insert(uuid.clone(), vapp);
+        self.submit(operation, ctx);
+        uuid
+    }
+
+    /// Starts the task that ends copies into a vApp and takes VMs away; returns its bare UUID.
+    pub(crate) fn recompose(
+        &mut self,
+        (vapp, plan): (&Vapp, Recomposition),
+        starter: &Starter,
+        ctx: &mut Context<'_>,
+    ) -> String {
+        let Recomposition {
+            added,
+            removed,
+            power_on,
+        } = plan;
+        let takes = if added.is_empty() {
+            ctx.timings.delete
+        } else {
+            ctx.timings.recompose
+        };
+        let kind = Kind {
+            name: "vdcRecomposeVapp",
+            busy_name: "VDC_RECOMPOSE_VAPP",
+            verb: "Recomposing Virtual Application",
+            takes,
+        };
+        let vms = added.iter().chain(&removed).cloned();
+        let operation = Operation {
+            kind,
+            starter,
+            owner: vapp_reference(vapp, ctx.site),
+            holds: vms.chain([vapp.uuid.clone()]).collect(),
+            change: Change::Recompose {
+                vapp: vapp.uuid.clone(),
+                added,
+                removed,
+                power_on,
+            },
+        };
+        self.submit(operation, ctx)
+    }
+
+    /// Starts an operation on one VM that is known to be free; returns its task's bare UUID.
+    pub(crate) fn submit_on_vm(
+        &mut self,
+        (vm, starter): (&Vm, &Starter),
+        (kind, change): (Kind, Change),
+        ctx: &mut Context<'_>,
+    ) -> String {
+        let owner = vm_reference(vm, ctx.site);
+        let holds = vec![vm.uuid.clone()];
+        self.submit(
+            Operation {
+                kind,
+                starter,
+                owner,
+                holds,
+                change,
+            },
+            ctx,
+        )
+    }
+}
+
+/// The refusal of a second VM of one name.
+pub(crate) fn duplicate_vm(name: &str) -> Problem {
+    let text = format!("There is already a VM named \"{name}\".");
+    Problem::new(400, "DUPLICATE_NAME", text)
+}
