@@ -10,6 +10,8 @@ mod lists;
 mod login;
 mod negotiation;
 mod network;
+#[cfg(feature = "sim")]
+mod simulated;
 mod site;
 #[cfg(feature = "sim")]
 mod tls;

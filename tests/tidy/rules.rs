@@ -54,6 +54,15 @@ pub(crate) const RULES: &[Rule] = &[
         production_only: true,
     },
     Rule {
+        name: "only one place draws lots that no seed repeats",
+        within: "src/",
+        // The demo's directory has a random name; its site comes from the seed.
+        except: "src/chance.rs src/demo/",
+        words: "new_v4 fastrand::Rng::new fastrand::u64 fastrand::u128 fastrand::usize \
+            getrandom RandomState thread_rng",
+        production_only: true,
+    },
+    Rule {
         name: "nobody blocks a thread to wait, and tests wait for a condition, not for a time",
         within: "src/ tests/ benches/",
         except: "src/clock.rs tests/it/support/",
