@@ -1,7 +1,7 @@
 //! What tests share: a small site to talk to, and a fleet of replicas on virtual time.
 
-pub(crate) mod fleet;
 pub(crate) mod bootstrap;
+pub(crate) mod fleet;
 pub(crate) mod lab;
 pub(crate) mod site;
 pub(crate) mod xml;
