@@ -18,7 +18,7 @@ use http::{HeaderValue, Method};
 use url::Url;
 
 use super::network_failure::{self, Phase};
-use super::transport::{CallLimits, Request, Response, Transport, TransportError};
+use super::transport::{CallLimits, Obstacle, Request, Response, Transport, TransportError};
 
 /// How long an idle connection is kept; below the idle limit of common load balancers (60 s).
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
@@ -147,6 +147,7 @@ impl HttpTransport {
         let url = Url::parse(&format!("{}{target}", self.origin)).map_err(|error| {
             TransportError::NotSent {
                 host: self.host.clone(),
+                obstacle: Obstacle::Other,
                 reason: error.to_string(),
             }
         })?;
@@ -166,9 +167,13 @@ impl HttpTransport {
 
     fn failed(&self, error: &reqwest::Error, phase: Phase) -> TransportError {
         let host = self.host.clone();
-        let reason = network_failure::reason(error, phase);
+        let (obstacle, reason) = network_failure::reason(error, phase);
         if error.is_connect() || error.is_builder() {
-            TransportError::NotSent { host, reason }
+            TransportError::NotSent {
+                host,
+                obstacle,
+                reason,
+            }
         } else {
             TransportError::Unanswered { host, reason }
         }
