@@ -68,7 +68,10 @@ impl Failure {
         Self {
             code,
             // VCD's sentences end with a full stop.
-            line: one_line(&format!("{}; {hint}", text.trim_end_matches('.'))),
+            line: one_line(&format!(
+                "{}; {hint}",
+                text.trim_end().trim_end_matches('.')
+            )),
         }
     }
 
@@ -224,4 +227,40 @@ fn one_line(text: &str) -> String {
         .filter(|line| !line.is_empty())
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_obstacle_has_a_code_and_advice_that_names_a_key() {
+        let rows = [
+            (Obstacle::NameLookup, 69, "name servers"),
+            (Obstacle::Refused, 69, "whether VCD is up"),
+            (Obstacle::NoAnswer, 69, "firewall"),
+            (Obstacle::UnknownIssuer, 69, "vcd.ca_file"),
+            (Obstacle::WrongName, 69, "one of its names"),
+            (Obstacle::Certificate, 69, "clock"),
+            (Obstacle::NotTls, 76, "port"),
+            (Obstacle::Other, 69, "load balancer"),
+        ];
+        for (obstacle, code, want) in rows {
+            let (found, advice) = unreachable(obstacle);
+            assert_eq!(found, code, "{obstacle:?}");
+            assert!(advice.contains(want) && advice.contains("vcd."), "{advice}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_one_line_without_a_stop_in_its_middle() {
+        let failure = Failure::with_hint((69, "do this"), &"one.\n  two.\n");
+        assert_eq!(failure.to_string(), "one. two; do this");
+        let site = Url::parse("https://vcd.example:8443/api").map(|url| failure.at(&url));
+        let line = site.map(|failure| failure.to_string());
+        assert_eq!(
+            line.as_deref(),
+            Ok("VCD at https://vcd.example:8443: one. two; do this")
+        );
+    }
 }

@@ -41,6 +41,7 @@ async fn a_replica_outlives_an_outage_of_vcd_without_flooding_the_log() {
     .await;
     until("the cluster is there", PATIENCE, || vcd.is_done()).await;
     replica.terminate();
+    assert_eq!(replica.count("poll.failed"), 1, "{:#?}", replica.lines());
     let warnings = replica.records(|record| record["level"] == "WARN");
     assert!((1..=4).contains(&warnings.len()), "{warnings:#?}");
     let end = replica.end(Duration::from_secs(5)).await;
@@ -48,4 +49,22 @@ async fn a_replica_outlives_an_outage_of_vcd_without_flooding_the_log() {
     assert_eq!(end.errors(), Vec::<&String>::new());
     assert_eq!(systemd.count("STOPPING=1"), 1);
     vcd.assert_created_once(&[urn]);
+}
+
+/// Goal: whoever stops a replica because VCD is away does not wait for VCD.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_stops_in_time_although_vcd_is_away() {
+    let mut vcd = Vcd::open();
+    let replica = Process::replica(&vcd.replica("cse-1"), &[]);
+    vcd.ask_for("amber");
+    until("claimed", PATIENCE, || {
+        replica.count("cluster.claimed") == 1
+    })
+    .await;
+    vcd.close().await;
+    until("missed", PATIENCE, || replica.count("poll.failed") > 0).await;
+    replica.terminate();
+    let end = replica.end(Duration::from_secs(5)).await;
+    assert_eq!(end.code, Some(0), "{:#?}", end.lines);
+    assert_eq!(end.errors(), Vec::<&String>::new());
 }

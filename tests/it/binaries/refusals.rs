@@ -189,7 +189,12 @@ async fn something_that_is_no_vcd() {
     assert_tells(&line, &["does not speak TLS", "port in vcd.url"]);
 
     let html = "<!DOCTYPE html><html><head><title>Portal</title></head><body>Hi<br></body></html>";
-    for status in [200, 302, 403, 404] {
+    for (status, what) in [
+        (200, "it is a web page"),
+        (302, "status 302"),
+        (403, "status 403"),
+        (404, "status 404"),
+    ] {
         page.reset().await;
         let answer = ResponseTemplate::new(status)
             .insert_header("location", "/login")
@@ -199,8 +204,52 @@ async fn something_that_is_no_vcd() {
             .mount(&page)
             .await;
         let line = refused(&vcd, 76, &at(&page.uri())).await;
-        assert_tells(&line, &[&page.uri(), "list API versions", "vcd.url"]);
+        assert_tells(
+            &line,
+            &[&page.uri(), "list API versions: ", what, "vcd.url"],
+        );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vcd_that_is_too_old_or_too_new() {
+    let vcd = Vcd::with(|world: &mut World| world.offer_versions(&[(36, 3), (40, 0)]));
+    let line = refused(&vcd, 76, &vcd.config("cse-1")).await;
+    assert_tells(
+        &line,
+        &["wanted 37.2, offered [36.3, 40.0]", "10.4.2 to 10.6"],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_that_cannot_be_used() {
+    let vcd = Vcd::open();
+    let good = vcd.config("cse-1");
+    let ca = vcd.path("ca.pem").display().to_string();
+
+    let broken = "-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n";
+    let file = vcd.file("broken.pem", broken).display().to_string();
+    let line = refused(&vcd, 78, &good.replace(&ca, &file)).await;
+    assert_tells(&line, &["broken.pem", "vcd.ca_file"]);
+
+    let file = vcd.file("key.pem", "-----BEGIN PRIVATE KEY-----\n");
+    let line = refused(&vcd, 78, &good.replace(&ca, &file.display().to_string())).await;
+    assert_tells(&line, &["vcd.ca_file", "key.pem holds no PEM certificate"]);
+
+    let none = vcd.file("none.toml", &good.replace(&format!("ca_file = '{ca}'"), ""));
+    let system = [
+        ("SSL_CERT_FILE", OsStr::new("/nonexistent")),
+        ("SSL_CERT_DIR", OsStr::new("/nonexistent")),
+    ];
+    let line = refused_with(&vcd, 78, &none, &system).await;
+    assert_tells(
+        &line,
+        &[
+            "no system CA certificates",
+            "ca-certificates",
+            "vcd.ca_file",
+        ],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! What systemd and the journal see of a replica that cannot start.
 
 use std::fs::File;
+use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -34,6 +35,27 @@ async fn a_failed_start_ends_late_under_systemd_and_at_once_when_asked_to() {
     let end = replica.end(Duration::from_secs(5)).await;
     assert_eq!((end.code, end.errors().len()), (Some(77), 1));
     assert_eq!(systemd.count("READY=1"), 0);
+}
+
+/// Goal: `systemctl stop` does not wait for a VCD that does not answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_waits_for_vcd_ends_at_once_when_asked_to() {
+    let vcd = Vcd::open();
+    // Connections are taken by the kernel, and nobody ever reads them.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let config = vcd.config("cse-1").replace(&vcd.url, &url);
+    let config = config.replace("'text'", "'json'");
+    let systemd = Systemd::listen();
+    let file = vcd.file("silent.toml", &config);
+    let replica = Process::replica(&file, &systemd.environment());
+    until("started", PATIENCE, || {
+        systemd.status() == "connecting to VCD"
+    })
+    .await;
+    replica.terminate();
+    let end = replica.end(Duration::from_secs(5)).await;
+    assert_eq!((end.code, end.errors().len()), (Some(0), 0));
 }
 
 /// Goal: before there is a log, the journal still learns that this is an error.
