@@ -6,7 +6,8 @@
 //! - Fields keep their names in the journal (`cluster` becomes `CLUSTER`, no prefix), `REPLICA` is on every
 //!   record, INFO is priority 6 and DEBUG 7.
 //! - An event's message is constant and never empty (the journal shows records without one as blank
-//!   lines); its kind is the field `event`, one of [`event`].
+//!   lines); its kind is the field `event`, one of [`event`]. The one exception is a start that fails: its
+//!   message holds the reason, because nobody looks for the fields of a service that is not there.
 //! - The filter is chosen once; layers are never exchanged while spans are open.
 //!
 //! Not here: what is logged, and when (each module); the status line of the unit (`notify`).

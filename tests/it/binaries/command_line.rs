@@ -4,7 +4,7 @@ use assert_cmd::Command;
 
 /// Runs the program with 100 columns and nothing else in its environment.
 fn said(arguments: &[&str], code: i32) -> String {
-    let mut command = Command::cargo_bin("cse-server").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cse-server"));
     let output = command
         .args(arguments)
         .env_clear()
