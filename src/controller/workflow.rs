@@ -33,8 +33,10 @@ use crate::telemetry::{chain, event};
 use crate::vcd::error::VcdError;
 use crate::vcd::transport::Transport;
 
-/// Failures in a row from which on a repeating failure is worth a warning.
+/// Failures in a row after which a repeating failure is worth a warning.
 const WARN_AFTER: u32 = 3;
+/// Failures in a row between two further warnings: an outage of VCD concerns every cluster at work.
+const WARN_AGAIN_EVERY: u32 = 10;
 
 /// How the work on a cluster ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,7 +245,7 @@ impl<T: Transport> Work<T> {
             self.memory.action_failures,
             self.deps.chance.next_fraction(),
         );
-        if self.memory.action_failures >= WARN_AFTER {
+        if is_worth_a_warning(self.memory.action_failures) {
             warn!(
                 event = event::ACTION_FAILED,
                 action = action.name(),
@@ -355,7 +357,7 @@ impl<T: Transport> Work<T> {
             self.failures,
             self.deps.chance.next_fraction(),
         );
-        if self.failures >= WARN_AFTER {
+        if is_worth_a_warning(self.failures) {
             warn!(
                 event = event::PASS_FAILED,
                 failures = self.failures,
@@ -412,4 +414,8 @@ impl<T: Transport> Work<T> {
         }
         End::HandedOver
     }
+}
+
+fn is_worth_a_warning(failures: u32) -> bool {
+    failures == WARN_AFTER || failures > 0 && failures.is_multiple_of(WARN_AGAIN_EVERY)
 }

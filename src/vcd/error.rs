@@ -311,6 +311,7 @@ mod tests {
 
     use bytes::Bytes;
 
+    use super::super::transport::Obstacle;
     use super::*;
 
     const READ: Operation = Operation::GET_ENTITY;
@@ -397,6 +398,7 @@ mod tests {
         let text = String::new;
         let not_sent = || TransportError::NotSent {
             host: text(),
+            obstacle: Obstacle::Other,
             reason: text(),
         };
         let silent = || TransportError::Unanswered {
