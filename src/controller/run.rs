@@ -221,7 +221,9 @@ impl<T: Transport> Replica<T> {
             let spread = 0.9 + 0.2 * self.setup.chance.next_fraction();
             self.next_sweep = now.plus((poll * every).mul_f64(spread));
         }
-        self.next_hot = now.plus(self.setup.hot_poll);
+        // Varied, so that no replica is always the first to see what has just arrived.
+        let spread = 0.8 + 0.4 * self.setup.chance.next_fraction();
+        self.next_hot = now.plus(self.setup.hot_poll.mul_f64(spread));
         self.watch
             .note(found.rows, complete, now, &self.setup.chance);
     }
