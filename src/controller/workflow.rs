@@ -28,6 +28,7 @@ use crate::domain::ids::VappId;
 use crate::reconcile::backoff::delay;
 use crate::reconcile::decide;
 use crate::reconcile::decision::{Action, Change, Decision, WaitReason};
+use crate::reconcile::failure::FailureReason;
 use crate::reconcile::observation::{Observation, TaskSeen};
 use crate::telemetry::{chain, event};
 use crate::vcd::error::VcdError;
@@ -289,24 +290,7 @@ impl<T: Transport> Work<T> {
     fn log_change(&self, change: &Change) {
         let incarnation = self.held.heartbeat().incarnation;
         match change {
-            Change::Fail {
-                reason,
-                retry: false,
-            } => error!(
-                event = event::CLUSTER_FAILED,
-                reason = %reason,
-                incarnation,
-                "creation failed for good"
-            ),
-            Change::Fail {
-                reason,
-                retry: true,
-            } => warn!(
-                event = event::CLUSTER_FAILED,
-                reason = %reason,
-                incarnation,
-                "creation failed, cleaning up for another attempt"
-            ),
+            Change::Fail { reason, retry } => log_failure(reason, *retry, incarnation),
             Change::GiveUp => warn!(
                 event = event::CLUSTER_BLOCKED,
                 "the cluster is marked for deletion, which this server cannot do yet"
@@ -418,4 +402,22 @@ impl<T: Transport> Work<T> {
 
 fn is_worth_a_warning(failures: u32) -> bool {
     failures == WARN_AFTER || failures > 0 && failures.is_multiple_of(WARN_AGAIN_EVERY)
+}
+
+fn log_failure(reason: &FailureReason, retry: bool, incarnation: u32) {
+    if retry {
+        warn!(
+            event = event::CLUSTER_FAILED,
+            reason = %reason,
+            incarnation,
+            "creation failed, cleaning up for another attempt"
+        );
+    } else {
+        error!(
+            event = event::CLUSTER_FAILED,
+            reason = %reason,
+            incarnation,
+            "creation failed for good"
+        );
+    }
 }
