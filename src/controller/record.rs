@@ -83,7 +83,7 @@ pub(super) fn edit_for(change: &Change, setting: &Setting<'_>) -> (Edit, Step) {
                     "ClusterCreationRetried",
                     format!(
                         "Attempt {} of at most {} begins.",
-                        incarnation + 1,
+                        incarnation.saturating_add(1),
                         setting.policy.max_attempts
                     ),
                 )],

@@ -14,6 +14,9 @@ use std::time::Duration;
 use super::policy::Policy;
 use crate::domain::claim::{Claim, HolderId};
 
+/// Longest term of its own that a holder is granted: the record is the tenant's to write as well.
+const MAX_TERM: Duration = Duration::from_hours(24);
+
 /// Who this process is, and whose claims it may take back at once.
 #[derive(Clone, Debug)]
 pub struct Identity {
@@ -63,7 +66,7 @@ pub fn claimable(
         return Claimable::Inherited;
     }
     let term = match &claim.heartbeat {
-        Some(heartbeat) => policy.takeover.max(heartbeat.term),
+        Some(heartbeat) => policy.takeover.max(heartbeat.term.min(MAX_TERM)),
         None => policy.foreign_takeover,
     };
     let term = term.mul_f64(1.0 + 0.2 * jitter.clamp(0.0, 1.0));
@@ -150,6 +153,13 @@ mod tests {
                 Claimable::Held {
                     for_another: secs(175),
                 },
+            ),
+            (
+                "no term is for ever",
+                &other,
+                &record(u64::MAX, Hold::Held),
+                86_400,
+                Claimable::Silent,
             ),
             (
                 "original server",

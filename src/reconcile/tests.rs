@@ -496,7 +496,7 @@ fn attempts_are_bounded_and_only_repairable_causes_are_repeated() {
             "an operation failed too often",
             edit(fresh(), |seen| {
                 seen.task = failing.clone();
-                seen.action_failures = 8;
+                seen.action_failures = policy().max_action_failures;
             }),
             fail(FailureReason::OperationFailing("busy".to_owned()), false),
         ),
