@@ -8,6 +8,7 @@
     reason = "tests fail loudly"
 )]
 
+mod faults;
 mod infrastructure;
 mod scenarios;
 mod simulator;
