@@ -23,7 +23,7 @@ use super::document::{self, ClaimEdit, Edit};
 use crate::clock::Moment;
 use crate::domain::claim::{Claim, ClaimPhase, Heartbeat, Hold, HolderId};
 use crate::domain::error_class::ErrorClass;
-use crate::domain::ids::EntityId;
+use crate::domain::ids::{EntityId, VappId};
 use crate::domain::status::{ClusterState, EventEntry};
 use crate::domain::versioned::{ETag, Versioned};
 use crate::reconcile::claimable::{Claimable, claimable};
@@ -34,6 +34,9 @@ use crate::vcd::transport::Transport;
 
 /// Re-reads after which a contested write is left to the next pass.
 const MAX_REREADS: u32 = 5;
+
+/// Unanswered writes that are remembered; all but the last few are refused by their tags anyway.
+const MAX_UNCLEAR: usize = 8;
 
 /// What is known of a candidate before its document is read.
 #[derive(Clone, Debug)]
@@ -80,8 +83,11 @@ pub(crate) struct Held<T: Transport> {
     etag: Option<ETag>,
     heartbeat: Heartbeat,
     last_ack_sent: Moment,
-    /// When the last write was sent, answered or not.
-    last_sent: Moment,
+    /// Records sent since the last acknowledged one, and when: each may have landed, or still may.
+    unclear: Vec<(Heartbeat, Moment)>,
+    /// The content in which the claim was found to be lost; `None` while it is held, and when the
+    /// entity itself is gone.
+    lost_to: Option<document::Content>,
     /// How the claim came about, for the log.
     pub(crate) origin: Claimable,
 }
@@ -106,12 +112,7 @@ pub(crate) async fn acquire<T: Transport>(
     let content = &read.value.entity;
     let claim = document::claim(content);
     let origin = may_take(deps, candidate, &claim).ok_or(NotClaimed::Gone)?;
-    let summary = Summary {
-        is_vcdke: document::flag(content, "isVCDKECluster"),
-        marked_for_delete: document::flag(content, "markForDelete"),
-        state: document::state(content),
-        claim: claim.clone(),
-    };
+    let summary = document::summary(content);
     if !needs_work(&summary) {
         return Err(NotClaimed::Gone);
     }
@@ -122,7 +123,8 @@ pub(crate) async fn acquire<T: Transport>(
         document: read.value,
         etag: Some(read.etag),
         last_ack_sent: deps.clock.now(),
-        last_sent: deps.clock.now(),
+        unclear: Vec::new(),
+        lost_to: None,
         heartbeat,
         origin,
     };
@@ -247,24 +249,63 @@ impl<T: Transport> Held<T> {
         self.deps.clock.now().since(self.last_ack_sent)
     }
 
-    /// Reads the document again and checks that the claim is still ours.
+    /// Whether the document at hand may be older than this holder's own last write.
+    pub(crate) const fn is_stale(&self) -> bool {
+        self.etag.is_none()
+    }
+
+    /// Reads the document again and checks that the claim is still ours: the record is the last
+    /// acknowledged one, or one whose answer never came.
     pub(crate) async fn refresh(&mut self) -> Result<(), WriteError> {
         let read = self.read().await?;
-        if self.is_ours(&read.value, self.heartbeat.nonce) {
-            self.document = read.value;
-            self.etag = Some(read.etag);
-            return Ok(());
+        if !self.is_ours(&read.value, self.heartbeat.nonce) {
+            let landed = self
+                .unclear
+                .iter()
+                .position(|(sent, _)| self.is_ours(&read.value, sent.nonce));
+            let Some(at) = landed else {
+                self.lost_to = Some(read.value.entity);
+                return Err(WriteError::Lost);
+            };
+            (self.heartbeat, self.last_ack_sent) = self.unclear.swap_remove(at);
         }
-        Err(WriteError::Lost)
+        self.document = read.value;
+        self.etag = Some(read.etag);
+        Ok(())
+    }
+
+    /// Whether nobody can have committed `vapp`, made by this holder and committed by nobody as far
+    /// as it knows, after the claim was lost.
+    ///
+    /// Another holder at work on the same attempt finds the vApp by its marker and goes on with it;
+    /// what was begun for it must then stay.
+    pub(crate) fn is_nobodys(&self, vapp: &VappId) -> bool {
+        let Some(content) = &self.lost_to else {
+            return true;
+        };
+        let claim = document::claim(content);
+        let creates = match claim.phase() {
+            ClaimPhase::Pending | ClaimPhase::Creating => true,
+            ClaimPhase::Done | ClaimPhase::Teardown | ClaimPhase::Deleting => false,
+        };
+        let adopts = creates && claim.incarnation() <= self.heartbeat.incarnation;
+        let committed = document::resources(content);
+        !adopts && !committed.iter().any(|entry| entry.id == vapp.as_str())
     }
 
     /// Writes `edit` and the next record; re-reads and re-applies when somebody else wrote in between.
     pub(crate) async fn write(&mut self, mut edit: Edit, step: Step) -> Result<(), WriteError> {
+        let mut sent = None;
         for _ in 0..=MAX_REREADS {
             if self.etag.is_none() {
                 self.refresh().await?;
+                if sent == Some(self.heartbeat.nonce) {
+                    // A request that something on the way repeats conflicts with itself.
+                    return Ok(());
+                }
             }
             let next = self.next_heartbeat(step);
+            sent = Some(next.nonce);
             let holder = (!step.release).then_some(&self.deps.identity.me);
             edit.claim = Some(claim_edit(&self.deps, &next, holder));
             match self.put(&edit, next.clone()).await {
@@ -272,7 +313,7 @@ impl<T: Transport> Held<T> {
                 Err(PutError::Conflict) => {
                     debug!(entity_id = %self.document.id, "document written by somebody else, reading it again");
                 }
-                Err(PutError::Other(error)) => return self.write_landed(error, next).await,
+                Err(PutError::Other(error)) => return self.write_landed(error, next.nonce).await,
             }
         }
         Err(WriteError::Contested)
@@ -302,13 +343,18 @@ impl<T: Transport> Held<T> {
         };
         let mut document = self.document.clone();
         document::apply(&mut document.entity, edit);
-        self.last_sent = self.deps.clock.now();
+        let sent_at = self.deps.clock.now();
+        if self.unclear.len() >= MAX_UNCLEAR {
+            self.unclear.remove(0);
+        }
+        self.unclear.push((next.clone(), sent_at));
         match self.deps.client.replace_entity(&document, seen).await {
             Ok(Versioned { value, etag }) => {
                 self.document = value;
                 self.etag = Some(etag);
                 self.heartbeat = next;
-                self.last_ack_sent = self.last_sent;
+                self.last_ack_sent = sent_at;
+                self.unclear.clear();
                 Ok(())
             }
             Err(error) if error.class() == ErrorClass::Conflict => Err(PutError::Conflict),
@@ -316,28 +362,20 @@ impl<T: Transport> Held<T> {
         }
     }
 
-    /// After an unclear write of `next`: it landed if, and only if, its nonce is in the document.
-    async fn write_landed(&mut self, error: VcdError, next: Heartbeat) -> Result<(), WriteError> {
+    /// After an unclear write: it landed if, and only if, its nonce is in the document.
+    async fn write_landed(&mut self, error: VcdError, nonce: u64) -> Result<(), WriteError> {
         if error.class() == ErrorClass::Terminal {
             return Err(WriteError::Failed(error));
         }
-        let read = self.read().await?;
-        let landed = self.is_ours(&read.value, next.nonce);
-        if !landed && !self.is_ours(&read.value, self.heartbeat.nonce) {
-            return Err(WriteError::Lost);
-        }
-        self.document = read.value;
-        self.etag = Some(read.etag);
-        if landed {
-            self.heartbeat = next;
-            self.last_ack_sent = self.last_sent;
+        self.refresh().await?;
+        if self.heartbeat.nonce == nonce {
             return Ok(());
         }
         Err(WriteError::Failed(error))
     }
 
     async fn claim_landed(mut self, error: VcdError) -> Result<Self, NotClaimed> {
-        let expected = self.heartbeat.clone();
+        let expected = self.heartbeat.nonce;
         match self.write_landed(error, expected).await {
             Ok(()) => Ok(self),
             Err(WriteError::Failed(error)) => Err(NotClaimed::Failed(error)),

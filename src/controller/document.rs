@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::claim::{Claim, Heartbeat, HolderId};
 use crate::domain::ids::{EntityId, VappId, VmId};
 use crate::domain::status::{ClusterState, EventEntry, Resource, ResourceKind};
+use crate::reconcile::interest::Summary;
 use crate::reconcile::observation::DocumentSeen;
 
 /// Longest event or error set kept, in entries.
@@ -77,6 +78,16 @@ pub(crate) fn claim(content: &Content) -> Claim {
 /// `status.vcdKe.state`.
 pub(crate) fn state(content: &Content) -> ClusterState {
     ClusterState::from_wire(text(vcd_ke(content), "state"))
+}
+
+/// What tells whether a server has work to do on the cluster.
+pub(crate) fn summary(content: &Content) -> Summary {
+    Summary {
+        is_vcdke: flag(content, "isVCDKECluster"),
+        marked_for_delete: flag(content, "markForDelete"),
+        state: state(content),
+        claim: claim(content),
+    }
 }
 
 /// A flag of `spec.vcdKe`; absent, null and odd values count as false, `"true"` as true.

@@ -15,7 +15,9 @@ use base64::engine::general_purpose::STANDARD;
 use super::Deps;
 use super::claim::Held;
 use super::document;
-use super::tenant::{NoTenant, Tenant, find_targets, full_entity, has_kubeconfig, sign_in};
+use super::tenant::{
+    NoTenant, Tenant, find_targets, full_entity, has_kubeconfig, refused_token, sign_in,
+};
 use crate::clock::Moment;
 use crate::domain::claim::ClaimPhase;
 use crate::domain::error_class::ErrorClass;
@@ -37,6 +39,9 @@ const KEY_PREFIX: &str = "guestinfo.cse.";
 pub(super) const USER_DATA_KEY: &str = "guestinfo.userdata";
 /// Longest log tail and reason taken from a guest, in characters: what a guest says is hostile input.
 const MAX_GUEST_TEXT_CHARS: usize = 2_000;
+/// Refusals in a row that make a token refused: a cell that has just started refuses good ones too,
+/// and the creation ends with this verdict.
+const TOKEN_REFUSALS: u32 = 4;
 /// How long a listing of vApps stays good while the guest is the only one at work.
 const LISTING_GOOD_FOR: Duration = Duration::from_mins(1);
 
@@ -55,6 +60,8 @@ pub(super) struct Memory<T: Transport> {
     kubeconfig_seen: bool,
     /// Set when a task was just seen to have failed in a way that may pass: wait before repeating.
     pub(super) task_just_failed: bool,
+    /// Passes in a row in which VCD refused the author's token.
+    token_refusals: u32,
 }
 
 impl<T: Transport> Default for Memory<T> {
@@ -70,6 +77,7 @@ impl<T: Transport> Default for Memory<T> {
             listing_may_age: false,
             kubeconfig_seen: false,
             task_just_failed: false,
+            token_refusals: 0,
         }
     }
 }
@@ -98,25 +106,17 @@ pub(super) async fn observe<T: Transport>(
     if seen.document.phase == ClaimPhase::Done {
         return Ok(seen);
     }
-    if let Err(problem) = prepare(deps, held, memory).await {
-        return match problem {
-            NoTenant::Blocked(reason) => {
-                seen.preparation = Err(reason);
-                Ok(seen)
-            }
-            NoTenant::Failed(error) => Err(error),
-        };
+    let looked = match prepare(deps, held, memory).await {
+        Ok(()) => look(deps, memory, &mut seen).await.map_err(refused_token),
+        Err(problem) => Err(problem),
+    };
+    match looked {
+        Ok(()) => memory.token_refusals = 0,
+        Err(problem) => {
+            seen.preparation = Err(memory.understand(problem)?);
+            return Ok(seen);
+        }
     }
-    let looked = look(deps, memory, &mut seen).await;
-    if let Err(error) = &looked
-        && error.class() == ErrorClass::Unauthenticated
-    {
-        // The author's token was revoked under way: the next pass signs in afresh and says so.
-        memory.tenant = None;
-        seen.preparation = Err(FailureReason::TokenRefused(chain(error).to_string()));
-        return Ok(seen);
-    }
-    looked?;
     await_kubeconfig(deps, memory, &mut seen).await?;
     seen.phase_age = memory.phase_age(&seen, now);
     Ok(seen)
@@ -228,7 +228,7 @@ async fn list_vapps<T: Transport>(
         match find_targets(deps, tenant, &vdc).await {
             Ok(targets) => tenant.targets = Some(targets),
             Err(NoTenant::Blocked(reason)) => return Ok(Err(reason)),
-            Err(NoTenant::Failed(error)) => return Err(error),
+            Err(NoTenant::Failed(error) | NoTenant::Refused(error)) => return Err(error),
         }
     }
     let wanted = bootstrap_vapp_name(&tenant.spec.name);
@@ -377,6 +377,28 @@ async fn await_kubeconfig<T: Transport>(
 }
 
 impl<T: Transport> Memory<T> {
+    /// What keeps the tenant's side out of sight: a reason for the tenant, or a failure to be tried again.
+    ///
+    /// Unless it was a mere hiccup, the next pass signs in and looks everything up afresh.
+    fn understand(&mut self, problem: NoTenant) -> Result<FailureReason, VcdError> {
+        let hiccup =
+            matches!(&problem, NoTenant::Failed(error) if error.class() != ErrorClass::Terminal);
+        if !hiccup {
+            self.tenant = None;
+        }
+        match problem {
+            NoTenant::Blocked(reason) => Ok(reason),
+            NoTenant::Failed(error) => Err(error),
+            NoTenant::Refused(error) => {
+                self.token_refusals = self.token_refusals.saturating_add(1);
+                if self.token_refusals < TOKEN_REFUSALS {
+                    return Err(error);
+                }
+                Ok(FailureReason::TokenRefused(chain(&error).to_string()))
+            }
+        }
+    }
+
     fn stage_age(&mut self, held: &Held<T>, now: Moment) -> Duration {
         let current = (held.heartbeat().phase, held.heartbeat().incarnation);
         match &self.stage {

@@ -16,10 +16,12 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use tracing::{debug, warn};
 use twox_hash::XxHash3_64;
 
+use super::document;
 use crate::domain::claim::Claim;
 use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::EntityId;
@@ -35,6 +37,9 @@ use crate::vcd::transport::Transport;
 /// What the hot poll asks for: everything that is not finished.
 const HOT_FILTER: &str = "(state==PRE_CREATED,entity.status.vcdKe.state==provisioning,\
     entity.status.vcdKe.state==error)";
+
+/// After so many sweeps a refused hot poll is tried again: a right may have been missing for a while.
+const HOT_RETRY_SWEEPS: u32 = 30;
 
 /// A listed cluster that needs work.
 #[derive(Clone, Debug)]
@@ -61,7 +66,8 @@ pub(crate) struct Found {
 pub struct Poller {
     /// Hash and rows of each page at the last sweep.
     pages: Vec<PageMemory>,
-    hot_refused: bool,
+    /// Sweeps since VCD refused the filter of the hot poll.
+    hot_refused: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -133,7 +139,7 @@ pub fn cluster_query(filter: Option<&str>) -> EntityQuery {
 impl Poller {
     /// Whether the hot poll is of use: VCD may refuse its filter.
     pub(crate) const fn has_hot_poll(&self) -> bool {
-        !self.hot_refused
+        self.hot_refused.is_none()
     }
 
     /// Lists the unfinished clusters only.
@@ -152,7 +158,7 @@ impl Poller {
                         error = %chain(&error),
                         "VCD refuses the filter of the quick poll; new clusters are found by the full listing only"
                     );
-                    self.hot_refused = true;
+                    self.hot_refused = Some(0);
                     return Ok(found);
                 }
                 Err(error) => return Err(error),
@@ -221,6 +227,10 @@ impl Poller {
             }
             number += 1;
         }
+        self.hot_refused = self
+            .hot_refused
+            .map(|sweeps| sweeps.saturating_add(1))
+            .filter(|sweeps| *sweeps < HOT_RETRY_SWEEPS);
         self.pages
             .truncate(usize::try_from(last).unwrap_or(usize::MAX));
         Ok(found)
@@ -260,7 +270,10 @@ fn read_page(body: &[u8]) -> Result<PageRows, VcdError> {
     for raw in &page.values {
         match serde_json::from_str::<Listed<'_>>(raw.get()) {
             Ok(listed) => rows.extend(row(&listed)),
-            Err(error) => debug!(error = %error, "a listed entity is not readable as a cluster"),
+            Err(error) => {
+                debug!(error = %error, "a listed entity is oddly built");
+                rows.extend(odd_row(raw));
+            }
         }
     }
     Ok(PageRows {
@@ -307,6 +320,22 @@ fn row(listed: &Listed<'_>) -> Option<Row> {
     })
 }
 
+/// The same for an entity with fields of wrong types: they count as absent, as everywhere else. Its
+/// author is to be told what is wrong with it.
+fn odd_row(raw: &RawValue) -> Option<Row> {
+    let listed: Value = serde_json::from_str(raw.get()).ok()?;
+    let content = listed.get("entity")?.as_object()?;
+    let summary = document::summary(content);
+    if !needs_work(&summary) {
+        return None;
+    }
+    let entity = EntityId::parse(listed.get("id")?.as_str()?).ok()?;
+    Some(Row {
+        entity,
+        claim: summary.claim,
+    })
+}
+
 fn is_true(value: Option<&RawValue>) -> bool {
     value.is_some_and(|raw| raw.get().trim_matches('"').eq_ignore_ascii_case("true"))
 }
@@ -345,6 +374,14 @@ mod tests {
             "3",
             r#"{"spec":{"vcdKe":{"isVCDKECluster":true}},"status":{"vcdKe":{"state":"provisioned"}}}"#,
         );
+        let twisted = entity(
+            "7",
+            r#"{"spec":{"vcdKe":{"isVCDKECluster":true},"capiYaml":7},"status":{"vcdKe":[]}}"#,
+        );
+        let numbered = entity(
+            "8",
+            r#"{"spec":{"vcdKe":{"isVCDKECluster":true}},"status":{"vcdKe":{"state":"provisioned","workerId":7}}}"#,
+        );
         let plain = entity("4", r#"{"spec":{"capiYaml":"x"}}"#);
         let odd = entity("5", r#"{"spec":[],"status":7}"#);
         let held = entity(
@@ -353,10 +390,12 @@ mod tests {
                 "heartbeatString":"k1;e=4;s=2;n=1;t=180;p=creating;i=1;x=held"}},
                 "spec":{"vcdKe":{"isVCDKECluster":true,"markForDelete":false}}}"#,
         );
-        let body = page(&[&odd, &new, &ready, &plain, &as_text, &held]);
+        let body = page(&[
+            &odd, &new, &ready, &plain, &as_text, &held, &twisted, &numbered,
+        ]);
         let read = read_page(&body).unwrap();
         let ids: Vec<&str> = read.rows.iter().map(|row| row.entity.uuid()).collect();
-        assert_eq!(ids, ["1", "2", "6"]);
+        assert_eq!(ids, ["1", "2", "6", "7"]);
         assert_eq!((read.total, read.page_count), (300, 3));
         let heartbeat = read.rows[2].claim.heartbeat.as_ref().unwrap();
         assert_eq!(heartbeat.epoch, 4);

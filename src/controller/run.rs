@@ -22,7 +22,7 @@ use super::claim::{Candidate, NotClaimed, acquire};
 use super::document::Content;
 use super::poll::{Found, Poller};
 use super::settings::{Settings, SettingsError, Timers, policy, read_settings};
-use super::watch::Watch;
+use super::watch::{Scope, Watch};
 use super::workflow::{End, work};
 use crate::chance::Chance;
 use crate::clock::{Clock, Moment};
@@ -224,8 +224,14 @@ impl<T: Transport> Replica<T> {
         // Varied, so that no replica is always the first to see what has just arrived.
         let spread = 0.8 + 0.4 * self.setup.chance.next_fraction();
         self.next_hot = now.plus(self.setup.hot_poll.mul_f64(spread));
-        self.watch
-            .note(found.rows, complete, now, &self.setup.chance);
+        let scope = if complete {
+            Scope::Full
+        } else if self.poller.has_hot_poll() {
+            Scope::Hot
+        } else {
+            Scope::Partial
+        };
+        self.watch.note(found.rows, scope, now, &self.setup.chance);
     }
 
     fn poll_failed(&mut self, error: &VcdError) {
@@ -351,8 +357,7 @@ impl<T: Transport> Replica<T> {
                 Ok(End::Provisioned | End::Settled | End::HandedOver) | Err(NotClaimed::Gone),
             )) => self.watch.forget(&entity),
             Ok((_, Err(NotClaimed::Failed(error)))) => {
-                warn!(event = event::PASS_FAILED, entity_id = %entity, error = %chain(&error), "cluster could not be claimed");
-                self.watch.park(&entity, now.plus(self.setup.hot_poll));
+                self.claim_failed(&entity, &error);
             }
             Err(error) => {
                 error!(
@@ -364,6 +369,20 @@ impl<T: Transport> Replica<T> {
                 );
                 self.watch.quarantine(&entity, now.plus(QUARANTINE));
             }
+        }
+    }
+
+    fn claim_failed(&mut self, entity: &EntityId, error: &VcdError) {
+        let setting = (self.setup.clock.now(), &*self.setup.chance);
+        let failures = self.watch.claim_failed(entity, &error.class(), setting);
+        if failures == 1 || failures.is_multiple_of(10) {
+            warn!(
+                event = event::PASS_FAILED,
+                entity_id = %entity,
+                failures,
+                error = %chain(error),
+                "cluster could not be claimed"
+            );
         }
     }
 

@@ -19,9 +19,8 @@ use crate::domain::cluster::{ClusterSpec, SecureFields};
 use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::{EntityId, VdcId};
 use crate::reconcile::failure::FailureReason;
-use crate::telemetry::chain;
 use crate::vcd::error::VcdError;
-use crate::vcd::model::{EntityDocument, NetworkRef, TaskStatus, Vdc};
+use crate::vcd::model::{EntityDocument, NetworkRef, Task, TaskStatus, Vdc};
 use crate::vcd::transport::Transport;
 use crate::vcd::{Login, VcdClient};
 
@@ -52,6 +51,8 @@ pub(crate) struct Targets {
 pub(crate) enum NoTenant {
     /// Somebody must change something.
     Blocked(FailureReason),
+    /// VCD refuses the author's token.
+    Refused(VcdError),
     /// It may work later.
     Failed(VcdError),
 }
@@ -102,11 +103,10 @@ pub(crate) async fn sign_in<T: Transport>(
     })
 }
 
-fn refused_token(error: VcdError) -> NoTenant {
+/// What a failed call with the author's token means.
+pub(crate) fn refused_token(error: VcdError) -> NoTenant {
     match error.class() {
-        ErrorClass::Unauthenticated => {
-            FailureReason::TokenRefused(chain(&error).to_string()).into()
-        }
+        ErrorClass::Unauthenticated => NoTenant::Refused(error),
         ErrorClass::Transient
         | ErrorClass::Throttled { .. }
         | ErrorClass::Conflict
@@ -142,10 +142,22 @@ pub(crate) async fn full_entity<T: Transport>(
             report if report.status == TaskStatus::Running => {
                 deps.clock.sleep(deps.policy.task_poll / 3).await;
             }
-            report => return Ok(report.result.as_deref().and_then(entity_of)),
+            report => return contents_of(&report),
         }
     }
     Err(VcdError::still_running())
+}
+
+/// A task that failed for a reason that may pass says nothing about what the entity holds.
+fn contents_of(task: &Task) -> Result<Option<Map<String, Value>>, VcdError> {
+    match &task.status {
+        TaskStatus::Failed { class, .. } if *class != ErrorClass::Terminal => {
+            Err(VcdError::behavior_failed())
+        }
+        TaskStatus::Failed { .. } | TaskStatus::Running | TaskStatus::Success => {
+            Ok(task.result.as_deref().and_then(entity_of))
+        }
+    }
 }
 
 fn entity_of(result: &str) -> Option<Map<String, Value>> {

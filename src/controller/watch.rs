@@ -14,7 +14,9 @@ use super::poll::Row;
 use crate::chance::Chance;
 use crate::clock::Moment;
 use crate::domain::claim::Claim;
+use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::EntityId;
+use crate::reconcile::backoff::delay;
 use crate::reconcile::claimable::{Claimable, Identity, claimable};
 use crate::reconcile::policy::Policy;
 
@@ -26,6 +28,21 @@ struct Watched {
     epoch_floor: u64,
     not_before: Moment,
     quarantined: bool,
+    /// Shown by a quick poll before: when the next one does not show it any more, it is finished.
+    hot: bool,
+    /// Claims in a row that failed.
+    failures: u32,
+}
+
+/// What a listing covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Every cluster: those it does not show need no work.
+    Full,
+    /// Unfinished clusters only, as far as VCD's filter finds them.
+    Hot,
+    /// A part of them.
+    Partial,
 }
 
 /// The clusters that need work, as seen from here.
@@ -35,12 +52,14 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Takes note of listed clusters. `complete` says that clusters not in `rows` need no work.
-    pub(crate) fn note(&mut self, rows: Vec<Row>, complete: bool, now: Moment, chance: &Chance) {
-        if complete {
-            let shown: BTreeSet<&EntityId> = rows.iter().map(|row| &row.entity).collect();
-            self.by_entity.retain(|entity, _| shown.contains(entity));
-        }
+    /// Takes note of listed clusters, and forgets those that need no work any more.
+    pub(crate) fn note(&mut self, rows: Vec<Row>, scope: Scope, now: Moment, chance: &Chance) {
+        let shown: BTreeSet<&EntityId> = rows.iter().map(|row| &row.entity).collect();
+        self.by_entity.retain(|entity, watched| match scope {
+            Scope::Full => shown.contains(entity),
+            Scope::Hot => shown.contains(entity) || !watched.hot,
+            Scope::Partial => true,
+        });
         for row in rows {
             let epoch = row
                 .claim
@@ -54,7 +73,10 @@ impl Watch {
                 epoch_floor: 0,
                 not_before: now,
                 quarantined: false,
+                hot: false,
+                failures: 0,
             });
+            watched.hot |= scope == Scope::Hot;
             watched.epoch_floor = watched.epoch_floor.max(epoch);
             if watched.claim != row.claim {
                 watched.claim = row.claim;
@@ -111,6 +133,22 @@ impl Watch {
         if let Some(watched) = self.by_entity.get_mut(entity) {
             watched.not_before = until;
         }
+    }
+
+    /// Leaves a cluster alone after a claim that failed, longer each time; returns how often it has.
+    pub(crate) fn claim_failed(
+        &mut self,
+        entity: &EntityId,
+        class: &ErrorClass,
+        setting: (Moment, &Chance),
+    ) -> u32 {
+        let (now, chance) = setting;
+        let Some(watched) = self.by_entity.get_mut(entity) else {
+            return 1;
+        };
+        watched.failures = watched.failures.saturating_add(1);
+        watched.not_before = now.plus(delay(class, watched.failures, chance.next_fraction()));
+        watched.failures
     }
 
     /// Leaves a cluster alone until `until`, whatever happens to its record.
@@ -171,8 +209,8 @@ mod tests {
             }
         }
 
-        fn note(&mut self, rows: Vec<Row>, complete: bool, now: u64) {
-            self.watch.note(rows, complete, at(now), &self.chance);
+        fn note(&mut self, rows: Vec<Row>, scope: Scope, now: u64) {
+            self.watch.note(rows, scope, at(now), &self.chance);
         }
 
         fn candidates(&self, now: u64) -> Vec<String> {
@@ -194,15 +232,15 @@ mod tests {
     #[test]
     fn a_record_grows_silent_only_while_it_stays_the_same_as_seen_here() {
         let mut seat = Seat::new();
-        seat.note(vec![row("1", "b/1", 1), row("2", "", 0)], true, 1000);
+        seat.note(vec![row("1", "b/1", 1), row("2", "", 0)], Scope::Full, 1000);
         assert_eq!(
             seat.candidates(1000),
             ["2"],
             "a held cluster is left to its holder at first sight"
         );
-        seat.note(vec![row("1", "b/1", 1)], false, 1170);
+        seat.note(vec![row("1", "b/1", 1)], Scope::Partial, 1170);
         assert_eq!(seat.candidates(1170), ["2"], "the term is not over");
-        seat.note(vec![row("1", "b/1", 2)], false, 1179);
+        seat.note(vec![row("1", "b/1", 2)], Scope::Partial, 1179);
         assert_eq!(
             seat.candidates(1300),
             ["2"],
@@ -220,26 +258,55 @@ mod tests {
         let mut seat = Seat::new();
         seat.note(
             vec![row("1", "", 0), row("2", "", 0), row("3", "", 0)],
-            true,
+            Scope::Full,
             0,
         );
         seat.watch.park(&row("1", "", 0).entity, at(60));
         seat.watch.forget(&row("2", "", 0).entity);
         assert_eq!(seat.candidates(10), ["3"]);
         assert_eq!(seat.candidates(60), ["1", "3"]);
-        seat.note(vec![row("1", "", 0)], true, 61);
+        seat.note(vec![row("1", "", 0)], Scope::Full, 61);
         assert_eq!(
             seat.candidates(61),
             ["1"],
             "a complete listing without it means no work"
         );
         seat.watch.quarantine(&row("1", "", 0).entity, at(600));
-        seat.note(vec![row("1", "b/1", 9)], false, 62);
-        seat.note(vec![row("1", "", 0)], false, 63);
+        seat.note(vec![row("1", "b/1", 9)], Scope::Partial, 62);
+        seat.note(vec![row("1", "", 0)], Scope::Partial, 63);
         assert_eq!(
             seat.candidates(63),
             Vec::<String>::new(),
             "quarantine outlasts changes"
         );
+    }
+    #[test]
+    fn a_quick_poll_forgets_what_an_earlier_one_showed_and_nothing_else() {
+        let mut seat = Seat::new();
+        seat.note(vec![row("1", "", 0), row("2", "", 0)], Scope::Full, 0);
+        seat.note(vec![row("2", "", 0)], Scope::Hot, 10);
+        assert_eq!(seat.candidates(10), ["1", "2"], "the filter may hide one");
+        seat.note(Vec::new(), Scope::Partial, 20);
+        assert_eq!(seat.candidates(20), ["1", "2"], "a part proves nothing");
+        seat.note(Vec::new(), Scope::Hot, 20);
+        assert_eq!(seat.candidates(20), ["1"]);
+    }
+
+    #[test]
+    fn a_claim_that_keeps_failing_is_tried_ever_more_rarely() {
+        let mut seat = Seat::new();
+        seat.note(vec![row("1", "", 0)], Scope::Full, 0);
+        let entity = row("1", "", 0).entity;
+        for failures in 1..=12 {
+            let setting = (at(0), &seat.chance);
+            let count = seat
+                .watch
+                .claim_failed(&entity, &ErrorClass::Terminal, setting);
+            assert_eq!(count, failures);
+        }
+        assert_eq!(seat.candidates(60), Vec::<String>::new());
+        assert_eq!(seat.candidates(300), ["1"]);
+        seat.note(vec![row("1", "", 1)], Scope::Hot, 60);
+        assert_eq!(seat.candidates(60), Vec::<String>::new(), "no new record");
     }
 }

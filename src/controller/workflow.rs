@@ -39,6 +39,10 @@ const WARN_AFTER: u32 = 3;
 /// Failures in a row between two further warnings: an outage of VCD concerns every cluster at work.
 const WARN_AGAIN_EVERY: u32 = 10;
 
+/// Failures in a row after which an answer that may be a mistake, such as "not visible" or a page that
+/// is not VCD's, is believed: the creation ends with it.
+const DOUBTS: u32 = 6;
+
 /// How the work on a cluster ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -122,7 +126,8 @@ impl<T: Transport> Work<T> {
     async fn pass(&mut self) -> Result<Next, WriteError> {
         if self.held.since_ack() >= self.heartbeat_period() {
             self.held.write(Edit::default(), Step::default()).await?;
-        } else if self.waiting_on == Some(WaitReason::ClusterStatus) {
+        } else if self.held.is_stale() || self.waiting_on == Some(WaitReason::ClusterStatus) {
+            // Decided on a document older than an own write, a step would be written down twice.
             self.held.refresh().await?;
         }
         let seen = observe(&self.deps, &self.held, &mut self.memory)
@@ -206,37 +211,47 @@ impl<T: Transport> Work<T> {
                     // Whether it failed is known when the task ends.
                     Outcome::Started(task) => self.memory.task = Some(task),
                 }
-                if *action == Action::ResolveEntity {
-                    self.held.refresh().await?;
-                }
+                self.see_resolution(action).await?;
                 Ok(Next::Now)
             }
             Err(ActError::Blocked(reason)) => {
                 self.memory.refusal = Some(TaskSeen::Failed(reason.to_string()));
                 Ok(Next::Now)
             }
-            Err(ActError::Vcd(error)) => Ok(self.act_failed(action, &error)),
+            Err(ActError::Vcd(error)) => {
+                let next = self.act_failed(action, &error);
+                self.see_resolution(action).await?;
+                Ok(next)
+            }
         }
+    }
+
+    /// The entity's own state changes under the hands of whoever resolves it, answered or not.
+    async fn see_resolution(&mut self, action: &Action) -> Result<(), WriteError> {
+        if *action == Action::ResolveEntity {
+            self.held.refresh().await?;
+        }
+        Ok(())
     }
 
     fn act_failed(&mut self, action: &Action, error: &VcdError) -> Next {
         self.memory.action_failures = self.memory.action_failures.saturating_add(1);
-        self.memory.refusal = match error.class() {
-            ErrorClass::Terminal => Some(TaskSeen::Failed(chain(error).to_string())),
+        let failures = self.memory.action_failures;
+        let final_word = match error.class() {
+            ErrorClass::Terminal if error.is_verdict() => true,
+            ErrorClass::Terminal => failures >= DOUBTS,
             ErrorClass::Transient
             | ErrorClass::Throttled { .. }
             | ErrorClass::Conflict
             | ErrorClass::OutcomeUnknown
-            | ErrorClass::Unauthenticated
-                if self.memory.action_failures >= self.deps.policy.max_action_failures =>
-            {
-                Some(TaskSeen::FailedForNow(chain(error).to_string()))
-            }
-            ErrorClass::Transient
-            | ErrorClass::Throttled { .. }
-            | ErrorClass::Conflict
-            | ErrorClass::OutcomeUnknown
-            | ErrorClass::Unauthenticated => None,
+            | ErrorClass::Unauthenticated => false,
+        };
+        self.memory.refusal = if final_word {
+            Some(TaskSeen::Failed(chain(error).to_string()))
+        } else if failures >= self.deps.policy.max_action_failures {
+            Some(TaskSeen::FailedForNow(chain(error).to_string()))
+        } else {
+            None
         };
         if error.class() == ErrorClass::Unauthenticated {
             self.memory.tenant = None;
@@ -380,7 +395,9 @@ impl<T: Transport> Work<T> {
             event = event::CLAIM_LOST,
             "the claim is lost; another replica goes on, or the cluster is gone"
         );
-        if let Some(vapp) = &self.composed {
+        if let Some(vapp) = &self.composed
+            && self.held.is_nobodys(vapp)
+        {
             take_back(&self.memory, vapp).await;
         }
         End::Lost

@@ -14,6 +14,9 @@ use std::time::Duration;
 use super::policy::Policy;
 use crate::domain::claim::{Claim, HolderId};
 
+/// Longest term of its own that a holder is granted: the record is the tenant's to write as well.
+const MAX_TERM: Duration = Duration::from_hours(24);
+
 /// Who this process is, and whose claims it may take back at once.
 #[derive(Clone, Debug)]
 pub struct Identity {
@@ -63,7 +66,7 @@ pub fn claimable(
         return Claimable::Inherited;
     }
     let term = match &claim.heartbeat {
-        Some(heartbeat) => policy.takeover.max(heartbeat.term),
+        Some(heartbeat) => policy.takeover.max(heartbeat.term.min(MAX_TERM)),
         None => policy.foreign_takeover,
     };
     let term = term.mul_f64(1.0 + 0.2 * jitter.clamp(0.0, 1.0));
@@ -146,6 +149,13 @@ mod tests {
             ("silent", "b/7", &held, 180, Claimable::Silent),
             ("longer term counts", "b/7", &long, 180, held_for(420)),
             ("shorter does not", "b/7", &short, 5, held_for(175)),
+            (
+                "no term is for ever",
+                "b/7",
+                &record(u64::MAX, Hold::Held),
+                86_400,
+                Claimable::Silent,
+            ),
             ("original server", "w1", "beat", 1799, held_for(1)),
             ("it is silent", "w1", "beat", 1800, Claimable::Silent),
         ];

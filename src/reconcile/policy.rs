@@ -65,7 +65,7 @@ impl Policy {
             status_deadline: Duration::from_mins(20),
             max_attempts: 3,
             attempt_pause: Duration::from_mins(1),
-            max_action_failures: 8,
+            max_action_failures: 16,
         }
     }
 

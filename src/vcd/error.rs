@@ -227,6 +227,34 @@ impl VcdError {
         }
     }
 
+    /// A behavior ended without a result, for a reason that may pass.
+    pub(crate) fn behavior_failed() -> Self {
+        Self::Unanswered {
+            op: Operation::GET_TASK,
+            cause: Cause::Unreadable("the behavior failed".to_owned()),
+        }
+    }
+
+    /// Whether this is VCD's own final word on the request as it was made, and neither an answer that
+    /// cannot be read nor the page of something in between.
+    pub fn is_verdict(&self) -> bool {
+        match self {
+            Self::Rejected { refusal, .. } => refusal.from_vcd,
+            Self::InvalidRequest { .. } | Self::ApiVersion { .. } => true,
+            // VCD says so of what exists, too, while a right is missing or an index lags.
+            Self::NotVisible { .. }
+            | Self::NotSent { .. }
+            | Self::Unanswered { .. }
+            | Self::OutcomeUnknown { .. }
+            | Self::Busy { .. }
+            | Self::Throttled { .. }
+            | Self::Conflict { .. }
+            | Self::Unauthenticated { .. }
+            | Self::Unreadable { .. }
+            | Self::TooManyPages { .. } => false,
+        }
+    }
+
     /// What the caller may do about it.
     pub fn class(&self) -> ErrorClass {
         match self {

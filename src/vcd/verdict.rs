@@ -58,6 +58,7 @@ fn is_busy(refusal: &Refusal) -> bool {
     refusal.mentions("busy_entity")
         || refusal.mentions("is busy completing an operation")
         || refusal.mentions("operation_limit")
+        || refusal.mentions("simultaneous operations")
         || (refusal.mentions("operations") && refusal.mentions("limit"))
 }
 

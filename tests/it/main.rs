@@ -9,6 +9,7 @@
 )]
 
 mod binaries;
+mod faults;
 mod infrastructure;
 mod scenarios;
 mod simulator;

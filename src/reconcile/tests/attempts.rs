@@ -64,7 +64,7 @@ fn a_failing_operation_is_repeated_up_to_its_limit_and_a_refused_one_never() {
             "an operation failed too often",
             edit(fresh(), |seen| {
                 seen.task = failing.clone();
-                seen.action_failures = 8;
+                seen.action_failures = policy().max_action_failures;
             }),
             fail(FailureReason::OperationFailing("busy".to_owned()), false),
         ),

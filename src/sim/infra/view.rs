@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Infra;
+use super::machine::Status;
 use crate::sim::world::World;
 
 /// Ending of the names of bootstrap vApps.
@@ -51,6 +52,14 @@ impl World {
         let mut vms: Vec<_> = self.infra.vms.values().collect();
         vms.sort_by(|a, b| (a.created, &a.uuid).cmp(&(b.created, &b.uuid)));
         vms.into_iter().map(|vm| view(&self.infra, vm)).collect()
+    }
+
+    /// Descriptions of the VMs that are on; a bootstrap VM's is its marker.
+    pub fn powered_on(&self) -> Vec<String> {
+        let vms = self.infra.vms.values();
+        vms.filter(|vm| vm.status == Status::PoweredOn)
+            .map(|vm| vm.description.clone())
+            .collect()
     }
 
     /// Names of all vApps, sorted.

@@ -4,7 +4,7 @@
 //! until the clusters are as they should be. All chance comes from its seed; every failure text carries
 //! the seed and the site's journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,8 +21,12 @@ use cse_server::sim::view::ClusterView;
 use cse_server::sim::world::World;
 use cse_server::vcd::{ClientOptions, Login, VcdClient};
 use secrecy::SecretString;
+use serde_json::Value;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use super::frozen::Freezable;
 
 /// Base URL of the simulated site.
 pub(crate) const SITE: &str = "https://vcd.sim.example";
@@ -30,12 +34,15 @@ pub(crate) const SITE: &str = "https://vcd.sim.example";
 struct Running {
     me: HolderId,
     stop: CancellationToken,
+    frozen: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
 /// A site, its tenants and the replicas that serve it.
 pub(crate) struct Fleet {
     pub(crate) seed: u64,
+    /// What the test does to it, for failure texts.
+    pub(crate) what: String,
     pub(crate) clock: Clock,
     pub(crate) world: Arc<Mutex<World>>,
     pub(crate) faults: Arc<Faults>,
@@ -46,18 +53,35 @@ pub(crate) struct Fleet {
     running: BTreeMap<String, Running>,
     dead: BTreeMap<String, Vec<HolderId>>,
     started: u64,
+    /// Clusters of which two bootstrap VMs were ever seen switched on at once.
+    twice_on: Mutex<BTreeSet<String>>,
 }
 
 impl Fleet {
     /// A site with two tenants and no replica.
     pub(crate) fn new(seed: u64) -> Self {
+        Self::with_timings(seed, Timings::default())
+    }
+
+    /// The same, where guests and nodes need seconds: for tests of many runs.
+    pub(crate) fn quick(seed: u64) -> Self {
+        let timings = Timings {
+            guest_phase: Duration::from_secs(5),
+            node: Duration::from_secs(15),
+            ..Timings::default()
+        };
+        Self::with_timings(seed, timings)
+    }
+
+    fn with_timings(seed: u64, timings: Timings) -> Self {
         let clock = Clock::virtual_at("2026-03-01T09:00:00Z".parse().unwrap());
-        let mut world = World::new(SITE, seed, Timings::default());
+        let mut world = World::new(SITE, seed, timings);
         let access = world.seed_site();
         world.seed_config(default_config());
         let tenants = vec![world.seed_tenant("acme"), world.seed_tenant("nimbus")];
         Self {
             seed,
+            what: String::new(),
             clock,
             world: Arc::new(Mutex::new(world)),
             faults: Arc::new(Faults::none()),
@@ -68,6 +92,7 @@ impl Fleet {
             running: BTreeMap::new(),
             dead: BTreeMap::new(),
             started: 0,
+            twice_on: Mutex::default(),
         }
     }
 
@@ -108,11 +133,16 @@ impl Fleet {
     /// Starts a replica; one that was killed under this name before takes its claims back, as on the
     /// same host.
     pub(crate) fn start(&mut self, name: &str) {
+        self.start_as(name, name);
+    }
+
+    /// Starts a replica that the test calls `name` and that takes itself for `replica`.
+    pub(crate) fn start_as(&mut self, name: &str, replica: &str) {
         self.started += 1;
         let chance = Arc::new(Chance::seeded(
             self.seed.wrapping_mul(1_000).wrapping_add(self.started),
         ));
-        let me = HolderId::new(name, chance.next_u128());
+        let me = HolderId::new(replica, chance.next_u128());
         let predecessors = self.dead.get(name).cloned().unwrap_or_default();
         let stop = CancellationToken::new();
         let transport = InProcess::new(
@@ -122,8 +152,9 @@ impl Fleet {
         )
         .labelled(name)
         .recorded(&self.journal);
+        let (frozen, gate) = watch::channel(false);
         let replica = ReplicaParts {
-            transport,
+            transport: Freezable::new(transport, gate),
             token: self.access.provider_token.clone(),
             clock: self.clock.clone(),
             chance,
@@ -131,8 +162,18 @@ impl Fleet {
             predecessors,
         };
         let task = tokio::spawn(serve(replica, stop.clone()));
-        self.running
-            .insert(name.to_owned(), Running { me, stop, task });
+        let running = Running {
+            me,
+            stop,
+            frozen,
+            task,
+        };
+        self.running.insert(name.to_owned(), running);
+    }
+
+    /// Lets a replica stand still where it is, or go on from there.
+    pub(crate) fn freeze(&self, name: &str, frozen: bool) {
+        self.running[name].frozen.send_replace(frozen);
     }
 
     /// Ends a replica between two instructions, as SIGKILL does.
@@ -160,7 +201,16 @@ impl Fleet {
     pub(crate) async fn pass_time(&self, time: Duration) {
         self.clock.sleep(time).await;
         let (now, wall) = (self.clock.now(), self.clock.wall());
-        self.world().advance(now, wall);
+        let mut world = self.world();
+        world.advance(now, wall);
+        let mut on = BTreeSet::new();
+        for marker in world.powered_on() {
+            if let Some((entity, _)) = marker.split_once(';')
+                && !on.insert(entity.to_owned())
+            {
+                self.twice_on.lock().unwrap().insert(entity.to_owned());
+            }
+        }
     }
 
     /// Lets time pass in steps of a second until `done`, for `limit` at most.
@@ -204,16 +254,9 @@ impl Fleet {
 
     /// Everything as promised: provisioned, nothing left, nothing done twice.
     pub(crate) fn assert_converged(&self) {
+        self.assert_sound();
         let context = self.context();
-        assert!(
-            !self.urns.is_empty(),
-            "a fleet without clusters proves nothing\n{context}"
-        );
-        assert!(self.all_provisioned(), "not all provisioned\n{context}");
         for urn in &self.urns {
-            let cluster = self.cluster(urn);
-            assert_eq!(cluster.rde_state, "RESOLVED", "{urn}\n{context}");
-            assert_eq!(cluster.auto_repair, Some(false), "{urn}\n{context}");
             for effect in [
                 "vapp.composed",
                 "vm.created",
@@ -228,11 +271,33 @@ impl Fleet {
                 "{urn}\n{context}"
             );
         }
+    }
+
+    /// As promised whatever happened: provisioned, nothing left, never two VMs of a cluster on at once.
+    pub(crate) fn assert_sound(&self) {
+        let context = self.context();
+        assert!(
+            !self.urns.is_empty(),
+            "a fleet without clusters proves nothing\n{context}"
+        );
+        assert!(self.all_provisioned(), "not all provisioned\n{context}");
+        self.assert_never_twice_on();
+        for urn in &self.urns {
+            let cluster = self.cluster(urn);
+            assert_eq!(cluster.rde_state, "RESOLVED", "{urn}\n{context}");
+            assert_eq!(cluster.auto_repair, Some(false), "{urn}\n{context}");
+        }
         assert_eq!(
             self.world().bootstrap_leftovers(),
             Vec::<String>::new(),
             "{context}"
         );
+    }
+
+    /// No cluster ever had two bootstrap VMs switched on at once.
+    pub(crate) fn assert_never_twice_on(&self) {
+        let twice_on = self.twice_on.lock().unwrap().clone();
+        assert_eq!(twice_on, BTreeSet::new(), "{}", self.context());
     }
 
     /// Events of the bootstrap that stand twice in the document.
@@ -262,21 +327,43 @@ impl Fleet {
         [names("eventSet"), names("errorSet")].concat()
     }
 
+    /// Names and texts of the entries of the cluster's `errorSet`.
+    pub(crate) fn errors(&self, urn: &str) -> Vec<(String, String)> {
+        let world = self.world();
+        let Some(content) = world.entity_content(urn) else {
+            return Vec::new();
+        };
+        let entries = content["status"]["vcdKe"]["errorSet"].as_array().cloned();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let details = |entry: &Value| text(&entry["additionalDetails"]["Detailed Error"]);
+        let entries = entries.unwrap_or_default();
+        entries
+            .iter()
+            .map(|entry| (text(&entry["name"]), details(entry)))
+            .collect()
+    }
+
     /// Seed, clusters and the last requests, for failure texts.
     pub(crate) fn context(&self) -> String {
         let lines = self.journal.lines();
         // One guard at a time: the lock does not open twice.
         let clusters = self.world().clusters();
         let leftovers = self.world().bootstrap_leftovers();
+        let errors: Vec<_> = self.urns.iter().map(|urn| self.errors(urn)).collect();
+        let mut effects = self.world().effects().clone();
+        effects.retain(|(_, about), _| about.starts_with("rde="));
         let tail = lines
             .iter()
             .skip(lines.len().saturating_sub(60))
             .cloned()
             .collect::<Vec<_>>();
         format!(
-            "seed {}\nclusters {:#?}\nleftovers {:?}\nlast requests\n{}",
+            "seed {}, {}\nclusters {:#?}\nerrors {:#?}\neffects {:#?}\nleftovers {:?}\nlast requests\n{}",
             self.seed,
+            self.what,
             clusters,
+            errors,
+            effects,
             leftovers,
             tail.join("\n")
         )
@@ -284,7 +371,7 @@ impl Fleet {
 }
 
 struct ReplicaParts {
-    transport: InProcess,
+    transport: Freezable,
     token: String,
     clock: Clock,
     chance: Arc<Chance>,

@@ -2,6 +2,7 @@
 
 pub(crate) mod bootstrap;
 pub(crate) mod fleet;
+mod frozen;
 pub(crate) mod lab;
 pub(crate) mod process;
 pub(crate) mod site;

@@ -1,0 +1,37 @@
+//! A replica that stands still: its requests neither leave nor return until it thaws.
+//!
+//! That is what a stopped process or a stunned machine looks like from outside: whatever it had decided
+//! on before, it does afterwards, however late.
+
+use cse_server::sim::transport::InProcess;
+use cse_server::vcd::transport::{CallLimits, Request, Response, Transport, TransportError};
+use tokio::sync::watch;
+
+/// A connection that can be stopped in both directions.
+#[derive(Clone)]
+pub(crate) struct Freezable {
+    inner: InProcess,
+    frozen: watch::Receiver<bool>,
+}
+
+impl Freezable {
+    pub(crate) const fn new(inner: InProcess, frozen: watch::Receiver<bool>) -> Self {
+        Self { inner, frozen }
+    }
+
+    async fn thawed(&self) {
+        let mut frozen = self.frozen.clone();
+        // Without a sender there is nobody left who could thaw it, nor anybody who froze it.
+        let open = frozen.wait_for(|frozen| !frozen).await.is_ok();
+        assert!(open || !*self.frozen.borrow(), "frozen for ever");
+    }
+}
+
+impl Transport for Freezable {
+    async fn send(&self, request: Request, limits: CallLimits) -> Result<Response, TransportError> {
+        self.thawed().await;
+        let answer = self.inner.send(request, limits).await;
+        self.thawed().await;
+        answer
+    }
+}
