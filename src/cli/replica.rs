@@ -213,6 +213,10 @@ impl Hooks for Systemd {
         notify::status(status);
     }
 
+    fn waiting(&mut self) {
+        notify::alive();
+    }
+
     fn stopping(&mut self, status: &str) {
         notify::stopping(status);
     }
