@@ -11,7 +11,10 @@
 mod binaries;
 mod faults;
 mod infrastructure;
+mod polling;
+mod replicas;
 mod scenarios;
 mod simulator;
 mod support;
+mod tenants;
 mod wire;

@@ -21,12 +21,13 @@ use cse_server::sim::view::ClusterView;
 use cse_server::sim::world::World;
 use cse_server::vcd::{ClientOptions, Login, VcdClient};
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::frozen::Freezable;
+use super::life::Life;
 
 /// Base URL of the simulated site.
 pub(crate) const SITE: &str = "https://vcd.sim.example";
@@ -50,6 +51,7 @@ pub(crate) struct Fleet {
     pub(crate) access: SiteAccess,
     pub(crate) tenants: Vec<Tenant>,
     pub(crate) urns: Vec<String>,
+    pub(crate) life: Life,
     running: BTreeMap<String, Running>,
     dead: BTreeMap<String, Vec<HolderId>>,
     started: u64,
@@ -89,6 +91,7 @@ impl Fleet {
             access,
             tenants,
             urns: Vec::new(),
+            life: Life::default(),
             running: BTreeMap::new(),
             dead: BTreeMap::new(),
             started: 0,
@@ -160,6 +163,7 @@ impl Fleet {
             chance,
             me: me.clone(),
             predecessors,
+            life: self.life.clone(),
         };
         let task = tokio::spawn(serve(replica, stop.clone()));
         let running = Running {
@@ -223,6 +227,28 @@ impl Fleet {
             self.pass_time(Duration::from_secs(1)).await;
         }
         done(self)
+    }
+
+    /// Changes an entity's content behind the replicas' backs.
+    pub(crate) fn change(&self, urn: &str, change: impl FnOnce(&mut Map<String, Value>)) {
+        let changed = self.world().modify_entity(urn, self.clock.wall(), change);
+        assert!(changed, "{urn} does not exist\n{}", self.context());
+    }
+
+    /// An entity's content as it stands.
+    pub(crate) fn content(&self, urn: &str) -> Map<String, Value> {
+        self.world().entity_content(urn).cloned().unwrap()
+    }
+
+    /// Whether the cluster's state is `state`.
+    pub(crate) fn is_in(&self, urn: &str, state: &str) -> bool {
+        self.cluster(urn).state.as_deref() == Some(state)
+    }
+
+    /// Whether the replica holds the cluster.
+    pub(crate) fn holds(&self, name: &str, urn: &str) -> bool {
+        let holder = self.cluster(urn).holder;
+        holder.as_deref() == Some(self.running[name].me.as_str())
     }
 
     pub(crate) fn cluster(&self, urn: &str) -> ClusterView {
@@ -333,7 +359,8 @@ impl Fleet {
         let Some(content) = world.entity_content(urn) else {
             return Vec::new();
         };
-        let entries = content["status"]["vcdKe"]["errorSet"].as_array().cloned();
+        let status = content.get("status").map(|status| &status["vcdKe"]);
+        let entries = status.and_then(|status| status["errorSet"].as_array().cloned());
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let details = |entry: &Value| text(&entry["additionalDetails"]["Detailed Error"]);
         let entries = entries.unwrap_or_default();
@@ -377,6 +404,7 @@ struct ReplicaParts {
     chance: Arc<Chance>,
     me: HolderId,
     predecessors: Vec<HolderId>,
+    life: Life,
 }
 
 /// Start-up as the daemon does it; systemd's part, starting again after a failure, included.
@@ -394,6 +422,7 @@ async fn serve(parts: ReplicaParts, stop: CancellationToken) {
         }
         parts.clock.sleep(Duration::from_secs(2)).await;
     };
+    let mut life = parts.life.at(parts.clock.clone());
     let setup = Setup {
         client,
         clock: parts.clock,
@@ -411,5 +440,5 @@ async fn serve(parts: ReplicaParts, stop: CancellationToken) {
         drain_timeout: Duration::from_secs(30),
         site_authorities: Vec::new(),
     };
-    Replica::new(setup, settings).run(stop, &mut ()).await;
+    Replica::new(setup, settings).run(stop, &mut life).await;
 }

@@ -4,6 +4,7 @@ pub(crate) mod bootstrap;
 pub(crate) mod fleet;
 mod frozen;
 pub(crate) mod lab;
+pub(crate) mod life;
 pub(crate) mod process;
 pub(crate) mod site;
 pub(crate) mod systemd;
