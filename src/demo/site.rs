@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -18,7 +18,7 @@ use crate::sim::seed::{self, ClusterRequest, CseShape, Tenant};
 use crate::sim::server::{self, Server};
 use crate::sim::timings::Timings;
 use crate::sim::view::ClusterView;
-use crate::sim::world::World;
+use crate::sim::world::{World, lock};
 
 /// Time between two requests for clusters, on the clock of the site.
 const STAGGER: Duration = Duration::from_secs(8);
@@ -198,9 +198,4 @@ fn orders(args: &DemoArgs, opened: Moment, tenants: usize) -> Vec<Order> {
         order
     };
     (0..usize::from(args.clusters)).map(order).collect()
-}
-
-/// The world stays usable if somebody panicked while holding it: the demo then shows what is wrong.
-fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
-    world.lock().unwrap_or_else(PoisonError::into_inner)
 }

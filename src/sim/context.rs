@@ -4,11 +4,10 @@ use jiff::Timestamp;
 use uuid::{Builder, Uuid};
 
 use super::auth::Sessions;
-use super::call::Call;
 use super::directory::Directory;
 use super::history::History;
 use super::schedule::Schedule;
-use super::tasks::{Reference, Task, TaskState, Tasks};
+use super::tasks::{Reference, Starter, Task, TaskState, Tasks};
 use super::timings::Timings;
 use super::world::Due;
 use crate::clock::Moment;
@@ -46,42 +45,26 @@ impl Context<'_> {
         new_uuid(self.rng).to_string()
     }
 
-    /// Starts a task on `owner` for the caller and returns its bare UUID. Whoever starts it puts the
-    /// event that ends it into the schedule.
+    /// Starts a task on `owner` and returns its bare UUID. Whoever starts it puts the event that ends it
+    /// into the schedule. `operation` is its name and its sentence for people.
     pub(crate) fn start_task(
         &mut self,
-        call: &Call<'_>,
-        operation_name: &'static str,
-        operation: String,
+        starter: &Starter,
+        operation: (&'static str, String),
         owner: Reference,
     ) -> String {
         let uuid = self.uuid();
-        let who = &call.principal;
-        let bare = |urn: &str| urn.rsplit(':').next().unwrap_or_default().to_owned();
+        let org_name = self.directory.org_name(&starter.org_id).unwrap_or_default();
         self.tasks.add(Task {
             uuid: uuid.clone(),
-            operation_name,
-            operation,
+            operation_name: operation.0,
+            operation: operation.1,
             owner,
-            user: Reference {
-                href: format!("{}/api/admin/user/{}", self.site, bare(&who.user_id)),
-                id: who.user_id.clone(),
-                name: who.user_name.clone(),
-                media_type: "application/vnd.vmware.admin.user+xml".to_owned(),
-            },
-            org: Reference {
-                href: format!("{}/api/org/{}", self.site, bare(&who.acting_org_id)),
-                id: who.acting_org_id.clone(),
-                name: self
-                    .directory
-                    .org_name(&who.acting_org_id)
-                    .unwrap_or_default()
-                    .to_owned(),
-                media_type: "application/vnd.vmware.vcloud.org+xml".to_owned(),
-            },
+            user: starter.user(self.site),
+            org: Reference::org(self.site, (&starter.org_id, org_name)),
             started: self.wall,
             ended: None,
-            request_id: call.request_id.clone(),
+            request_id: starter.request_id.clone(),
             state: TaskState::Running { progress: 1 },
         });
         uuid

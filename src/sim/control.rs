@@ -76,7 +76,7 @@ impl World {
     }
 
     /// Gives the user `user_id` an API token with this text.
-    pub fn add_api_token(&mut self, user_id: &str, token: &str) {
+    pub(crate) fn add_api_token(&mut self, user_id: &str, token: &str) {
         let client_id = new_uuid(&mut self.rng).to_string();
         let client = ApiClient {
             name: "seeded".to_owned(),
@@ -93,11 +93,6 @@ impl World {
     pub fn revoke_api_token(&mut self, token: &str) {
         self.directory.revoke(token);
         self.sessions.close_of_api_token(token);
-    }
-
-    /// Ends all sessions, as a restart of the whole site does.
-    pub fn end_sessions(&mut self) {
-        self.sessions.close_all();
     }
 
     /// Sets how long sessions live.

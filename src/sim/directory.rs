@@ -13,6 +13,14 @@ use uuid::Builder;
 
 use super::rights::RightSet;
 
+/// Name of the provider's organization.
+pub(crate) const SYSTEM: &str = "System";
+
+/// Whether `org` names the provider's organization, ignoring case as VCD does.
+pub(crate) fn is_system(org: &str) -> bool {
+    org.eq_ignore_ascii_case(SYSTEM)
+}
+
 /// An organization.
 #[derive(Clone, Debug)]
 pub(crate) struct Org {
@@ -95,7 +103,7 @@ impl Directory {
 
     /// `urn:vcloud:site:<uuid>` of this site, derived from the id of its System organization.
     pub(crate) fn site_id(&self) -> String {
-        let system = self.org_by_name("System").map(|org| org.id.as_str());
+        let system = self.org_by_name(SYSTEM).map(|org| org.id.as_str());
         derived_urn("site", system.unwrap_or_default())
     }
 
@@ -123,4 +131,9 @@ pub(crate) fn derived_urn(kind: &str, name: &str) -> String {
     let bits = (half(1) << 64) | half(2);
     let uuid = Builder::from_random_bytes(bits.to_be_bytes()).into_uuid();
     format!("urn:vcloud:{kind}:{uuid}")
+}
+
+/// The bare UUID at the end of a URN or an href.
+pub(crate) fn bare(reference: &str) -> &str {
+    reference.rsplit(['/', ':']).next().unwrap_or_default()
 }

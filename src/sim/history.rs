@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 /// Counts of effects.
 #[derive(Debug, Default)]
-pub struct History {
+pub(crate) struct History {
     /// (effect, subject) -> how often it was applied. Effects: `vapp.composed`, `vm.created`,
     /// `vm.powered_on`, `vm.deleted`, `vapp.deleted`, `entity.replaced`, ... ; subject: the marker in
     /// the object's description, or the entity URN.
-    pub effects: BTreeMap<(&'static str, String), u32>,
+    pub(crate) effects: BTreeMap<(&'static str, String), u32>,
 }
 
 impl History {

@@ -14,7 +14,7 @@
 //! `entities`, `fiql` and `paging` are the runtime defined entities; `infra` is VDCs, vApps and VMs;
 //! `actors` work inside the simulated machines; `control` and `view` are for those who hold the world.
 //!
-//! Not here: hooks, MQTT and webhook extensions, service accounts, metadata, edge gateways and load
+//! Not here: hooks, MQTT and webhook extensions, service accounts, edge gateways and load
 //! balancers; several cells; the lag of the query service.
 //! Source: VCD API 37.0 to 39.1 as `OpenAPI` and XML schema document it; the wire behaviour that
 //! `go-vcloud-director`, `terraform-provider-vcd` and CAPVCD depend on.
@@ -30,7 +30,7 @@ pub(crate) mod entities;
 pub mod faults;
 pub(crate) mod fiql;
 pub(crate) mod gate;
-pub mod history;
+pub(crate) mod history;
 pub(crate) mod infra;
 pub(crate) mod paging;
 pub(crate) mod registry;

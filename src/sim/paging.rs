@@ -243,9 +243,7 @@ pub(crate) fn reply(call: &Call<'_>, site: &str, model: &str, cut: Cut) -> Reply
         body.extend_from_slice(row);
     }
     body.extend_from_slice(b"]}");
-    let content_type = format!("application/json;version={}", call.version);
-    let mut reply = Reply::empty(200).with_header("content-type", content_type);
-    reply.body = Bytes::from(body);
+    let mut reply = Reply::json_text(200, call.version, Bytes::from(body));
     for (rel, number) in links(page.number, pages) {
         let link = format!(
             "<{}>;rel=\"{rel}\";type=\"application/json\";model=\"{model}\"",

@@ -7,6 +7,7 @@
 //! Source: VCD API, error bodies and synchronous/asynchronous answers.
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::call::ApiVersion;
@@ -36,6 +37,12 @@ impl Problem {
         Self::new(400, "BAD_REQUEST", message)
     }
 
+    /// 404: no resource has such a URL.
+    pub(crate) fn no_such_url() -> Self {
+        let message = "The requested resource does not exist.";
+        Self::new(404, "RESOURCE_NOT_FOUND", message)
+    }
+
     /// 405: the address exists, the method does not.
     pub(crate) fn wrong_method() -> Self {
         Self::new(405, "METHOD_NOT_ALLOWED", "Method not allowed.")
@@ -47,7 +54,7 @@ impl Problem {
     }
 }
 
-/// An answer; `gate` adds the request-id header.
+/// An answer; `world` adds the request-id header.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -67,42 +74,27 @@ impl Reply {
 
     /// A JSON body, typed `application/json;version=V`.
     pub(crate) fn json(status: u16, version: ApiVersion, body: &serde_json::Value) -> Self {
-        let mut reply = Self::empty(status);
-        reply.body = Bytes::from(body.to_string());
-        reply.with_header(
-            "content-type",
-            format!(
-                "application/json;version={}.{}",
-                version.major, version.minor
-            ),
-        )
+        Self::json_text(status, version, Bytes::from(body.to_string()))
     }
 
     /// A JSON body that is text already.
     pub(crate) fn json_text(status: u16, version: ApiVersion, body: Bytes) -> Self {
-        let mut reply = Self::empty(status);
-        reply.body = body;
-        reply.with_header(
-            "content-type",
-            format!(
-                "application/json;version={}.{}",
-                version.major, version.minor
-            ),
-        )
+        Self::typed(status, format!("application/json;version={version}"), body)
     }
 
     /// An XML body; `media` is the part after `application/` and before `;version=`,
     /// for example `vnd.vmware.vcloud.vApp+xml`.
     pub(crate) fn xml(status: u16, version: ApiVersion, media: &str, body: String) -> Self {
-        let mut reply = Self::empty(status);
-        reply.body = Bytes::from(body);
-        reply.with_header(
-            "content-type",
-            format!(
-                "application/{media};version={}.{}",
-                version.major, version.minor
-            ),
-        )
+        let media = format!("application/{media};version={version}");
+        Self::typed(status, media, Bytes::from(body))
+    }
+
+    fn typed(status: u16, media: String, body: Bytes) -> Self {
+        let reply = Self {
+            body,
+            ..Self::empty(status)
+        };
+        reply.with_header("content-type", media)
     }
 
     /// The same answer with one more header; `name` in lower case.
@@ -131,4 +123,9 @@ impl Reply {
         });
         Self::json(problem.status, version, &body)
     }
+}
+
+/// A date as VCD writes it: RFC 3339 with milliseconds and `Z`.
+pub(crate) fn stamp(at: Timestamp) -> String {
+    format!("{at:.3}")
 }

@@ -10,7 +10,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -28,7 +28,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::task::JoinHandle;
 
 use super::faults::{self, Fault, Faults};
-use super::world::World;
+use super::world::{World, lock};
 use crate::clock::Clock;
 use crate::vcd::transport::{Request, Response};
 
@@ -235,10 +235,6 @@ impl Site {
         // Read under the lock, so that moments come to the world in order.
         world.handle(request, self.clock.now(), self.clock.wall())
     }
-}
-
-fn lock(world: &Mutex<World>) -> std::sync::MutexGuard<'_, World> {
-    world.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn half(response: Response) -> axum::response::Response {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::context::Context;
-use super::reply::{Problem, Reply};
+use super::reply::{Problem, Reply, stamp};
 use super::tasks::{Reference, Task, TaskState};
 use super::xml;
 
@@ -105,9 +105,9 @@ impl Facts {
             id: format!("urn:vcloud:task:{}", task.uuid),
             href: format!("{}/api/task/{}", ctx.site, task.uuid),
             status,
-            start: format!("{:.3}", task.started),
-            end: task.ended.map(|ended| format!("{ended:.3}")),
-            expiry: format!("{expiry:.3}"),
+            start: stamp(task.started),
+            end: task.ended.map(stamp),
+            expiry: stamp(expiry),
             cancel_requested: ctx.tasks.cancel_requested(&task.uuid),
             progress,
             error,

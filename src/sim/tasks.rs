@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::call::Call;
+use super::directory::bare;
 use super::reply::Problem;
 
 /// A reference as VCD spells it: `<Owner href= id= name= type=/>`.
@@ -20,6 +22,67 @@ pub(crate) struct Reference {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) media_type: String,
+}
+
+impl Reference {
+    /// A runtime defined entity, which has no address in the legacy API and no name of its own there.
+    pub(crate) fn entity(urn: &str) -> Self {
+        Self {
+            href: String::new(),
+            id: urn.to_owned(),
+            name: "entity".to_owned(),
+            media_type: "application/json".to_owned(),
+        }
+    }
+
+    /// The user `(urn, name)`.
+    pub(crate) fn user(site: &str, (urn, name): (&str, &str)) -> Self {
+        Self {
+            href: format!("{site}/api/admin/user/{}", bare(urn)),
+            id: urn.to_owned(),
+            name: name.to_owned(),
+            media_type: "application/vnd.vmware.admin.user+xml".to_owned(),
+        }
+    }
+
+    /// The organization `(urn, name)`.
+    pub(crate) fn org(site: &str, (urn, name): (&str, &str)) -> Self {
+        Self {
+            href: format!("{site}/api/org/{}", bare(urn)),
+            id: urn.to_owned(),
+            name: name.to_owned(),
+            media_type: "application/vnd.vmware.vcloud.org+xml".to_owned(),
+        }
+    }
+}
+
+/// On whose behalf a task runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Starter {
+    /// `urn:vcloud:user:<uuid>`
+    pub(crate) user_id: String,
+    pub(crate) user_name: String,
+    /// `urn:vcloud:org:<uuid>`
+    pub(crate) org_id: String,
+    pub(crate) request_id: String,
+}
+
+impl Starter {
+    /// The caller of a request.
+    pub(crate) fn of(call: &Call<'_>) -> Self {
+        let who = &call.principal;
+        Self {
+            user_id: who.user_id.clone(),
+            user_name: who.user_name.clone(),
+            org_id: who.acting_org_id.clone(),
+            request_id: call.request_id.clone(),
+        }
+    }
+
+    /// The user, as tasks and owned objects refer to it.
+    pub(crate) fn user(&self, site: &str) -> Reference {
+        Reference::user(site, (&self.user_id, &self.user_name))
+    }
 }
 
 /// Where a task stands.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::faults::{self, Fault, Faults};
 use super::gate;
-use super::world::World;
+use super::world::{World, lock};
 use crate::clock::Clock;
 use crate::vcd::transport::{CallLimits, Obstacle, Request, Response, Transport, TransportError};
 
@@ -85,16 +85,13 @@ impl InProcess {
     }
 
     fn process(&self, request: &Request) -> Response {
-        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut world = lock(&self.world);
         // Read under the lock, so that moments come to the world in order.
         world.handle(request, self.clock.now(), self.clock.wall())
     }
 
     fn answer_time(&self) -> Duration {
-        self.world
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .answer_time()
+        lock(&self.world).answer_time()
     }
 
     async fn deliver(
@@ -171,12 +168,7 @@ impl InProcess {
     }
 
     fn host(&self) -> String {
-        let site = self
-            .world
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .site
-            .clone();
+        let site = lock(&self.world).site.clone();
         site.split("://").last().unwrap_or_default().to_owned()
     }
 

@@ -7,13 +7,15 @@
 //! - Pure: state, request and moment in, response out; no clock, no thread, no socket.
 //! - One seed, one history: all chance comes from `rng`, all order from the schedule and B-trees.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use http::{HeaderValue, Method};
 use jiff::{SignedDuration, Timestamp};
 
 use super::auth::{Sessions, oauth, sessions, tokens};
 use super::call::Call;
 use super::context::{Context, Settings, new_uuid};
-use super::directory::{Directory, Org};
+use super::directory::{Directory, Org, SYSTEM};
 use super::entities::Entities;
 use super::gate::{self, Arrival};
 use super::history::History;
@@ -72,8 +74,8 @@ impl World {
         let mut directory = Directory::default();
         let system = Org {
             id: format!("urn:vcloud:org:{}", new_uuid(&mut rng)),
-            name: "System".to_owned(),
-            full_name: "System".to_owned(),
+            name: SYSTEM.to_owned(),
+            full_name: SYSTEM.to_owned(),
         };
         directory.orgs.insert(system.id.clone(), system);
         let mut registry = Registry::default();
@@ -258,6 +260,12 @@ impl std::fmt::Debug for World {
             .field("site", &self.site)
             .finish_non_exhaustive()
     }
+}
+
+/// Locks a world that others use too. It stays usable if one of them panicked meanwhile: who looks on then
+/// sees what is wrong.
+pub(crate) fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
+    world.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Adds the headers that every answer carries.

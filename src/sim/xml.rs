@@ -15,7 +15,7 @@ mod task;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 
-pub(crate) use task::{reference, stamp, task_document, task_element};
+pub(crate) use task::{reference, task_document, task_element};
 
 use super::reply::Problem;
 

@@ -25,9 +25,8 @@ use crate::clock::Moment;
 use crate::sim::context::Context;
 use crate::sim::entities::{Entities, RdeState};
 use crate::sim::infra::Infra;
-use crate::sim::infra::machine::{MetadataValue, Status, Vapp, VappNetwork};
-use crate::sim::infra::operations::Starter;
-use crate::sim::tasks::Reference;
+use crate::sim::infra::machine::{MetadataValue, Vapp, VappNetwork};
+use crate::sim::tasks::Starter;
 use crate::sim::world;
 
 /// How often they look while something is going on.
@@ -56,6 +55,18 @@ pub(crate) struct Notice {
     pub(crate) name: &'static str,
     pub(crate) resource: (String, String),
     pub(crate) detail: String,
+}
+
+impl Notice {
+    /// About the object `resource`, by URN and name. Names of errors end so, those of events never do.
+    pub(super) fn new(name: &'static str, resource: (String, String), detail: &str) -> Self {
+        Self {
+            error: name.ends_with("Error"),
+            name,
+            resource,
+            detail: detail.to_owned(),
+        }
+    }
 }
 
 /// One cluster as its controllers know it.
@@ -110,14 +121,7 @@ impl Cluster {
     /// Notes an event or an error for the next status.
     pub(super) fn notice(&mut self, name: &'static str, detail: &str) {
         let resource = (self.home.rde_id.clone(), self.wanted.cluster.clone());
-        let detail = detail.to_owned();
-        let error = name.ends_with("Error");
-        self.notices.push(Notice {
-            error,
-            name,
-            resource,
-            detail,
-        });
+        self.notices.push(Notice::new(name, resource, detail));
     }
 }
 
@@ -218,7 +222,7 @@ fn step(
     if entity.state == RdeState::InDeletion {
         return None;
     }
-    if !cluster.self_managed && !runs(infra, &cluster.host) {
+    if !cluster.self_managed && !infra.runs(&cluster.host) {
         return None;
     }
     if cluster.self_managed && !nodes::control_plane_runs(cluster, infra) {
@@ -247,13 +251,6 @@ fn step(
     }
     status::write(cluster, ctx, infra, entities);
     Some(if cluster.settled { RESYNC } else { RECHECK })
-}
-
-fn runs(infra: &Infra, vm: &str) -> bool {
-    infra
-        .vms
-        .get(vm)
-        .is_some_and(|vm| vm.status == Status::PoweredOn)
 }
 
 /// The agent applies the manifests of the entity when they have changed.
@@ -373,12 +370,7 @@ fn compose(cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Infra) {
         description: String::new(),
         vdc: cluster.home.vdc.clone(),
         org_id: cluster.home.org_id.clone(),
-        owner: Reference {
-            href: format!("{}/api/admin/user/{}", ctx.site, bare(&starter.user_id)),
-            id: starter.user_id.clone(),
-            name: starter.user_name.clone(),
-            media_type: "application/vnd.vmware.admin.user+xml".to_owned(),
-        },
+        owner: starter.user(ctx.site),
         created: ctx.wall,
         unresolved: true,
         networks: network.into_iter().collect(),
@@ -390,8 +382,4 @@ fn compose(cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Infra) {
         }
         Err(problem) => cluster.notice("VCDClusterVAppCreationError", &problem.message),
     }
-}
-
-fn bare(urn: &str) -> &str {
-    urn.rsplit(':').next().unwrap_or_default()
 }

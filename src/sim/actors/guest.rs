@@ -23,7 +23,7 @@ use crate::clock::Moment;
 use crate::sim::context::Context;
 use crate::sim::entities::Entities;
 use crate::sim::infra::Infra;
-use crate::sim::infra::machine::{Status, Vm};
+use crate::sim::infra::machine::Vm;
 use crate::sim::timings::Timings;
 use crate::sim::world;
 
@@ -108,11 +108,7 @@ pub(crate) fn fire(due: Due, ctx: &mut Context<'_>, infra: &mut Infra, entities:
         .guests
         .get(&vm)
         .is_some_and(|guest| guest.ticket == ticket);
-    let runs = infra
-        .vms
-        .get(&vm)
-        .is_some_and(|vm| vm.status == Status::PoweredOn);
-    if current && runs {
+    if current && infra.runs(&vm) {
         start_program(&vm, ctx, infra);
         step(&vm, ctx, infra, entities);
     }

@@ -1,7 +1,7 @@
 //! The manifests of a cluster, as an API server with the Cluster API webhooks takes them.
 //!
-//! Flow: YAML -> [`Manifest`]: the pools and versions the controllers shall reach. The guest adds the
-//! check of everything around it ([`Manifest::admit`]): entity, organization, VDC, network, token.
+//! Flow: YAML -> [`Manifest`]: the pools and versions the controllers shall reach. Everything
+//! around it is checked by [`Home::find`]: entity, organization, VDC, network, token.
 //!
 //! Invariants:
 //! - What the webhooks refuse is refused here with their reason; nothing is repaired silently.
@@ -136,6 +136,11 @@ impl Manifest {
                 .filter(|host| !host.is_empty())
                 .map(str::to_owned),
         })
+    }
+
+    /// The pool of this name.
+    pub(crate) fn pool(&self, name: &str) -> Option<&Pool> {
+        self.pools.iter().find(|pool| pool.name == name)
     }
 
     /// The control plane.

@@ -17,10 +17,9 @@ use crate::clock::Moment;
 use crate::sim::context::Context;
 use crate::sim::infra::Infra;
 use crate::sim::infra::machine::{Customization, Nic, Status, Vm};
-use crate::sim::infra::operations::{Change, Kind};
 use crate::sim::infra::power::PowerRequest;
 use crate::sim::infra::recompose::NewVm;
-use crate::sim::infra::submissions::Recomposition;
+use crate::sim::infra::submissions::{Recomposition, vm_deletion};
 use crate::sim::timings::Timings;
 
 /// Letters Kubernetes uses in generated names.
@@ -75,14 +74,8 @@ pub(crate) struct Node {
 
 /// Whether any machine that serves the API runs.
 pub(crate) fn control_plane_runs(cluster: &Cluster, infra: &Infra) -> bool {
-    cluster
-        .nodes
-        .iter()
-        .filter(|node| node.control_plane)
-        .any(|node| {
-            let vm = node.vm.as_ref().and_then(|vm| infra.vms.get(vm));
-            vm.is_some_and(|vm| vm.status == Status::PoweredOn)
-        })
+    let mut planes = cluster.nodes.iter().filter(|node| node.control_plane);
+    planes.any(|node| node.vm.as_ref().is_some_and(|vm| infra.runs(vm)))
 }
 
 /// Brings the nodes nearer to what is wanted.
@@ -229,13 +222,8 @@ fn machine_notice(cluster: &mut Cluster, node: &Node, name: &'static str, detail
         .as_ref()
         .map(|vm| format!("urn:vcloud:vm:{vm}"))
         .unwrap_or_default();
-    cluster.notices.push(Notice {
-        // Names of errors end so, those of events never do.
-        error: name.ends_with("Error"),
-        name,
-        resource: (id, node.name.clone()),
-        detail: detail.to_owned(),
-    });
+    let notice = Notice::new(name, (id, node.name.clone()), detail);
+    cluster.notices.push(notice);
 }
 
 fn create(node: &mut Node, cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Infra) {
@@ -250,11 +238,7 @@ fn create(node: &mut Node, cluster: &mut Cluster, ctx: &mut Context<'_>, infra: 
     if infra.require_vapp_free(&vapp.uuid).is_err() {
         return;
     }
-    let pool = cluster
-        .wanted
-        .pools
-        .iter()
-        .find(|pool| pool.name == node.pool);
+    let pool = cluster.wanted.pool(&node.pool);
     let Some(new) = pool.map(|pool| new_vm(node, pool, cluster, infra)) else {
         return;
     };
@@ -340,12 +324,8 @@ fn bring_up(
 ) {
     match vm.status {
         Status::PoweredOff if infra.require_vm_free(&vm.uuid).is_ok() => {
-            let disk = cluster
-                .wanted
-                .pools
-                .iter()
-                .find(|pool| pool.name == node.pool);
-            let disk = disk.map(|pool| pool.disk_mib).unwrap_or_default();
+            let pool = cluster.wanted.pool(&node.pool);
+            let disk = pool.map(|pool| pool.disk_mib).unwrap_or_default();
             if let Some(vm) = infra.vms.get_mut(&vm.uuid) {
                 vm.disk_mib = vm.disk_mib.max(disk);
                 vm.extra_config
@@ -409,18 +389,7 @@ fn remove(vm: &Vm, cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Inf
     let operation = if vm.deployed {
         PowerRequest::Undeploy.operation(false, vec![vm.uuid.clone()], ctx.timings)
     } else {
-        let kind = Kind {
-            name: "vappDeleteVm",
-            busy_name: "VAPP_DELETE_VM",
-            verb: "Deleting Virtual Machine",
-            takes: ctx.timings.delete,
-        };
-        (
-            kind,
-            Change::DeleteVm {
-                vm: vm.uuid.clone(),
-            },
-        )
+        vm_deletion(vm, ctx.timings)
     };
     infra.submit_on_vm((vm, &cluster.starter), operation, ctx);
 }

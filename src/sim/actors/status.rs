@@ -16,9 +16,10 @@ use super::capvcd::{Cluster, Notice};
 use super::manifest::Pool;
 use super::nodes::{self, NodePhase};
 use crate::sim::context::Context;
+use crate::sim::directory::bare;
 use crate::sim::entities::{Entities, RdeState};
 use crate::sim::infra::Infra;
-use crate::sim::xml::stamp;
+use crate::sim::reply::stamp;
 
 const VERSION: &str = "1.3.2";
 const COMPONENT: &str = "cluster-api-provider-cloud-director";
@@ -246,7 +247,7 @@ fn resources(cluster: &Cluster) -> Vec<Value> {
     let name = &cluster.wanted.cluster;
     let rde_id = &cluster.home.rde_id;
     let balanced = format!("{name}-{rde_id}-tcp");
-    let uuid = rde_id.rsplit(':').next().unwrap_or_default();
+    let uuid = bare(rde_id);
     let mut resources = Vec::new();
     if let Some(host) = &cluster.endpoint {
         resources.push(json!({

@@ -23,7 +23,7 @@ use serde_json::json;
 
 use super::call::Principal;
 use super::context::new_uuid;
-use super::directory::{Directory, User};
+use super::directory::{Directory, User, is_system};
 use crate::clock::Moment;
 
 /// Random bytes that end an access token, in place of a signature.
@@ -120,11 +120,6 @@ impl Sessions {
             .retain(|_, session| session.api_token.as_deref() != Some(api_token));
     }
 
-    /// Ends all sessions.
-    pub(crate) fn close_all(&mut self) {
-        self.by_token.clear();
-    }
-
     /// Whose token this is; renews the idle time. `None` when unknown or over.
     pub(crate) fn principal(
         &mut self,
@@ -146,7 +141,7 @@ impl Sessions {
             user_name: user.name.clone(),
             org_id: user.org_id.clone(),
             org_name: org_name.to_owned(),
-            provider: org_name.eq_ignore_ascii_case("system"),
+            provider: is_system(org_name),
             role_id: user.role_id(),
             rights: std::sync::Arc::clone(&user.rights),
             acting_org_id: user.org_id.clone(),

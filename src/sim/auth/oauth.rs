@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::bearer;
 use crate::sim::call::Call;
 use crate::sim::context::Context;
-use crate::sim::directory::{ApiClient, User};
+use crate::sim::directory::{ApiClient, User, is_system};
 use crate::sim::gate::Arrival;
 use crate::sim::reply::{Problem, Reply};
 
@@ -37,10 +37,8 @@ impl Realm<'_> {
     fn admits(self, user: &User, ctx: &Context<'_>) -> bool {
         let org = ctx.directory.org_name(&user.org_id).unwrap_or_default();
         match self {
-            Self::Provider => org.eq_ignore_ascii_case("system"),
-            Self::Tenant(name) => {
-                org.eq_ignore_ascii_case(name) && !org.eq_ignore_ascii_case("system")
-            }
+            Self::Provider => is_system(org),
+            Self::Tenant(name) => org.eq_ignore_ascii_case(name) && !is_system(org),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::oauth::own_token;
 use super::{Session, Sessions};
 use crate::sim::call::Call;
 use crate::sim::context::Context;
-use crate::sim::directory::User;
+use crate::sim::directory::{User, is_system};
 use crate::sim::gate::Arrival;
 use crate::sim::paging::{self, Listing};
 use crate::sim::reply::{Problem, Reply};
@@ -43,7 +43,7 @@ pub(crate) fn login(
     };
     let (who, password) = basic(arrival.headers).ok_or_else(refused)?;
     let (name, org) = who.rsplit_once('@').ok_or_else(refused)?;
-    let provider = org.eq_ignore_ascii_case("system");
+    let provider = is_system(org);
     let open = match door {
         Door::Tenant => !provider,
         Door::Provider => provider,

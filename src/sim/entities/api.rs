@@ -34,7 +34,7 @@ pub(crate) fn handle(
     let (id, rest) = match rest {
         ["types" | "interfaces", ..] => return list::handle(call, rest, ctx, (entities, registry)),
         [id, rest @ ..] => (*id, rest),
-        [] => return Err(Problem::new(404, "RESOURCE_NOT_FOUND", "No such resource.")),
+        [] => return Err(Problem::no_such_url()),
     };
     let entity = entities.get_mut(id).ok_or_else(|| invisible(id))?;
     let level = level(call, entity, registry).ok_or_else(|| invisible(id))?;

@@ -18,7 +18,7 @@ use crate::sim::context::Context;
 use crate::sim::registry::{Behavior, Registry};
 use crate::sim::reply::{Problem, Reply};
 use crate::sim::task_api::accepted;
-use crate::sim::tasks::{Reference, TaskState};
+use crate::sim::tasks::{Reference, Starter, TaskState};
 use crate::sim::timings::Timings;
 use crate::sim::world;
 
@@ -69,14 +69,9 @@ pub(super) fn invoke(
         return Err(Problem::new(400, "RDE_ENTITY_NOT_RESOLVED", message));
     }
     let body = call.json()?;
-    let owner = Reference {
-        href: String::new(),
-        id: entity.id.clone(),
-        name: "entity".to_owned(),
-        media_type: "application/json".to_owned(),
-    };
+    let owner = Reference::entity(&entity.id);
     let operation = format!("Invoked {} {}({})", known.name, entity.name, entity.id);
-    let task = ctx.start_task(call, "executeBehavior", operation, owner);
+    let task = ctx.start_task(&Starter::of(call), ("executeBehavior", operation), owner);
     ctx.history.count("behavior.invoked", &entity.id);
     let given = |key: &str| body.get(key).cloned().unwrap_or_else(|| json!({}));
     let invocation = Invocation {

@@ -15,7 +15,7 @@ use crate::sim::context::Context;
 use crate::sim::registry::{Registry, types};
 use crate::sim::reply::{Problem, Reply};
 use crate::sim::task_api::accepted;
-use crate::sim::tasks::Reference;
+use crate::sim::tasks::{Reference, Starter};
 
 /// Creates an entity of `type_urn` in the organization the caller acts in.
 pub(crate) fn create(
@@ -64,14 +64,13 @@ pub(crate) fn create(
     };
     let id = entities.add(new, ctx);
     ctx.history.count("entity.created", &id);
-    let owner = Reference {
-        href: String::new(),
-        id: id.clone(),
-        name: "entity".to_owned(),
-        media_type: "application/json".to_owned(),
-    };
+    let owner = Reference::entity(&id);
     let operation = format!("Creating Runtime Defined Entity {name}({id})");
-    let task = ctx.start_task(call, "createDefinedEntity", operation, owner);
+    let task = ctx.start_task(
+        &Starter::of(call),
+        ("createDefinedEntity", operation),
+        owner,
+    );
     if let Some(entity) = entities.get_mut(&id) {
         entity.create_task = Some(task.clone());
     }

@@ -21,8 +21,8 @@ use crate::sim::call::{ApiVersion, Call};
 use crate::sim::context::Context;
 use crate::sim::fiql::{Case, Comparable, Filter};
 use crate::sim::paging::{self, Cut, MAX_PAGE_SIZE, Order, Page};
-use crate::sim::registry::{Registry, TypeRules};
-use crate::sim::reply::{Problem, Reply};
+use crate::sim::registry::{Registry, TypeRules, interface_urn};
+use crate::sim::reply::{Problem, Reply, stamp};
 use crate::sim::versions::MASKED_SINCE;
 
 const KEYS: [&str; 6] = [
@@ -116,10 +116,10 @@ fn scope(rest: &[&str], registry: &Registry) -> Result<Vec<String>, Problem> {
             rules.vendor == *vendor && rules.nss == *nss && is_prefix(version, &rules.version)
         })),
         ["interfaces", urn] => Ok(implementing(urn)),
-        ["interfaces", vendor, nss, version] => Ok(implementing(&format!(
-            "urn:vcloud:interface:{vendor}:{nss}:{version}"
-        ))),
-        _ => Err(Problem::new(404, "RESOURCE_NOT_FOUND", "No such resource.")),
+        ["interfaces", vendor, nss, version] => {
+            Ok(implementing(&interface_urn((vendor, nss, version))))
+        }
+        _ => Err(Problem::no_such_url()),
     }
 }
 
@@ -197,8 +197,8 @@ fn field<'e>(entity: &'e Entity, key: &str, view: View) -> Option<Cow<'e, str>> 
         "externalId" => entity.external_id.as_deref().map(Cow::Borrowed),
         "entityType" => Some(Cow::Borrowed(&entity.type_urn)),
         "state" | "entityState" => Some(Cow::Borrowed(entity.state.name())),
-        "creationDate" => Some(Cow::Owned(format!("{:.3}", entity.created))),
-        "lastModificationDate" => Some(Cow::Owned(format!("{:.3}", entity.modified))),
+        "creationDate" => Some(Cow::Owned(stamp(entity.created))),
+        "lastModificationDate" => Some(Cow::Owned(stamp(entity.modified))),
         nested => {
             let value = render::visible_at(entity, nested.strip_prefix("entity.")?, view)?;
             paging::plain(value)

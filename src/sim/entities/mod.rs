@@ -1,6 +1,6 @@
 //! Runtime defined entities: the documents that clients, server and in-cluster controllers share.
 //!
-//! Flow: `entities::handle` answers the API; the modelled in-cluster writers use [`Entities::modify`]
+//! Flow: `create`, `api` and `list` answer requests; the modelled in-cluster writers use [`Entities::modify`]
 //! and [`Entities::resolve`] directly.
 //!
 //! Invariants:

@@ -18,6 +18,7 @@ use crate::sim::access::Level;
 use crate::sim::call::ApiVersion;
 use crate::sim::directory::Directory;
 use crate::sim::registry::FieldRules;
+use crate::sim::reply::stamp;
 use crate::sim::versions::MASKED_SINCE;
 
 /// What a secure value looks like from API 38.0 on.
@@ -126,8 +127,8 @@ fn envelope<C: Serialize>(
         state: entity.state.name(),
         entity_state: entity.state.name(),
         message: entity.message.as_deref(),
-        creation_date: view.masked.then(|| format!("{:.3}", entity.created)),
-        last_modification_date: view.masked.then(|| format!("{:.3}", entity.modified)),
+        creation_date: view.masked.then(|| stamp(entity.created)),
+        last_modification_date: view.masked.then(|| stamp(entity.modified)),
         owner: Named {
             name: owner.unwrap_or_default(),
             id: &entity.owner_id,

@@ -10,7 +10,7 @@ use http::Method;
 use super::access::{refused, require, right, sees};
 use super::document::{link, namespaced};
 use super::site::{Catalog, Template};
-use super::{Infra, no_such_url, require_method};
+use super::{Infra, require_method};
 use crate::sim::call::Call;
 use crate::sim::context::Context;
 use crate::sim::reply::{Problem, Reply};
@@ -112,11 +112,11 @@ pub(crate) fn template(
     id: &str,
 ) -> Result<Reply, Problem> {
     require_method(call, &Method::GET)?;
-    let (kind, uuid) = id.split_once('-').ok_or_else(no_such_url)?;
+    let (kind, uuid) = id.split_once('-').ok_or_else(Problem::no_such_url)?;
     let found = match kind {
         "vappTemplate" => infra.templates.get(uuid),
         "vm" => infra.templates.values().find(|one| one.vm == uuid),
-        _ => return Err(no_such_url()),
+        _ => return Err(Problem::no_such_url()),
     };
     let hidden = || refused("Base", "VAPP_TEMPLATE_VIEW", uuid);
     let template = found.ok_or_else(hidden)?;

@@ -8,8 +8,9 @@ use super::machine::{Vapp, VappNetwork};
 use super::site::Network;
 use super::vm_document;
 use crate::sim::context::Context;
+use crate::sim::reply::stamp;
 use crate::sim::tasks::Reference;
-use crate::sim::xml::{Element, OVF, VCLOUD, XSI, reference, stamp, task_element};
+use crate::sim::xml::{Element, OVF, VCLOUD, XSI, reference, task_element};
 
 /// Media type of a vApp, the part after `application/`.
 pub(crate) const VAPP: &str = "vnd.vmware.vcloud.vApp+xml";

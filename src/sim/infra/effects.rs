@@ -1,8 +1,10 @@
-//! What operations do when they end: the only code that changes vApps and VMs.
+//! What operations do to vApps and VMs when they end.
 //!
 //! Invariants:
 //! - A copy that fails leaves no VM behind, and no address in use.
 //! - Every effect is counted in the history, under the marker in the object's description.
+//!
+//! Not here: what a guest or a node's controller writes into its own VM (`sim::actors`).
 
 use super::Infra;
 use super::machine::{MetadataValue, Status, Vm, subject};

@@ -178,6 +178,12 @@ impl Infra {
         }
     }
 
+    /// Whether the VM is there and powered on.
+    pub(crate) fn runs(&self, vm: &str) -> bool {
+        let vm = self.vms.get(vm);
+        vm.is_some_and(|vm| vm.status == Status::PoweredOn)
+    }
+
     /// Whether any VM of the vApp is deployed.
     pub(crate) fn vapp_deployed(&self, vapp: &str) -> bool {
         self.vms.values().any(|vm| vm.vapp == vapp && vm.deployed)

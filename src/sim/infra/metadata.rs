@@ -7,11 +7,10 @@ use http::Method;
 use super::Desk;
 use super::access::{refused, require, right};
 use super::machine::{Metadata, MetadataValue};
-use super::no_such_url;
-use super::operations::{Change, Kind, Operation, Starter};
+use super::operations::{Change, Kind, Operation};
 use crate::sim::call::Call;
 use crate::sim::reply::{Problem, Reply};
-use crate::sim::tasks::Reference;
+use crate::sim::tasks::{Reference, Starter};
 use crate::sim::xml::{Element, XSI};
 
 /// The domain every tenant may write to.
@@ -52,7 +51,7 @@ pub(crate) fn handle(
             }
             vec![(known, None)]
         }
-        _ => return Err(no_such_url()),
+        _ => return Err(Problem::no_such_url()),
     };
     write(desk, object, entries)
 }
@@ -127,7 +126,7 @@ fn domain(path: &[&str]) -> Result<String, Problem> {
     match path {
         [] => Ok(GENERAL.to_owned()),
         [one @ ("GENERAL" | "SYSTEM")] => Ok((*one).to_owned()),
-        _ => Err(no_such_url()),
+        _ => Err(Problem::no_such_url()),
     }
 }
 

@@ -6,7 +6,7 @@
 //! Invariants:
 //! - The effect of a task happens at its end; until then its objects are busy and refuse other work.
 //! - What a caller may not see and what does not exist answer alike.
-//! - Only `operations` changes vApps and VMs; handlers and actors submit the same changes.
+//! - Handlers and actors submit the same operations; `effects` carries them out.
 //!
 //! Not here: who works inside the machines (`sim::actors`), entities (`sim::entities`).
 //! Source: VCD API, vApp and VM life cycle, query service.
@@ -137,7 +137,7 @@ pub(crate) fn handle(
             policies::compute_policies(call, ctx, infra, rest)
         }
         ["cloudapi", _, "orgVdcNetworks", rest @ ..] => policies::networks(call, ctx, infra, rest),
-        _ => Err(no_such_url()),
+        _ => Err(Problem::no_such_url()),
     }
 }
 
@@ -145,17 +145,8 @@ fn vapp_or_vm(desk: &mut Desk<'_, '_>, id: &str, rest: &[&str]) -> Result<Reply,
     match id.split_once('-') {
         Some(("vapp", uuid)) => vapps::handle(desk, uuid, rest),
         Some(("vm", uuid)) => vms::handle(desk, uuid, rest),
-        _ => Err(no_such_url()),
+        _ => Err(Problem::no_such_url()),
     }
-}
-
-/// 404: no resource has such a URL.
-pub(crate) fn no_such_url() -> Problem {
-    Problem::new(
-        404,
-        "RESOURCE_NOT_FOUND",
-        "The requested resource does not exist.",
-    )
 }
 
 /// Refuses methods a resource does not have.

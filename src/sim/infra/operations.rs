@@ -15,10 +15,10 @@ use super::Infra;
 use super::effects;
 use super::machine::{MetadataValue, VappNetwork};
 use super::vm_changes::VmChange;
-use crate::sim::call::{Call, Principal};
 use crate::sim::context::Context;
+use crate::sim::directory::bare;
 use crate::sim::reply::Problem;
-use crate::sim::tasks::{Reference, Task, TaskState};
+use crate::sim::tasks::{Reference, Starter, TaskState};
 use crate::sim::timings::Timings;
 use crate::sim::world;
 
@@ -98,35 +98,6 @@ pub(crate) enum Change {
     },
 }
 
-/// On whose behalf an operation runs.
-#[derive(Clone, Debug)]
-pub(crate) struct Starter {
-    /// `urn:vcloud:user:<uuid>`
-    pub(crate) user_id: String,
-    pub(crate) user_name: String,
-    /// `urn:vcloud:org:<uuid>`
-    pub(crate) org_id: String,
-    pub(crate) request_id: String,
-}
-
-impl Starter {
-    /// The caller of a request.
-    pub(crate) fn of(call: &Call<'_>) -> Self {
-        let Principal {
-            user_id,
-            user_name,
-            acting_org_id,
-            ..
-        } = &call.principal;
-        Self {
-            user_id: user_id.clone(),
-            user_name: user_name.clone(),
-            org_id: acting_org_id.clone(),
-            request_id: call.request_id.clone(),
-        }
-    }
-}
-
 /// What an operation is called, in its three spellings, and how long it takes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kind {
@@ -195,7 +166,8 @@ impl Infra {
             holds,
             change,
         } = operation;
-        let task = ctx.uuid();
+        let sentence = format!("{} {} ({})", kind.verb, owner.name, bare(&owner.id));
+        let task = ctx.start_task(starter, (kind.name, sentence), owner);
         for uuid in holds {
             self.busy.insert(
                 uuid,
@@ -205,7 +177,6 @@ impl Infra {
                 },
             );
         }
-        ctx.tasks.add(new_task(&task, (kind, owner), starter, ctx));
         let ends = ctx.now.plus(Timings::vary(kind.takes, ctx.rng));
         ctx.schedule.put(
             ends,
@@ -215,41 +186,6 @@ impl Infra {
             }),
         );
         task
-    }
-}
-
-fn new_task(
-    uuid: &str,
-    (kind, owner): (Kind, Reference),
-    starter: &Starter,
-    ctx: &Context<'_>,
-) -> Task {
-    let bare = |urn: &str| urn.rsplit(':').next().unwrap_or_default().to_owned();
-    Task {
-        uuid: uuid.to_owned(),
-        operation_name: kind.name,
-        operation: format!("{} {} ({})", kind.verb, owner.name, bare(&owner.id)),
-        owner,
-        user: Reference {
-            href: format!("{}/api/admin/user/{}", ctx.site, bare(&starter.user_id)),
-            id: starter.user_id.clone(),
-            name: starter.user_name.clone(),
-            media_type: "application/vnd.vmware.admin.user+xml".to_owned(),
-        },
-        org: Reference {
-            href: format!("{}/api/org/{}", ctx.site, bare(&starter.org_id)),
-            id: starter.org_id.clone(),
-            name: ctx
-                .directory
-                .org_name(&starter.org_id)
-                .unwrap_or_default()
-                .to_owned(),
-            media_type: "application/vnd.vmware.vcloud.org+xml".to_owned(),
-        },
-        started: ctx.wall,
-        ended: None,
-        request_id: starter.request_id.clone(),
-        state: TaskState::Running { progress: 1 },
     }
 }
 

@@ -9,10 +9,10 @@ use http::Method;
 
 use super::access::{refused, sees};
 use super::document::link;
-use super::{Infra, no_such_url, require_method};
+use super::{Infra, require_method};
 use crate::sim::call::Call;
 use crate::sim::context::Context;
-use crate::sim::directory::Org;
+use crate::sim::directory::{Org, bare};
 use crate::sim::reply::{Problem, Reply};
 use crate::sim::xml::Element;
 
@@ -42,13 +42,8 @@ pub(crate) fn handle(
             let org = org.ok_or_else(|| refused("Base", "ORG_VIEW", uuid))?;
             Ok(one(call, ctx, infra, (org, admin)))
         }
-        _ => Err(no_such_url()),
+        _ => Err(Problem::no_such_url()),
     }
-}
-
-/// Bare UUID of an organization.
-pub(crate) fn bare(org_id: &str) -> &str {
-    org_id.rsplit(':').next().unwrap_or_default()
 }
 
 fn list(call: &Call<'_>, ctx: &Context<'_>) -> Reply {

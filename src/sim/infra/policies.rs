@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::access::{require, right, sees};
 use super::site::{Network, Policy};
-use super::{Infra, no_such_url, require_method};
+use super::{Infra, require_method};
 use crate::sim::call::Call;
 use crate::sim::context::Context;
+use crate::sim::directory::bare;
 use crate::sim::paging::{self, Listing};
 use crate::sim::reply::{Problem, Reply};
 
@@ -44,11 +45,11 @@ pub(crate) fn compute_policies(
             paging::list(call, ctx.site, &listing, rows)
         }
         [urn] => {
-            let uuid = urn.rsplit(':').next().unwrap_or_default();
+            let uuid = bare(urn);
             let policy = infra.policies.get(uuid).ok_or_else(|| not_found(urn))?;
             Ok(Reply::json(200, call.version, &policy_document(policy)))
         }
-        _ => Err(no_such_url()),
+        _ => Err(Problem::no_such_url()),
     }
 }
 
@@ -117,7 +118,7 @@ pub(crate) fn networks(
             paging::list(call, ctx.site, &listing, rows)
         }
         [urn] => {
-            let uuid = urn.rsplit(':').next().unwrap_or_default();
+            let uuid = bare(urn);
             let network = infra
                 .networks
                 .get(uuid)
@@ -129,7 +130,7 @@ pub(crate) fn networks(
                 &network_document(ctx, infra, network),
             ))
         }
-        _ => Err(no_such_url()),
+        _ => Err(Problem::no_such_url()),
     }
 }
 

@@ -3,7 +3,6 @@
 //! Source: VCD API, `power/action`, `action/deploy`, `action/undeploy`.
 
 use super::machine::{Status, Vm};
-use super::no_such_url;
 use super::operations::{Change, Kind};
 use crate::sim::call::Call;
 use crate::sim::reply::Problem;
@@ -56,7 +55,7 @@ impl PowerRequest {
                 Ok(Self::Deploy { power_on })
             }
             ["action", "undeploy"] => Self::parse_undeploy(call),
-            _ => Err(no_such_url()),
+            _ => Err(Problem::no_such_url()),
         }
     }
 

@@ -19,6 +19,7 @@ use super::submissions::duplicate_vm;
 use super::vm_changes::{MAX_DESCRIPTION_CHARS, MAX_NAME_CHARS, checked, new_customization, nic};
 use crate::sim::call::Call;
 use crate::sim::context::Context;
+use crate::sim::directory::bare;
 use crate::sim::reply::Problem;
 use crate::sim::xml::Element;
 
@@ -165,7 +166,7 @@ fn profile(infra: &Infra, vapp: &Vapp, item: &Element) -> Result<Option<String>,
     else {
         return Ok(None);
     };
-    let uuid = href.rsplit(['/', ':']).next().unwrap_or_default();
+    let uuid = bare(href);
     match infra
         .storage_profiles
         .get(uuid)
@@ -184,7 +185,7 @@ fn compute_policy(infra: &Infra, href: Option<&str>) -> Result<Option<String>, P
     let Some(href) = href.filter(|href| !href.is_empty()) else {
         return Ok(None);
     };
-    let uuid = href.rsplit(['/', ':']).next().unwrap_or_default();
+    let uuid = bare(href);
     match infra.policies.get(uuid) {
         Some(policy) => Ok(Some(policy.uuid.clone())),
         None => Err(Problem::new(

@@ -12,13 +12,13 @@ use super::Infra;
 use super::access::{self, refused, require, right, sees};
 use super::catalogs::template_href;
 use super::document::vapp_href;
-use super::orgs::bare;
 use super::vm_document::vm_href;
 use crate::sim::call::Call;
 use crate::sim::context::Context;
-use crate::sim::reply::Problem;
+use crate::sim::directory::bare;
+use crate::sim::reply::{Problem, stamp};
 use crate::sim::tasks::{Task, TaskState};
-use crate::sim::xml::{Element, stamp};
+use crate::sim::xml::Element;
 
 /// One hit before filtering.
 #[derive(Clone, Debug)]

@@ -5,10 +5,12 @@
 use super::Infra;
 use super::document::vapp_reference;
 use super::machine::{Vapp, Vm};
-use super::operations::{Change, Kind, Operation, Starter};
+use super::operations::{Change, Kind, Operation};
 use super::vm_document::vm_reference;
 use crate::sim::context::Context;
 use crate::sim::reply::Problem;
+use crate::sim::tasks::Starter;
+use crate::sim::timings::Timings;
 
 /// VMs that come into a vApp and VMs that go.
 #[derive(Debug, Default)]
@@ -144,6 +146,20 @@ impl Infra {
             ctx,
         )
     }
+}
+
+/// What deletes a VM.
+pub(crate) fn vm_deletion(vm: &Vm, timings: &Timings) -> (Kind, Change) {
+    let kind = Kind {
+        name: "vappDeleteVm",
+        busy_name: "VAPP_DELETE_VM",
+        verb: "Deleting Virtual Machine",
+        takes: timings.delete,
+    };
+    let change = Change::DeleteVm {
+        vm: vm.uuid.clone(),
+    };
+    (kind, change)
 }
 
 /// The refusal of a second VM of one name.

@@ -8,6 +8,7 @@ use super::operations::{Change, Kind};
 use super::vapps::start;
 use super::vm_changes::{MAX_NAME_CHARS, checked};
 use super::{Desk, Infra};
+use crate::sim::directory::bare;
 use crate::sim::reply::{Problem, Reply};
 use crate::sim::xml::Element;
 
@@ -63,7 +64,7 @@ pub(crate) fn read(
         let href = parent
             .and_then(|parent| parent.attribute("href"))
             .unwrap_or_default();
-        let uuid = href.rsplit(['/', ':']).next().unwrap_or_default();
+        let uuid = bare(href);
         let parent = infra
             .networks
             .get(uuid)

@@ -10,16 +10,15 @@ use http::Method;
 use super::access::{self, refused, require, right, sees};
 use super::document::{self, VAPP, vapp_reference};
 use super::machine::Vapp;
-use super::operations::{Change, Kind, Operation, Starter};
+use super::operations::{Change, Kind, Operation};
 use super::power::PowerRequest;
 use super::recompose::{delete_items, sourced_items};
 use super::submissions::Recomposition;
 use super::vm_changes::{MAX_DESCRIPTION_CHARS, MAX_NAME_CHARS, checked};
-use super::{Desk, metadata, no_such_url, require_method, vapp_networks};
+use super::{Desk, metadata, require_method, vapp_networks};
 use crate::sim::call::Call;
-use crate::sim::context::Context;
 use crate::sim::reply::{Problem, Reply};
-use crate::sim::tasks::Reference;
+use crate::sim::tasks::Starter;
 use crate::sim::xml::Element;
 
 /// Answers `POST /api/vdc/{vdc}/action/composeVApp` with 201 and the vApp, which is there at once.
@@ -51,7 +50,7 @@ pub(crate) fn compose(desk: &mut Desk<'_, '_>, vdc: &str) -> Result<Reply, Probl
         description: checked("Description", text, MAX_DESCRIPTION_CHARS)?,
         vdc: vdc.to_owned(),
         org_id: target.org_id.clone(),
-        owner: owner(desk.call, desk.ctx),
+        owner: Starter::of(desk.call).user(desk.ctx.site),
         created: desk.ctx.wall,
         unresolved: true,
         networks: vapp_networks::read(
@@ -74,17 +73,6 @@ pub(crate) fn compose(desk: &mut Desk<'_, '_>, vdc: &str) -> Result<Reply, Probl
     let href = document::vapp_href(desk.ctx.site, &uuid);
     let text = document::vapp(desk.ctx, desk.infra, vapp).document();
     Ok(Reply::xml(201, desk.call.version, VAPP, text).with_header("location", href))
-}
-
-fn owner(call: &Call<'_>, ctx: &Context<'_>) -> Reference {
-    let who = &call.principal;
-    let bare = who.user_id.rsplit(':').next().unwrap_or_default();
-    Reference {
-        href: format!("{}/api/admin/user/{bare}", ctx.site),
-        id: who.user_id.clone(),
-        name: who.user_name.clone(),
-        media_type: "application/vnd.vmware.admin.user+xml".to_owned(),
-    }
 }
 
 /// Answers requests below `/api/vApp/vapp-{uuid}`.
@@ -121,7 +109,7 @@ pub(crate) fn handle(desk: &mut Desk<'_, '_>, uuid: &str, rest: &[&str]) -> Resu
             let request = PowerRequest::parse(desk.call, action)?;
             power(desk, &vapp, request)
         }
-        _ => Err(no_such_url()),
+        _ => Err(Problem::no_such_url()),
     }
 }
 

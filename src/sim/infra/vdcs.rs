@@ -7,11 +7,11 @@ use http::Method;
 
 use super::access::{refused, require, right, sees};
 use super::document::{VAPP, ip_scopes, link, vapp_href};
-use super::orgs::bare;
 use super::site::Vdc;
 use super::{Infra, require_method};
 use crate::sim::call::Call;
 use crate::sim::context::Context;
+use crate::sim::directory::bare;
 use crate::sim::reply::{Problem, Reply};
 use crate::sim::xml::Element;
 

@@ -10,8 +10,9 @@ use super::Infra;
 use super::document::{link, namespaced, tasks, vapp_href};
 use super::machine::{Nic, Status, Vm};
 use crate::sim::context::Context;
+use crate::sim::reply::stamp;
 use crate::sim::tasks::Reference;
-use crate::sim::xml::{Element, VCLOUD, stamp};
+use crate::sim::xml::{Element, VCLOUD};
 
 /// Media type of a VM, the part after `application/`.
 pub(crate) const VM: &str = "vnd.vmware.vcloud.vm+xml";

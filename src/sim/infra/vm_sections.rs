@@ -8,7 +8,6 @@ use http::Method;
 use super::Desk;
 use super::catalogs::product_section;
 use super::machine::{Status, Vm};
-use super::no_such_url;
 use super::vapps::section_reply;
 use super::vm_changes::{self, VmChange};
 use super::vm_document::{self as document, CUSTOMIZATION, HARDWARE, NICS};
@@ -56,7 +55,7 @@ pub(crate) fn handle(desk: &mut Desk<'_, '_>, vm: &Vm, section: &str) -> Result<
                 "vnd.vmware.vcloud.productSections+xml",
             ))
         }
-        _ => Err(no_such_url()),
+        _ => Err(Problem::no_such_url()),
     }
 }
 
@@ -68,7 +67,7 @@ fn changes(call: &Call<'_>, vm: &Vm, section: &str) -> Result<Vec<VmChange>, Pro
             .collect()),
         "networkConnectionSection" => Ok(vec![vm_changes::nics(call, &body, vm)?]),
         "guestCustomizationSection" => Ok(vec![vm_changes::customization(call, &body, vm)?]),
-        _ => Err(no_such_url()),
+        _ => Err(Problem::no_such_url()),
     }
 }
 

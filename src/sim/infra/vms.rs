@@ -6,12 +6,14 @@ use http::Method;
 
 use super::access::{self, require, right};
 use super::machine::Vm;
-use super::operations::{Change, Kind, Starter};
+use super::operations::{Change, Kind};
 use super::power::PowerRequest;
+use super::submissions::vm_deletion;
 use super::vm_changes::{self, VmChange};
 use super::vm_document::{self, VM, vm_reference};
-use super::{Desk, metadata, no_such_url, vm_sections};
+use super::{Desk, metadata, vm_sections};
 use crate::sim::reply::{Problem, Reply};
+use crate::sim::tasks::Starter;
 use crate::sim::xml::Element;
 
 /// Answers requests below `/api/vApp/vm-{uuid}`.
@@ -44,7 +46,7 @@ pub(crate) fn handle(desk: &mut Desk<'_, '_>, uuid: &str, rest: &[&str]) -> Resu
             power(desk, &vm, request)
         }
         (_, [section]) => vm_sections::handle(desk, &vm, section),
-        _ => Err(no_such_url()),
+        _ => Err(Problem::no_such_url()),
     }
 }
 
@@ -97,16 +99,8 @@ fn delete(desk: &mut Desk<'_, '_>, vm: &Vm) -> Result<Reply, Problem> {
     require(desk.call, right::DELETE, "VAPP_DELETE_VM", &vm.uuid)?;
     desk.infra.require_vm_free(&vm.uuid)?;
     require_undeployed(vm)?;
-    let kind = Kind {
-        name: "vappDeleteVm",
-        busy_name: "VAPP_DELETE_VM",
-        verb: "Deleting Virtual Machine",
-        takes: desk.ctx.timings.delete,
-    };
-    let change = Change::DeleteVm {
-        vm: vm.uuid.clone(),
-    };
-    Ok(start(desk, vm, (kind, change)))
+    let deletion = vm_deletion(vm, desk.ctx.timings);
+    Ok(start(desk, vm, deletion))
 }
 
 fn power(desk: &mut Desk<'_, '_>, vm: &Vm, request: PowerRequest) -> Result<Reply, Problem> {

@@ -8,7 +8,9 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{Behavior, Interface, Registry, behavior_document, identity, provider_only, text};
+use super::{
+    Behavior, Interface, Registry, behavior_document, identity, interface_urn, provider_only, text,
+};
 use crate::sim::call::Call;
 use crate::sim::context::Context;
 use crate::sim::paging::{self, Listing};
@@ -62,7 +64,7 @@ fn create(call: &Call<'_>, registry: &mut Registry) -> Result<Reply, Problem> {
     let body = call.json()?;
     let (vendor, nss, version) = identity(&body)?;
     let name = text(&body, "name").unwrap_or_default();
-    let id = format!("urn:vcloud:interface:{vendor}:{nss}:{version}");
+    let id = interface_urn((&vendor, &nss, &version));
     if registry.interfaces.contains_key(&id) {
         return Err(Problem::new(
             400,

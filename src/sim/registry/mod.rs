@@ -4,7 +4,7 @@
 //! - Every registered type carries its compiled rules; entities share them.
 //! - Nothing in use changes its meaning: schemas change only while a type has no entity.
 //!
-//! Not here: entities themselves (`sim::entities`), who may do what (`sim::entities::access`).
+//! Not here: entities themselves (`sim::entities`), who may do what (`sim::access`).
 //! Source: VCD `OpenAPI` 37.2, `interfaces`, `entityTypes` and their behaviors.
 
 pub(crate) mod interfaces;
@@ -20,6 +20,9 @@ pub(crate) use self::rules::{FieldRules, TypeRules};
 use super::access::Grant;
 use super::call::Call;
 use super::reply::Problem;
+
+/// Vendor, nss and version of the built-in interface of Kubernetes clusters.
+const KUBERNETES: (&str, &str, &str) = ("vmware", "k8s", "1.0.0");
 
 /// A behavior of an interface, or a type's override of one.
 #[derive(Clone, Debug)]
@@ -89,9 +92,14 @@ pub(crate) struct Registry {
 impl Registry {
     /// Registers what every site has: the Kubernetes interface and its kubeconfig behavior.
     pub(crate) fn add_built_in(&mut self) {
-        let interface = self.put_interface(("vmware", "k8s", "1.0.0"), "Kubernetes", true);
+        let interface = self.put_interface(KUBERNETES, "Kubernetes", true);
         let execution = json!({"id": "CreateKubeConfigActivity", "type": "Activity"});
         self.put_behavior(&interface, "createKubeConfig", execution);
+    }
+
+    /// URN of the built-in interface of Kubernetes clusters.
+    pub(crate) fn kubernetes() -> String {
+        interface_urn(KUBERNETES)
     }
 
     /// Registers an interface `(vendor, nss, version)` and returns its URN.
@@ -101,7 +109,7 @@ impl Registry {
         name: &str,
         readonly: bool,
     ) -> String {
-        let id = format!("urn:vcloud:interface:{vendor}:{nss}:{version}");
+        let id = interface_urn((vendor, nss, version));
         let interface = Interface {
             id: id.clone(),
             name: name.to_owned(),
@@ -201,6 +209,11 @@ impl Registry {
             overrides.into_iter().find(|behavior| behavior.id == id)
         })
     }
+}
+
+/// URN of the interface `(vendor, nss, version)`.
+pub(crate) fn interface_urn((vendor, nss, version): (&str, &str, &str)) -> String {
+    format!("urn:vcloud:interface:{vendor}:{nss}:{version}")
 }
 
 fn provider_only(call: &Call<'_>) -> Result<(), Problem> {

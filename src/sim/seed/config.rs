@@ -7,8 +7,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::SEEDED_AT;
-use super::site::{ADMINISTRATOR, SYSTEM};
+use super::site::ADMINISTRATOR;
 use crate::clock::Moment;
+use crate::sim::directory::SYSTEM;
 use crate::sim::entities::NewEntity;
 use crate::sim::world::World;
 

@@ -24,7 +24,7 @@ pub enum CseShape {
 
 impl CseShape {
     /// Version of the entity type.
-    pub const fn type_version(self) -> &'static str {
+    pub(crate) const fn type_version(self) -> &'static str {
         match self {
             Self::V41 => "1.2.0",
             Self::V42 => "1.3.0",

@@ -33,7 +33,7 @@ pub(super) fn schema(version: &str) -> Value {
 }
 
 /// An object with string properties.
-fn strings(names: &[&str]) -> Value {
+pub(super) fn strings(names: &[&str]) -> Value {
     let properties: Map<String, Value> = names
         .iter()
         .map(|name| ((*name).to_owned(), json!({"type": "string"})))

@@ -6,7 +6,9 @@
 //!
 //! Source: CSE documentation, server configuration.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+
+use super::schema_cluster::strings;
 
 /// The schema of one version.
 pub(super) fn schema(version: &str) -> Value {
@@ -55,14 +57,6 @@ pub(super) fn schema(version: &str) -> Value {
             },
         },
     })
-}
-
-fn strings(names: &[&str]) -> Value {
-    let properties: Map<String, Value> = names
-        .iter()
-        .map(|name| ((*name).to_owned(), json!({"type": "string"})))
-        .collect();
-    json!({"type": "object", "properties": properties})
 }
 
 fn required(mut schema: Value, names: &[&str]) -> Value {

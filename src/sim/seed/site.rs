@@ -10,14 +10,12 @@ use super::{TOKEN_CHARS, schema_cluster, schema_config};
 use crate::sim::access::{Grant, Grantee, Level};
 use crate::sim::context::new_uuid;
 use crate::sim::control::NewUser;
-use crate::sim::directory::{derived_urn, role_id};
+use crate::sim::directory::{SYSTEM, derived_urn, role_id};
 use crate::sim::infra::site::Policy;
-use crate::sim::registry::TypeDefinition;
+use crate::sim::registry::{Registry, TypeDefinition};
 use crate::sim::rights::{self, Kind, RightSet};
 use crate::sim::world::World;
 
-/// Name of the provider's organization.
-pub(super) const SYSTEM: &str = "System";
 /// Name of the server's account.
 const SERVICE_USER: &str = "cse-service";
 /// Name of the account that set everything up.
@@ -114,12 +112,6 @@ impl World {
     }
 
     fn seed_types(&mut self) {
-        let k8s = self
-            .registry
-            .put_interface(("vmware", "k8s", "1.0.0"), "Kubernetes", true);
-        let activity = json!({"type": "Activity", "id": "CreateKubeConfigActivity"});
-        self.registry
-            .put_behavior(&k8s, "createKubeConfig", activity);
         let config =
             self.registry
                 .put_interface(("vmware", "VCDKEConfig", "1.0.0"), "VCDKEConfig", false);
@@ -143,7 +135,7 @@ impl World {
             self.share_type(&urn);
         }
         for version in ["1.1.0", "1.2.0", "1.3.0"] {
-            let mut interfaces = vec![k8s.clone()];
+            let mut interfaces = vec![Registry::kubernetes()];
             // Type 1.1.0 comes from CSE 4.0, which has no behavior.
             interfaces.extend((version != "1.1.0").then(|| cse.clone()));
             let urn = self.seed_type(TypeDefinition {

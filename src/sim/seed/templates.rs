@@ -26,7 +26,7 @@ impl TkgImage {
     }
 
     /// Conventional name of the template.
-    pub fn template_name(&self) -> String {
+    pub(crate) fn template_name(&self) -> String {
         format!("ubuntu-{}-kube-{}", self.ubuntu, self.version)
     }
 

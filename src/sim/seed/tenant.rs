@@ -136,17 +136,11 @@ impl World {
     }
 
     fn seed_catalog(&mut self, tenant: &Tenant, vdc: &str) {
-        let bare = tenant.author_id.rsplit(':').next().unwrap_or_default();
         let catalog = Catalog {
             uuid: self.fresh(),
             name: tenant.catalog.clone(),
             org_id: tenant.org_id.clone(),
-            owner: Reference {
-                href: format!("{}/api/admin/user/{bare}", self.site),
-                id: tenant.author_id.clone(),
-                name: tenant.author.clone(),
-                media_type: "application/vnd.vmware.admin.user+xml".to_owned(),
-            },
+            owner: Reference::user(&self.site, (&tenant.author_id, &tenant.author)),
         };
         for image in &TKG_IMAGES {
             self.seed_template(image, &catalog.uuid, vdc);

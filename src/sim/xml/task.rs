@@ -2,8 +2,6 @@
 //!
 //! Source: VCD API, `GET /api/task/{uuid}`; the order of elements is that of the schema.
 
-use jiff::Timestamp;
-
 use super::{Element, VCLOUD, XSI};
 use crate::sim::context::Context;
 use crate::sim::task_api::{Facts, TASK_MEDIA};
@@ -80,9 +78,4 @@ pub(crate) fn reference(element: &str, to: &Reference) -> Element {
         .attr("id", &to.id)
         .attr("name", &to.name)
         .attr("type", &to.media_type)
-}
-
-/// A date as VCD writes it: RFC 3339 with milliseconds and `Z`.
-pub(crate) fn stamp(at: Timestamp) -> String {
-    format!("{at:.3}")
 }
