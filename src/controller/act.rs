@@ -12,6 +12,7 @@ use super::claim::Held;
 use super::observe::{Memory, USER_DATA_KEY, bootstrap_vapp_name};
 use super::tenant::{Targets, Tenant};
 use super::user_data::user_data;
+use crate::bootstrap::phases::CUSTOMIZATION;
 use crate::domain::ids::{TaskId, VappId};
 use crate::domain::marker::Marker;
 use crate::reconcile::decision::Action;
@@ -22,11 +23,6 @@ use crate::vcd::transport::Transport;
 
 /// Name of the bootstrap VM; the original server's, so that operators and clients recognise it.
 pub(super) const BOOTSTRAP_VM_NAME: &str = "EPHEMERAL_TEMP_VM";
-
-/// Makes the guest read its user data from the hypervisor's data source.
-const DATASOURCE_SCRIPT: &str = "#!/bin/sh\n\
-    mkdir -p /etc/cloud/cloud.cfg.d\n\
-    printf 'datasource_list: [ \"VMware\" ]\\n' > /etc/cloud/cloud.cfg.d/98-cse-vmware-datasource.cfg\n";
 
 /// What an action left behind.
 #[derive(Debug)]
@@ -150,7 +146,7 @@ fn new_vm<T: Transport>(held: &Held<T>, tenant: &Tenant<T>, targets: &Targets) -
         network: tenant.spec.network.clone(),
         sizing_policy_urn: targets.sizing_policy.clone(),
         storage_profile_href: None,
-        customization_script: DATASOURCE_SCRIPT.to_owned(),
+        customization_script: CUSTOMIZATION.to_owned(),
     }
 }
 

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::domain::claim::{Claim, Heartbeat, HolderId};
+use crate::domain::cluster::ClusterFlags;
 use crate::domain::ids::{EntityId, VappId, VmId};
 use crate::domain::status::{ClusterState, EventEntry, Resource, ResourceKind};
 use crate::reconcile::interest::Summary;
@@ -82,20 +83,12 @@ pub(crate) fn state(content: &Content) -> ClusterState {
 
 /// What tells whether a server has work to do on the cluster.
 pub(crate) fn summary(content: &Content) -> Summary {
+    let flags = ClusterFlags::read(content);
     Summary {
-        is_vcdke: flag(content, "isVCDKECluster"),
-        marked_for_delete: flag(content, "markForDelete"),
+        is_vcdke: flags.is_vcdke,
+        marked_for_delete: flags.mark_for_delete,
         state: state(content),
         claim: claim(content),
-    }
-}
-
-/// A flag of `spec.vcdKe`; absent, null and odd values count as false, `"true"` as true.
-pub(crate) fn flag(content: &Content, name: &str) -> bool {
-    match section(content, &["spec", "vcdKe"]).and_then(|spec| spec.get(name)) {
-        Some(Value::Bool(value)) => *value,
-        Some(Value::String(value)) => value.eq_ignore_ascii_case("true"),
-        _ => false,
     }
 }
 
@@ -116,6 +109,7 @@ pub(crate) fn resources(content: &Content) -> Vec<Resource> {
 
 /// All facts of a document that decisions depend on. `resolved` comes from the envelope.
 pub(crate) fn seen(entity: &EntityId, content: &Content, resolved: bool) -> DocumentSeen {
+    let flags = ClusterFlags::read(content);
     let claim = claim(content);
     let resources = resources(content);
     let id_of = |kind| {
@@ -133,8 +127,8 @@ pub(crate) fn seen(entity: &EntityId, content: &Content, resolved: bool) -> Docu
     };
     DocumentSeen {
         entity: entity.clone(),
-        marked_for_delete: flag(content, "markForDelete"),
-        auto_repair: flag(content, "autoRepairOnErrors"),
+        marked_for_delete: flags.mark_for_delete,
+        auto_repair: flags.auto_repair,
         state: state(content),
         phase: claim.phase(),
         incarnation: claim.incarnation(),
@@ -409,7 +403,7 @@ mod tests {
                 ..Edit::default()
             },
         );
-        assert!(!flag(&after, "autoRepairOnErrors"));
+        assert!(!ClusterFlags::read(&after).auto_repair);
         let class = &after["status"]["vcdKe"]["defaultStorageClass"];
         assert_eq!(class["fileSystem"], "ext4");
         assert_eq!(class["k8sStorageClassName"], "gold-sc");
@@ -475,13 +469,5 @@ mod tests {
             assert_eq!(seen.state, ClusterState::Unclaimed);
             assert!(!seen.control_plane_ready);
         }
-    }
-
-    #[test]
-    fn flags_accept_text_and_absence() {
-        let document =
-            content(&json!({"spec": {"vcdKe": {"a": true, "b": "True", "c": 1, "d": null}}}));
-        let read = ["a", "b", "c", "d", "e"].map(|name| flag(&document, name));
-        assert_eq!(read, [true, true, false, false, false]);
     }
 }

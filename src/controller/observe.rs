@@ -23,18 +23,16 @@ use crate::domain::claim::ClaimPhase;
 use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::{TaskId, VappId};
 use crate::domain::marker::Marker;
+use crate::domain::phase::{EXIT_KEY, LOG_KEY, Phase, PhaseStatus, REASON_KEY};
 use crate::reconcile::failure::FailureReason;
 use crate::reconcile::observation::{
-    GuestReport, GuestSeen, Observation, PhaseStatus, Power, Preparation, TaskSeen, VappSeen,
-    VmSeen,
+    GuestReport, GuestSeen, Observation, Power, Preparation, TaskSeen, VappSeen, VmSeen,
 };
 use crate::telemetry::chain;
 use crate::vcd::error::VcdError;
 use crate::vcd::model::{TaskStatus, Vapp, VappVm, VcdStatus, Vm};
 use crate::vcd::transport::Transport;
 
-/// Prefix of the keys the bootstrap guest reports with.
-const KEY_PREFIX: &str = "guestinfo.cse.";
 /// Key of the bootstrap user data.
 pub(super) const USER_DATA_KEY: &str = "guestinfo.userdata";
 /// Longest log tail and reason taken from a guest, in characters: what a guest says is hostile input.
@@ -302,31 +300,17 @@ fn power(status: VcdStatus) -> Power {
 }
 
 fn guest_seen(vm: &Vm) -> GuestSeen {
-    let mut report = GuestReport::default();
-    for (key, value) in &vm.extra_config {
-        let Some(rest) = key.strip_prefix(KEY_PREFIX) else {
-            continue;
-        };
-        match rest {
-            "exit" => report.exit = value.trim().parse().ok(),
-            "reason" => report.reason = Some(clip(value)),
-            "log" => report.log_tail = decode(value),
-            _ => {
-                let phase = rest
-                    .strip_prefix("phase.")
-                    .and_then(|at| at.strip_suffix(".status"));
-                let status = match value.as_str() {
-                    "in_progress" => Some(PhaseStatus::InProgress),
-                    "successful" => Some(PhaseStatus::Successful),
-                    "failed" => Some(PhaseStatus::Failed),
-                    _ => None,
-                };
-                if let (Some(phase), Some(status)) = (phase, status) {
-                    report.phases.insert(clip(phase), status);
-                }
-            }
-        }
-    }
+    let said = |key: &str| vm.extra_config.get(key).map(String::as_str);
+    let status = |phase: Phase| {
+        let status = PhaseStatus::parse(said(&phase.status_key())?)?;
+        Some((phase.name().to_owned(), status))
+    };
+    let report = GuestReport {
+        phases: Phase::ALL.into_iter().filter_map(status).collect(),
+        exit: said(EXIT_KEY).and_then(|code| code.trim().parse().ok()),
+        reason: said(REASON_KEY).map(clip),
+        log_tail: said(LOG_KEY).and_then(decode),
+    };
     GuestSeen {
         power: power(vm.status),
         busy: vm.busy,

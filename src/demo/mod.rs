@@ -322,6 +322,7 @@ impl Demo {
             let text = match news {
                 None => continue,
                 Some(News::Died) => format!("{name} is dead"),
+                Some(News::Ended(status)) => format!("{name} was ended ({status})"),
                 Some(News::Restarted(pid)) => format!("{name} restarted as process {pid}"),
                 Some(News::Quit(status)) => {
                     let text = format!("{name} ended by itself ({status})");

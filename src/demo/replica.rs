@@ -9,6 +9,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -66,6 +67,8 @@ enum State {
 pub(super) enum News {
     /// It ended after it had been killed on purpose.
     Died,
+    /// Somebody else ended it, by a signal that no defect sends or that it answers by draining.
+    Ended(String),
     /// It ended by itself, with this status; it should not have.
     Quit(String),
     /// It runs again, as this process.
@@ -129,6 +132,8 @@ impl Replica {
                 };
                 let news = if *killed {
                     News::Died
+                } else if was_ended(status) {
+                    News::Ended(describe(status))
                 } else {
                     News::Quit(describe(status))
                 };
@@ -244,6 +249,12 @@ async fn follow(name: String, stderr: ChildStderr, mut log: File, lines: Unbound
     }
 }
 
+/// Whether somebody who plays with the demo did it: SIGKILL, or a drain that ended well.
+fn was_ended(status: ExitStatus) -> bool {
+    status.success() || status.signal() == Some(Signal::KILL.as_raw())
+}
+
+/// The status in words.
 fn describe(status: ExitStatus) -> String {
     status.to_string()
 }
@@ -309,6 +320,23 @@ mod tests {
         assert!(matches!(news(&mut play.replica).await, News::Restarted(_)));
         play.said.recv().await.unwrap();
         assert_eq!(play.replica.condition(), "up");
+    }
+
+    #[tokio::test]
+    async fn a_replica_that_somebody_else_ends_is_restarted_and_not_blamed() {
+        for (script, status) in [
+            ("kill -9 $$", "signal: 9 (SIGKILL)"),
+            ("exit 0", "exit status: 0"),
+        ] {
+            let mut play = play(script);
+            assert_eq!(
+                news(&mut play.replica).await,
+                News::Ended(status.to_owned())
+            );
+            assert!(matches!(news(&mut play.replica).await, News::Restarted(_)));
+        }
+        let mut play = play("kill -11 $$");
+        assert!(matches!(news(&mut play.replica).await, News::Quit(_)));
     }
 
     #[tokio::test]

@@ -11,10 +11,11 @@
 
 use super::decision::{Action, Change, Decision, Milestone, WaitReason};
 use super::failure::FailureReason;
-use super::observation::{GuestSeen, Observation, PhaseStatus, Power, TaskSeen, VappSeen, VmSeen};
+use super::observation::{GuestSeen, Observation, Power, TaskSeen, VappSeen, VmSeen};
 use super::policy::Policy;
 use super::teardown::{is_ours, removal};
 use crate::domain::marker::Marker;
+use crate::domain::phase::PhaseStatus;
 
 /// The next step of a creation.
 pub(super) fn step(seen: &Observation, policy: &Policy) -> Decision {

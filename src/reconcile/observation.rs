@@ -11,6 +11,7 @@ use super::failure::FailureReason;
 use crate::domain::claim::ClaimPhase;
 use crate::domain::ids::{EntityId, VappId, VmId};
 use crate::domain::marker::Marker;
+use crate::domain::phase::PhaseStatus;
 use crate::domain::status::ClusterState;
 
 /// One look at one cluster.
@@ -132,17 +133,6 @@ pub struct GuestSeen {
     pub has_user_data: bool,
     /// The guest's report.
     pub report: GuestReport,
-}
-
-/// What a phase of the guest's script reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PhaseStatus {
-    /// At work.
-    InProgress,
-    /// Finished well.
-    Successful,
-    /// Failed.
-    Failed,
 }
 
 /// The guest's report.

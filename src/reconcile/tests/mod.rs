@@ -19,13 +19,14 @@ use super::decide;
 use super::decision::{Action, Change, Decision, Milestone, WaitReason};
 use super::failure::FailureReason;
 use super::observation::{
-    DocumentSeen, GuestReport, GuestSeen, Observation, PhaseStatus, Power, Preparation, TaskSeen,
-    VappSeen, VmSeen,
+    DocumentSeen, GuestReport, GuestSeen, Observation, Power, Preparation, TaskSeen, VappSeen,
+    VmSeen,
 };
 use super::policy::{PhasePlan, Policy};
 use crate::domain::claim::ClaimPhase;
 use crate::domain::ids::{EntityId, VappId, VmId};
 use crate::domain::marker::Marker;
+use crate::domain::phase::PhaseStatus;
 use crate::domain::status::ClusterState;
 
 fn policy() -> Policy {

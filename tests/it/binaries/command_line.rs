@@ -84,7 +84,7 @@ fn help_on_the_demo_names_its_defaults() {
 
     Options:
           --time-scale <FACTOR>  How much faster than real time the simulated site and the replicas'
-                                 clocks run (1 to 1000) [default: 30]
+                                 clocks run (1 to 1000) [default: 40]
           --clusters <CLUSTERS>  How many clusters the tenants ask for [default: 6]
           --replicas <REPLICAS>  How many replicas share the work [default: 3]
           --seed <SEED>          Chooses names, sizes and delays; the same seed gives the same site
