@@ -10,7 +10,9 @@
 
 mod faults;
 mod infrastructure;
+mod replicas;
 mod scenarios;
 mod simulator;
 mod support;
+mod tenants;
 mod wire;

@@ -21,7 +21,7 @@ use cse_server::sim::view::ClusterView;
 use cse_server::sim::world::World;
 use cse_server::vcd::{ClientOptions, Login, VcdClient};
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -225,6 +225,28 @@ impl Fleet {
         done(self)
     }
 
+    /// Changes an entity's content behind the replicas' backs.
+    pub(crate) fn change(&self, urn: &str, change: impl FnOnce(&mut Map<String, Value>)) {
+        let changed = self.world().modify_entity(urn, self.clock.wall(), change);
+        assert!(changed, "{urn} does not exist\n{}", self.context());
+    }
+
+    /// An entity's content as it stands.
+    pub(crate) fn content(&self, urn: &str) -> Map<String, Value> {
+        self.world().entity_content(urn).cloned().unwrap()
+    }
+
+    /// Whether the cluster's state is `state`.
+    pub(crate) fn is_in(&self, urn: &str, state: &str) -> bool {
+        self.cluster(urn).state.as_deref() == Some(state)
+    }
+
+    /// Whether the replica holds the cluster.
+    pub(crate) fn holds(&self, name: &str, urn: &str) -> bool {
+        let holder = self.cluster(urn).holder;
+        holder.as_deref() == Some(self.running[name].me.as_str())
+    }
+
     pub(crate) fn cluster(&self, urn: &str) -> ClusterView {
         let clusters = self.world().clusters();
         clusters
@@ -333,7 +355,9 @@ impl Fleet {
         let Some(content) = world.entity_content(urn) else {
             return Vec::new();
         };
-        let entries = content["status"]["vcdKe"]["errorSet"].as_array().cloned();
+        let entries = content
+            .get("status")
+            .and_then(|status| status["vcdKe"]["errorSet"].as_array().cloned());
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let details = |entry: &Value| text(&entry["additionalDetails"]["Detailed Error"]);
         let entries = entries.unwrap_or_default();
