@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use cse_server::cli::{Cli, execute};
+use cse_server::cli::{execute, parse};
 
 fn main() -> ExitCode {
     cse_server::vcd::http::install_crypto_provider();
-    execute(Cli::parse())
+    parse().map_or_else(|code| code, execute)
 }

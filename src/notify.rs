@@ -15,6 +15,11 @@ use sd_notify::NotifyState;
 /// Longest status line, in characters; `systemctl status` shows one line.
 const MAX_STATUS_CHARS: usize = 240;
 
+/// Whether a service manager listens.
+pub fn is_supervised() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some_and(|socket| !socket.is_empty())
+}
+
 /// Tells that start-up goes on: shows `status`, and lets systemd wait for `patience` more. Without it a
 /// replica that waits for VCD to come back would be killed again and again.
 pub fn starting(status: &str, patience: Duration) {

@@ -6,7 +6,8 @@
 //! - Fields keep their names in the journal (`cluster` becomes `CLUSTER`, no prefix), `REPLICA` is on every
 //!   record, INFO is priority 6 and DEBUG 7.
 //! - An event's message is constant and never empty (the journal shows records without one as blank
-//!   lines); its kind is the field `event`, one of [`event`].
+//!   lines); its kind is the field `event`, one of [`event`]. The one exception is a start that fails: its
+//!   message holds the reason, because nobody looks for the fields of a service that is not there.
 //! - The filter is chosen once; layers are never exchanged while spans are open.
 //!
 //! Not here: what is logged, and when (each module); the status line of the unit (`notify`).
@@ -27,6 +28,10 @@ use crate::config::{Environment, LogConfig, LogFormat};
 
 /// `SYSLOG_IDENTIFIER` of every record: `journalctl -t cse-server`.
 const IDENTIFIER: &str = "cse-server";
+
+/// Logs an ERROR for every certificate it refuses; whoever opened the connection tells that, and how often
+/// it matters.
+const TALKATIVE: &str = "rustls_platform_verifier";
 
 /// Names of events: `<noun>.<past verb>`, the values of the field `event`.
 pub mod event {
@@ -101,54 +106,76 @@ pub enum TelemetryError {
     AlreadySet(#[source] tracing_subscriber::util::TryInitError),
 }
 
+/// Where the log goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// The journal, with structured fields.
+    Journal,
+    /// Standard error, which may itself lead to the journal.
+    Stderr,
+}
+
 /// Parses a filter.
 ///
 /// # Errors
 /// [`TelemetryError::Filter`].
 pub fn parse_filter(text: &str) -> Result<EnvFilter, TelemetryError> {
-    EnvFilter::builder()
-        .parse(text)
-        .map_err(|cause| TelemetryError::Filter {
-            text: text.to_owned(),
-            reason: cause.to_string(),
-        })
+    let refused = |cause: tracing_subscriber::filter::ParseError| TelemetryError::Filter {
+        text: text.to_owned(),
+        reason: cause.to_string(),
+    };
+    let filter = EnvFilter::builder().parse(text).map_err(refused)?;
+    if text.contains(TALKATIVE) {
+        return Ok(filter);
+    }
+    let silence = format!("{TALKATIVE}=off").parse().map_err(refused)?;
+    Ok(filter.add_directive(silence))
 }
 
-/// Sets the log of this process up. `replica` goes into every journal record.
+/// Sets the log of this process up, and tells where it goes. `replica` goes into every journal record.
 ///
 /// # Errors
 /// [`TelemetryError`]; start-up must end.
-pub fn init(log: &LogConfig, replica: &str, env: Environment<'_>) -> Result<(), TelemetryError> {
+pub fn init(
+    log: &LogConfig,
+    replica: &str,
+    env: Environment<'_>,
+) -> Result<Destination, TelemetryError> {
     let filter = parse_filter(&log.filter)?;
+    let (destination, layer) = output(log.format, replica, env)?;
     tracing_subscriber::registry()
-        .with(output(log.format, replica, env)?)
+        .with(layer)
         .with(filter)
         .try_init()
-        .map_err(TelemetryError::AlreadySet)
+        .map_err(TelemetryError::AlreadySet)?;
+    Ok(destination)
 }
+
+type Output<S> = (Destination, Box<dyn Layer<S> + Send + Sync>);
 
 fn output<S>(
     format: LogFormat,
     replica: &str,
     env: Environment<'_>,
-) -> Result<Box<dyn Layer<S> + Send + Sync>, TelemetryError>
+) -> Result<Output<S>, TelemetryError>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
     let stderr = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     match format {
-        LogFormat::Json => Ok(stderr.json().boxed()),
-        LogFormat::Text => Ok(stderr.with_ansi(colours(env)).boxed()),
+        LogFormat::Json => Ok((Destination::Stderr, stderr.json().boxed())),
+        LogFormat::Text => Ok((Destination::Stderr, stderr.with_ansi(colours(env)).boxed())),
         LogFormat::Journald => journald(replica)
-            .map(Layer::boxed)
+            .map(|layer| (Destination::Journal, layer.boxed()))
             .map_err(TelemetryError::Journald),
         LogFormat::Auto => {
-            let stream = env("JOURNAL_STREAM").unwrap_or_default();
-            let layer = is_journal(&stream, stderr_file()).then(|| journald(replica));
+            let layer = stderr_is_journal(env).then(|| journald(replica));
             // A journal whose native socket is out of reach still takes the lines of standard error.
             match layer {
-                Some(Ok(layer)) => Ok(layer.boxed()),
-                Some(Err(_)) | None => Ok(stderr.with_ansi(colours(env)).boxed()),
+                Some(Ok(layer)) => Ok((Destination::Journal, layer.boxed())),
+                Some(Err(_)) | None => {
+                    Ok((Destination::Stderr, stderr.with_ansi(colours(env)).boxed()))
+                }
             }
         }
     }
@@ -171,6 +198,11 @@ fn journald(replica: &str) -> io::Result<tracing_journald::Layer> {
 
 fn colours(env: Environment<'_>) -> bool {
     io::stderr().is_terminal() && env("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Whether what is written to standard error ends up in the journal.
+pub fn stderr_is_journal(env: Environment<'_>) -> bool {
+    is_journal(&env("JOURNAL_STREAM").unwrap_or_default(), stderr_file())
 }
 
 /// Device and inode of standard error.

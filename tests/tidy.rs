@@ -311,6 +311,8 @@ fn the_unit_fits_the_program() {
     assert_eq!(value("Type"), "notify");
     assert_eq!(value("Restart"), "always");
     assert_eq!(value("WatchdogSignal"), "SIGKILL");
+    // The exit code of a wrong command line. Whatever else is wrong may be mended without this machine.
+    assert_eq!(value("RestartPreventExitStatus"), "64");
     assert_eq!(
         value("LoadCredential"),
         "vcd-api-token:/etc/cse-server/vcd-api-token"

@@ -1,18 +1,26 @@
 //! How a command fails: one line for the operator and an exit code.
 //!
 //! Invariants:
-//! - The line says what was tried, why it failed, and what to do.
+//! - The line says where, what was tried, why it failed, and what to do, in this order.
 //! - Codes follow `sysexits.h`, so that `systemctl status` shows a word for them.
+//!
+//! Not here: where the line goes (`cli::last_words`).
 
 use std::error::Error;
 use std::fmt;
+use std::path::Path;
+
+use url::Url;
 
 use crate::config::ConfigError;
 use crate::controller::settings::SettingsError;
 use crate::telemetry::{TelemetryError, chain};
 use crate::vcd::error::VcdError;
 use crate::vcd::http::HttpSetupError;
+use crate::vcd::transport::{Obstacle, TransportError};
 
+/// The command line is wrong (`EX_USAGE`).
+pub const USAGE: u8 = 64;
 /// VCD cannot be reached (`EX_UNAVAILABLE`).
 pub const UNAVAILABLE: u8 = 69;
 /// The machine cannot run the command (`EX_OSERR`).
@@ -23,6 +31,13 @@ pub const PROTOCOL: u8 = 76;
 pub const NO_PERMISSION: u8 = 77;
 /// The configuration is wrong (`EX_CONFIG`).
 pub const CONFIGURATION: u8 = 78;
+
+const NOT_VCD: &str =
+    "check that vcd.url is the address of a VCD 10.4.2 to 10.6, not of a portal or proxy page";
+const UNSTEADY: &str =
+    "VCD is there but does not answer properly; check its state and any proxy in between";
+const ROLE: &str = "give the service account the role \"CSE Admin Role\"";
+const ENTITY: &str = "correct the entity vcdKeConfig in VCD";
 
 /// A failed command.
 #[derive(Debug)]
@@ -48,55 +63,155 @@ impl Failure {
         }
     }
 
-    fn with_hint(code: u8, error: &dyn Error, hint: &str) -> Self {
+    fn with_hint((code, hint): (u8, &str), error: &dyn fmt::Display) -> Self {
+        let text = error.to_string();
         Self {
             code,
-            line: one_line(&format!("{}; {hint}", chain(error))),
+            // VCD's sentences end with a full stop.
+            line: one_line(&format!(
+                "{}; {hint}",
+                text.trim_end().trim_end_matches('.')
+            )),
         }
     }
 
-    /// A failed call to VCD at start-up.
-    pub fn vcd(error: &VcdError) -> Self {
-        match error {
-            VcdError::NotSent { .. } => Self::with_hint(
-                UNAVAILABLE,
-                error,
-                "check vcd.url, name resolution, the firewall and, for a private authority, vcd.ca_file",
+    /// The same, saying which VCD it is about.
+    #[must_use]
+    pub fn at(self, site: &Url) -> Self {
+        Self {
+            line: format!(
+                "VCD at {}: {}",
+                site.origin().ascii_serialization(),
+                self.line
             ),
-            VcdError::Unanswered { .. }
-            | VcdError::OutcomeUnknown { .. }
-            | VcdError::Busy { .. }
-            | VcdError::Throttled { .. }
-            | VcdError::Conflict { .. } => Self::with_hint(
-                UNAVAILABLE,
-                error,
-                "VCD is there but does not answer properly; check its state and any proxy in between",
-            ),
-            VcdError::Unauthenticated { .. } => Self::with_hint(
-                NO_PERMISSION,
-                error,
-                "check that the API token is of a user of the configured vcd.org and has not been revoked",
-            ),
-            VcdError::NotVisible { .. } | VcdError::Rejected { .. } => Self::with_hint(
-                NO_PERMISSION,
-                error,
-                "check that the service account has the role \"CSE Admin Role\"",
-            ),
-            VcdError::Unreadable { .. }
-            | VcdError::TooManyPages { .. }
-            | VcdError::InvalidRequest { .. }
-            | VcdError::ApiVersion { .. } => Self::with_hint(
-                PROTOCOL,
-                error,
-                "check that vcd.url is the address of a VCD 10.4.2 to 10.6, not of a portal or proxy page",
-            ),
+            ..self
         }
+    }
+
+    /// HTTPS cannot be set up with the certificates of `ca_file`.
+    pub fn http_setup(error: &HttpSetupError, ca_file: Option<&Path>) -> Self {
+        let hint = match error {
+            HttpSetupError::BaseUrl { .. } => "correct vcd.url".to_owned(),
+            HttpSetupError::CaCertificates { .. } => match ca_file {
+                Some(path) => format!("correct {}, the file of vcd.ca_file", path.display()),
+                None => "correct the file of vcd.ca_file".to_owned(),
+            },
+            HttpSetupError::NoTrustedRoots => {
+                "set vcd.ca_file, or install the package ca-certificates".to_owned()
+            }
+            HttpSetupError::Client { .. } => {
+                "check vcd.ca_file and the system's certificates".to_owned()
+            }
+        };
+        Self::with_hint((CONFIGURATION, &hint), &chain(error))
+    }
+
+    /// The login failed; the token was found in `token_place`.
+    pub fn login(error: &VcdError, token_place: &str) -> Self {
+        if matches!(error, VcdError::Unauthenticated { .. }) {
+            let hint = format!("correct the token in {token_place}, or vcd.org");
+            return Self::with_hint((NO_PERMISSION, &hint), &chain(error));
+        }
+        Self::call(error, error)
+    }
+
+    /// The shared configuration is not there or of no use.
+    pub fn settings(error: &SettingsError) -> Self {
+        match error {
+            SettingsError::Vcd(cause) | SettingsError::Probe(cause) => Self::call(cause, error),
+            SettingsError::Invalid { .. } => Self::with_hint((CONFIGURATION, ENTITY), error),
+            SettingsError::Missing | SettingsError::Several { .. } => {
+                Self::new(CONFIGURATION, error)
+            }
+            SettingsError::ConditionalWritesIgnored => Self::new(PROTOCOL, error),
+        }
+    }
+
+    /// A call to VCD failed with `error`; `what` is the error to tell, with `error` among its causes.
+    fn call(error: &VcdError, what: &dyn Error) -> Self {
+        if let VcdError::NotSent { cause, .. } = error
+            && let TransportError::NotSent {
+                obstacle, reason, ..
+            } = &**cause
+        {
+            // Which call it was does not matter: none can be made.
+            let text = format!("cannot be reached: {reason}");
+            return Self::with_hint(unreachable(*obstacle), &text);
+        }
+        Self::with_hint(kind(error), &chain(what))
+    }
+}
+
+/// Code and advice for what is in the way.
+fn unreachable(obstacle: Obstacle) -> (u8, &'static str) {
+    match obstacle {
+        Obstacle::NameLookup => (
+            UNAVAILABLE,
+            "check the host name in vcd.url and this machine's name servers",
+        ),
+        Obstacle::Refused => (
+            UNAVAILABLE,
+            "check host and port in vcd.url, and whether VCD is up",
+        ),
+        Obstacle::NoAnswer => (
+            UNAVAILABLE,
+            "check vcd.url, whether VCD is up, the route to it and any firewall or proxy in between",
+        ),
+        Obstacle::UnknownIssuer => (
+            UNAVAILABLE,
+            "put the certificate of the authority that signed it (PEM) into a file and name that file in \
+             vcd.ca_file",
+        ),
+        Obstacle::WrongName => (UNAVAILABLE, "use one of its names in vcd.url"),
+        Obstacle::Certificate => (
+            UNAVAILABLE,
+            "check VCD's certificate, vcd.ca_file and this machine's clock",
+        ),
+        Obstacle::NotTls => (PROTOCOL, "check the port in vcd.url; VCD speaks HTTPS"),
+        Obstacle::Other => (
+            UNAVAILABLE,
+            "check vcd.url, VCD's state and any proxy or load balancer in between",
+        ),
+    }
+}
+
+/// Code and advice for a call that was sent.
+fn kind(error: &VcdError) -> (u8, &'static str) {
+    match error {
+        VcdError::NotSent { .. } => unreachable(Obstacle::Other),
+        VcdError::Unanswered { .. }
+        | VcdError::OutcomeUnknown { .. }
+        | VcdError::Busy { .. }
+        | VcdError::Throttled { .. }
+        | VcdError::Conflict { .. } => (UNAVAILABLE, UNSTEADY),
+        VcdError::Unauthenticated { .. } => (
+            NO_PERMISSION,
+            "check the API token of the service account and vcd.org",
+        ),
+        // A page of a portal or firewall says nothing about rights in VCD.
+        VcdError::Rejected { refusal, .. } if !refusal.from_vcd => (PROTOCOL, NOT_VCD),
+        VcdError::NotVisible { .. } | VcdError::Rejected { .. } => (NO_PERMISSION, ROLE),
+        VcdError::Unreadable { .. }
+        | VcdError::TooManyPages { .. }
+        | VcdError::InvalidRequest { .. }
+        | VcdError::ApiVersion { .. } => (PROTOCOL, NOT_VCD),
     }
 }
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::new(CONFIGURATION, &error)
+        match &error {
+            ConfigError::Unreadable { .. } => Self::with_hint(
+                (
+                    CONFIGURATION,
+                    "name a file that this user may read, with --config or CSE_CONFIG",
+                ),
+                &chain(&error),
+            ),
+            ConfigError::Malformed { .. } | ConfigError::Refused { .. } => {
+                Self::new(CONFIGURATION, &error)
+            }
+        }
     }
 }
 
@@ -106,34 +221,46 @@ impl From<TelemetryError> for Failure {
     }
 }
 
-impl From<HttpSetupError> for Failure {
-    fn from(error: HttpSetupError) -> Self {
-        Self::new(CONFIGURATION, &error)
-    }
-}
-
-impl From<VcdError> for Failure {
-    fn from(error: VcdError) -> Self {
-        Self::vcd(&error)
-    }
-}
-
-impl From<SettingsError> for Failure {
-    fn from(error: SettingsError) -> Self {
-        match &error {
-            SettingsError::Vcd(cause) => Self::vcd(cause),
-            SettingsError::Missing
-            | SettingsError::Several { .. }
-            | SettingsError::Invalid { .. } => Self::new(CONFIGURATION, &error),
-            SettingsError::ConditionalWritesIgnored => Self::new(PROTOCOL, &error),
-        }
-    }
-}
-
 fn one_line(text: &str) -> String {
     text.split('\n')
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_obstacle_has_a_code_and_advice_that_names_a_key() {
+        let rows = [
+            (Obstacle::NameLookup, 69, "name servers"),
+            (Obstacle::Refused, 69, "whether VCD is up"),
+            (Obstacle::NoAnswer, 69, "firewall"),
+            (Obstacle::UnknownIssuer, 69, "vcd.ca_file"),
+            (Obstacle::WrongName, 69, "one of its names"),
+            (Obstacle::Certificate, 69, "clock"),
+            (Obstacle::NotTls, 76, "port"),
+            (Obstacle::Other, 69, "load balancer"),
+        ];
+        for (obstacle, code, want) in rows {
+            let (found, advice) = unreachable(obstacle);
+            assert_eq!(found, code, "{obstacle:?}");
+            assert!(advice.contains(want) && advice.contains("vcd."), "{advice}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_one_line_without_a_stop_in_its_middle() {
+        let failure = Failure::with_hint((69, "do this"), &"one.\n  two.\n");
+        assert_eq!(failure.to_string(), "one. two; do this");
+        let site = Url::parse("https://vcd.example:8443/api").map(|url| failure.at(&url));
+        let line = site.map(|failure| failure.to_string());
+        assert_eq!(
+            line.as_deref(),
+            Ok("VCD at https://vcd.example:8443: one. two; do this")
+        );
+    }
 }

@@ -1,6 +1,6 @@
 //! The command line: which command does what, and what its exit code tells.
 //!
-//! Flow: `main` parses [`Cli`]; [`execute`] runs one command and turns its end into an exit code.
+//! Flow: `main` calls [`parse`], then [`execute`], which runs one command and turns its end into an exit code.
 //!
 //! Invariants:
 //! - A command that fails says why in one line, with what to do, and its exit code tells the kind.
@@ -9,6 +9,7 @@
 //! Source: exit codes as in `sysexits.h`, which systemd shows by name.
 
 pub mod exit;
+mod last_words;
 mod replica;
 
 use std::path::PathBuf;
@@ -30,9 +31,16 @@ pub struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 the demo did not converge; 64 wrong usage; \
-    69 VCD cannot be reached; 76 VCD answers what this server cannot use; 77 VCD refuses the API \
-    token or the rights are missing; 78 the configuration is wrong.";
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  done
+   1  the demo broke a promise
+  64  the command line is wrong
+  69  VCD cannot be reached
+  71  this machine cannot run the program
+  76  VCD answers what this server cannot use
+  77  VCD refuses the API token, or rights are missing
+  78  the configuration is wrong: the file, or the entity vcdKeConfig in VCD";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -45,6 +53,19 @@ enum Command {
     /// Show clusters being created by several replicas on a simulated VCD
     #[cfg(feature = "sim")]
     Demo(crate::demo::DemoArgs),
+}
+
+/// Reads the command line; what is wrong with it, and help, is printed here.
+///
+/// # Errors
+/// The exit code to end with: 0 after help, 64 after a mistake.
+pub fn parse() -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|error| {
+        let code = if error.use_stderr() { exit::USAGE } else { 0 };
+        // Whoever closed the pipe does not want to know; the exit code still tells.
+        error.print().unwrap_or(());
+        ExitCode::from(code)
+    })
 }
 
 /// Runs the command and tells how it ended.
@@ -63,11 +84,20 @@ pub fn execute(cli: Cli) -> ExitCode {
     }
 }
 
-/// One line on standard error; under systemd the journal has it too.
+/// One line on standard error.
 #[expect(
     clippy::print_stderr,
     reason = "the last word of a command that failed"
 )]
 fn say(failure: &Failure) {
     eprintln!("cse-server: {failure}");
+}
+
+/// The same where standard error is the journal: it takes the number for the priority, and has the name.
+#[expect(
+    clippy::print_stderr,
+    reason = "the last word of a command that failed"
+)]
+fn say_to_journal(failure: &Failure) {
+    eprintln!("<3>cannot start: {failure}");
 }

@@ -4,6 +4,7 @@
 //!
 //! Invariants:
 //! - Whatever is wrong at start-up ends the process with one line and a telling code; systemd tries again.
+//! - SIGTERM ends start-up, too, and at once.
 //! - READY is told after the first complete listing, a life sign after every turn of the loop.
 
 use std::path::Path;
@@ -17,15 +18,18 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::exit::{Failure, SYSTEM};
+use super::last_words;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::{self, Config, process_environment};
 use crate::controller::run::{Hooks, Replica, Setup};
-use crate::controller::settings::{Timers, probe_conditional_writes, read_settings};
+use crate::controller::settings::{
+    Settings, SettingsError, Timers, probe_conditional_writes, read_settings,
+};
 use crate::domain::claim::HolderId;
 use crate::notify;
 use crate::state_dir::{self, Guard};
-use crate::telemetry::{self, chain, event};
+use crate::telemetry::{self, Destination, chain, event};
 use crate::vcd::http::{HttpOptions, HttpTransport};
 use crate::vcd::transport::CallLimits;
 use crate::vcd::{ClientOptions, Login, VcdClient};
@@ -35,22 +39,33 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Runs one replica until SIGTERM or SIGINT.
 pub(super) fn run(file: &Path) -> Result<ExitCode, Failure> {
-    let config = config::load(file, &process_environment)?;
-    telemetry::init(&config.log, &config.replica.name, &process_environment)?;
     // A replica waits far more than it computes; two threads leave the rest of a small VM alone.
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|error| Failure::new(SYSTEM, &error))?;
-    let ended = runtime.block_on(serve(config));
-    if let Err(failure) = &ended {
-        tracing::error!(event = event::REPLICA_STOPPED, reason = %failure, "cannot start");
-    }
-    ended
+    runtime.block_on(async {
+        let stop = stop_on_signal()?;
+        let mut log = None;
+        let Err(failure) = serve(file, &mut log, &stop).await else {
+            return Ok(ExitCode::SUCCESS);
+        };
+        last_words::tell(&failure, log);
+        last_words::pause(&failure, &stop).await;
+        Ok(ExitCode::from(failure.code))
+    })
 }
 
-async fn serve(config: Config) -> Result<ExitCode, Failure> {
+/// Everything from the file to the last released claim. `log` tells from when on there is one.
+async fn serve(
+    file: &Path,
+    log: &mut Option<Destination>,
+    stop: &CancellationToken,
+) -> Result<(), Failure> {
+    let config = config::load(file, &process_environment)?;
+    let destination = telemetry::init(&config.log, &config.replica.name, &process_environment)?;
+    *log = Some(destination);
     let chance = Arc::new(Chance::from_system());
     let me = HolderId::new(&config.replica.name, chance.next_u128());
     info!(
@@ -61,18 +76,27 @@ async fn serve(config: Config) -> Result<ExitCode, Failure> {
         "replica starts"
     );
     notify::starting("connecting to VCD", Duration::from_mins(1));
-    let stop = stop_on_signal()?;
-    let client = tokio::select! {
-        client = connect(&config) => client?,
-        () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
+    let (client, settings) = tokio::select! {
+        signed_on = sign_on(&config) => signed_on?,
+        () = stop.cancelled() => return Ok(()),
     };
-    let settings = read_settings(&client).await?;
-    probe_conditional_writes(&client, &settings).await?;
     info!(event = event::CONFIG_ACCEPTED, entity_id = %settings.document.id, "server configuration read");
     let (predecessors, _lock) = predecessors(&config, &me);
     let setup = setup(&config, client, (me, predecessors), chance);
-    Replica::new(setup, settings).run(stop, &mut Systemd).await;
-    Ok(ExitCode::SUCCESS)
+    let replica = Replica::new(setup, settings);
+    replica.run(stop.clone(), &mut Systemd).await;
+    Ok(())
+}
+
+/// A login at a VCD that can be worked with, and the shared configuration.
+async fn sign_on(config: &Config) -> Result<(VcdClient<HttpTransport>, Settings), Failure> {
+    let url = &config.vcd.url;
+    let unusable = |error: SettingsError| Failure::settings(&error).at(url);
+    let client = connect(config).await?;
+    let settings = read_settings(&client).await.map_err(unusable)?;
+    let probed = probe_conditional_writes(&client, &settings).await;
+    probed.map_err(unusable)?;
+    Ok((client, settings))
 }
 
 async fn connect(config: &Config) -> Result<VcdClient<HttpTransport>, Failure> {
@@ -93,12 +117,14 @@ async fn connect(config: &Config) -> Result<VcdClient<HttpTransport>, Failure> {
         connect_timeout: CONNECT_TIMEOUT,
         http1_only: config.vcd.http1_only,
         use_env_proxy: true,
-    })?;
+    })
+    .map_err(|error| Failure::http_setup(&error, config.vcd.ca_file.as_deref()))?;
     let login = Login {
         org: config.vcd.org.clone(),
         token: config.token.clone(),
     };
-    Ok(VcdClient::connect(Arc::new(transport), login, options).await?)
+    let client = VcdClient::connect(Arc::new(transport), login, options).await;
+    client.map_err(|error| Failure::login(&error, &config.token_place).at(&config.vcd.url))
 }
 
 /// The dead processes that ran here before; without a state directory there are none to take back from.
@@ -185,6 +211,10 @@ impl Hooks for Systemd {
     fn progress(&mut self, status: &str) {
         notify::alive();
         notify::status(status);
+    }
+
+    fn waiting(&mut self) {
+        notify::alive();
     }
 
     fn stopping(&mut self, status: &str) {

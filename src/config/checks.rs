@@ -13,7 +13,6 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::SecretString;
 use url::{Host, Url};
 
 use super::error::{ConfigError, Refusal};
@@ -49,9 +48,10 @@ pub(super) fn check(
     let time_scale = checks.time_scale(raw.simulation.time_scale, vcd.as_ref());
     let token = checks.token(raw.credentials.token_file, env);
     match (vcd, token, checks.refusals.is_empty()) {
-        (Some(vcd), Some(token), true) => Ok(Config {
+        (Some(vcd), Some((token, token_place)), true) => Ok(Config {
             vcd,
             token,
+            token_place,
             replica,
             log,
             simulation: SimulationConfig { time_scale },
@@ -268,7 +268,7 @@ impl Checks<'_> {
         scale
     }
 
-    fn token(&mut self, written: Option<String>, env: Environment<'_>) -> Option<SecretString> {
+    fn token(&mut self, written: Option<String>, env: Environment<'_>) -> Option<token::Found> {
         let key = "credentials.token_file";
         let named = written.is_some();
         let path = self.path(key, written).map(|path| (path, self.origin(key)));

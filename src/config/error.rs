@@ -12,7 +12,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file could not be read.
-    #[error("cannot read the configuration file {}; name an existing, readable file with --config", file.display())]
+    #[error("cannot read the configuration file {}", file.display())]
     Unreadable {
         /// The file that was asked for.
         file: PathBuf,
@@ -61,14 +61,18 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// One refusal per line.
+/// One refusal per line, numbered when there are several.
 struct Lines<'a>(&'a [Refusal]);
 
 impl fmt::Display for Lines<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.len();
         for (index, refusal) in self.0.iter().enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
+            }
+            if count > 1 {
+                write!(f, "({} of {count}) ", index + 1)?;
             }
             refusal.fmt(f)?;
         }

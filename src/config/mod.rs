@@ -38,6 +38,8 @@ pub struct Config {
     pub vcd: VcdConfig,
     /// API token of the service account.
     pub token: SecretString,
+    /// Where the token was found: a file or an environment variable.
+    pub token_place: String,
     /// This replica and its timers.
     pub replica: ReplicaConfig,
     /// What is logged, and how.

@@ -26,11 +26,14 @@ const KEY: &str = "credentials.token_file";
 /// API tokens of VCD have 32 characters; a JSON web token has a few hundred.
 const MAX_TOKEN_BYTES: u64 = 8192;
 
+/// A token and the place it was found in.
+pub(super) type Found = (SecretString, String);
+
 /// Reads the token. `token_file` is the configured path with the name of its origin.
 pub(super) fn load(
     token_file: Option<(PathBuf, String)>,
     env: Environment<'_>,
-) -> Result<SecretString, Refusal> {
+) -> Result<Found, Refusal> {
     let directory = env("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     if let Some((path, origin)) = token_file {
         let sealed = directory.is_some_and(|directory| path.starts_with(directory));
@@ -41,7 +44,10 @@ pub(super) fn load(
         return from_file(&path, "$CREDENTIALS_DIRECTORY", true);
     }
     match env(VARIABLE) {
-        Some(text) => checked(&text, &format!("environment variable {VARIABLE}")),
+        Some(text) => {
+            let place = format!("environment variable {VARIABLE}");
+            checked(&text, &place).map(|token| (token, place))
+        }
         None => Err(refusal(
             "built-in default",
             "there is no API token: no token_file is set, $CREDENTIALS_DIRECTORY/vcd-api-token \
@@ -52,7 +58,7 @@ pub(super) fn load(
     }
 }
 
-fn from_file(path: &Path, origin: &str, sealed: bool) -> Result<SecretString, Refusal> {
+fn from_file(path: &Path, origin: &str, sealed: bool) -> Result<Found, Refusal> {
     let shown = path.display();
     let unreadable = |cause: io::Error| {
         let what = format!("cannot read {shown}: {cause}");
@@ -76,7 +82,8 @@ fn from_file(path: &Path, origin: &str, sealed: bool) -> Result<SecretString, Re
         return Err(refusal(origin, what, format!("run: chmod o-rwx {shown}")));
     }
     let text = fs::read_to_string(path).map_err(unreadable)?;
-    checked(&text, &format!("{origin}: {shown}"))
+    let token = checked(&text, &format!("{origin}: {shown}"))?;
+    Ok((token, shown.to_string()))
 }
 
 fn checked(text: &str, origin: &str) -> Result<SecretString, Refusal> {
@@ -134,11 +141,19 @@ mod tests {
             "CSE_VCD_API_TOKEN" => Some("three".to_owned()),
             _ => None,
         };
-        let got = |token_file| load(token_file, &env).unwrap().expose_secret().to_owned();
-        assert_eq!(got(None), "three");
-        file(&dir, CREDENTIAL, "two", 0o444);
-        assert_eq!(got(None), "two");
-        assert_eq!(got(Some(origin(explicit))), "one");
+        let got = |token_file| {
+            let (token, place) = load(token_file, &env).unwrap();
+            (token.expose_secret().to_owned(), place)
+        };
+        let want = |token: &str, place: &str| (token.to_owned(), place.to_owned());
+        assert_eq!(
+            got(None),
+            want("three", "environment variable CSE_VCD_API_TOKEN")
+        );
+        let credential = file(&dir, CREDENTIAL, "two", 0o444);
+        assert_eq!(got(None), want("two", credential.to_str().unwrap()));
+        let place = explicit.to_str().unwrap().to_owned();
+        assert_eq!(got(Some(origin(explicit))), want("one", &place));
     }
 
     #[test]

@@ -324,7 +324,7 @@ mod tests {
     use crate::domain::claim::{ClaimPhase, Hold};
     use std::time::Duration;
 
-    fn content(value: Value) -> Content {
+    fn content(value: &Value) -> Content {
         value.as_object().unwrap().clone()
     }
 
@@ -340,7 +340,7 @@ mod tests {
                 epoch: 2,
                 seq: 9,
                 nonce: 5,
-                term: Duration::from_secs(180),
+                term: Duration::from_mins(3),
                 phase: ClaimPhase::Creating,
                 incarnation: 1,
                 hold: Hold::Held,
@@ -364,7 +364,7 @@ mod tests {
             "zeta": 1, "kind": "CAPVCDCluster", "spec": {"capiYaml": "a", "vcdKe": {"unknown": [1]}},
             "status": {"capvcd": {"phase": "Provisioning"}, "vcdKe": {"later": "field"}, "cpi": {}}
         });
-        let mut after = content(before.clone());
+        let mut after = content(&before);
         let edit = Edit {
             claim: Some(claim_edit(Some(HolderId::new("a", 1)))),
             state: Some(ClusterState::Provisioning),
@@ -395,7 +395,7 @@ mod tests {
 
     #[test]
     fn a_provisioned_cluster_loses_auto_repair_and_reports_its_storage_class() {
-        let mut after = content(json!({"spec": {"vcdKe": {
+        let mut after = content(&json!({"spec": {"vcdKe": {
             "autoRepairOnErrors": true,
             "defaultStorageClassOptions": {"filesystem": "ext4", "k8sStorageClassName": "gold-sc",
                 "vcdStorageProfileName": "gold", "useDeleteReclaimPolicy": true}}}}));
@@ -418,7 +418,7 @@ mod tests {
 
     #[test]
     fn errors_are_mirrored_for_terraform_and_leave_together() {
-        let mut after = content(json!({"status": {"capvcd": {"errorSet": [
+        let mut after = content(&json!({"status": {"capvcd": {"errorSet": [
             {"name": "VCDClusterError", "occurredAt": "2026-01-01T00:00:00Z"}]}}}));
         let errors = vec![error("BootstrapPhaseFailed", 1)];
         apply(
@@ -449,7 +449,7 @@ mod tests {
 
     #[test]
     fn event_sets_are_windows_and_hostile_documents_are_read_as_absent() {
-        let mut after = content(json!({"status": {"vcdKe": {"eventSet": "not a list"}}}));
+        let mut after = content(&json!({"status": {"vcdKe": {"eventSet": "not a list"}}}));
         for second in 0..60 {
             apply(
                 &mut after,
@@ -471,7 +471,7 @@ mod tests {
             json!({"status": {"vcdKe": 3}}),
             json!({}),
         ] {
-            let seen = seen(&entity, &content(odd), false);
+            let seen = seen(&entity, &content(&odd), false);
             assert_eq!(seen.state, ClusterState::Unclaimed);
             assert!(!seen.control_plane_ready);
         }
@@ -480,7 +480,7 @@ mod tests {
     #[test]
     fn flags_accept_text_and_absence() {
         let document =
-            content(json!({"spec": {"vcdKe": {"a": true, "b": "True", "c": 1, "d": null}}}));
+            content(&json!({"spec": {"vcdKe": {"a": true, "b": "True", "c": 1, "d": null}}}));
         let read = ["a", "b", "c", "d", "e"].map(|name| flag(&document, name));
         assert_eq!(read, [true, true, false, false, false]);
     }

@@ -34,7 +34,6 @@ pub(super) struct Setting<'a> {
 
 /// The write that carries out `change`.
 pub(super) fn edit_for(change: &Change, setting: &Setting<'_>) -> (Edit, Step) {
-    let incarnation = setting.seen.document.incarnation;
     match change {
         Change::CommitVapp { id, name } => setting.commit(ResourceKind::Vapp, id.as_str(), name),
         Change::CommitVm { id, name } => setting.commit(ResourceKind::Vm, id.as_str(), name),
@@ -42,70 +41,20 @@ pub(super) fn edit_for(change: &Change, setting: &Setting<'_>) -> (Edit, Step) {
             incarnation,
             epoch_at_least,
             because,
-        } => (
-            Edit {
-                resources: Some(Vec::new()),
-                events: vec![setting.event(
-                    "BootstrapRestarted",
-                    format!("The bootstrap begins anew: {because}."),
-                )],
-                ..Edit::default()
-            },
-            Step {
+        } => {
+            let step = Step {
                 incarnation: Some(*incarnation),
                 epoch_at_least: *epoch_at_least,
                 ..Step::default()
-            },
-        ),
-        Change::ReportProgress(news) => (
-            Edit {
-                events: setting.progress_events(news),
-                ..Edit::default()
-            },
-            Step::default(),
-        ),
-        Change::BeginTeardown => (
-            Edit {
-                events: vec![setting.event(
-                    "ClusterReady",
-                    "The cluster is complete; the bootstrap VM is being removed.",
-                )],
-                ..Edit::default()
-            },
-            to_phase(ClaimPhase::Teardown),
-        ),
+            };
+            (setting.restart(because), step)
+        }
+        Change::ReportProgress(news) => (setting.progress(news), Step::default()),
+        Change::BeginTeardown => setting.begin_teardown(),
         Change::Fail { reason, retry } => setting.fail(reason, *retry),
-        Change::BeginAttempt => (
-            Edit {
-                state: Some(ClusterState::Provisioning),
-                resources: Some(Vec::new()),
-                events: vec![setting.event(
-                    "ClusterCreationRetried",
-                    format!(
-                        "Attempt {} of at most {} begins.",
-                        incarnation.saturating_add(1),
-                        setting.policy.max_attempts
-                    ),
-                )],
-                ..Edit::default()
-            },
-            Step {
-                phase: Some(ClaimPhase::Creating),
-                incarnation: Some(incarnation.saturating_add(1)),
-                ..Step::default()
-            },
-        ),
+        Change::BeginAttempt => setting.begin_attempt(),
         Change::Finish => setting.finish(),
-        Change::BeginDeletion => (
-            Edit {
-                events: vec![setting.event(
-                    "ClusterDeletionRequested",
-                    "Creation stops because the cluster was marked for deletion.",
-                )],
-                ..Edit::default()
-            },
-            to_phase(ClaimPhase::Deleting),
-        ),
+        Change::BeginDeletion => setting.begin_deletion(),
         Change::GiveUp => setting.give_up(),
     }
 }
@@ -179,8 +128,18 @@ impl Setting<'_> {
         )
     }
 
+    /// What was committed belongs to an attempt that is over.
+    fn restart(&self, because: &str) -> Edit {
+        let detail = format!("The bootstrap begins anew: {because}.");
+        Edit {
+            resources: Some(Vec::new()),
+            events: vec![self.event("BootstrapRestarted", detail)],
+            ..Edit::default()
+        }
+    }
+
     /// Events about phases name the committed VM: that is how a later holder knows they are written.
-    fn progress_events(&self, news: &[Milestone]) -> Vec<EventEntry> {
+    fn progress(&self, news: &[Milestone]) -> Edit {
         let vm = self
             .resources
             .iter()
@@ -201,7 +160,19 @@ impl Setting<'_> {
             entry.resource = vm.map(|vm| (vm.id.clone(), vm.name.clone()));
             Some(entry)
         };
-        news.iter().filter_map(entry).collect()
+        Edit {
+            events: news.iter().filter_map(entry).collect(),
+            ..Edit::default()
+        }
+    }
+
+    fn begin_teardown(&self) -> (Edit, Step) {
+        let detail = "The cluster is complete; the bootstrap VM is being removed.";
+        let edit = Edit {
+            events: vec![self.event("ClusterReady", detail)],
+            ..Edit::default()
+        };
+        (edit, to_phase(ClaimPhase::Teardown))
     }
 
     fn fail(&self, reason: &FailureReason, retry: bool) -> (Edit, Step) {
@@ -241,6 +212,25 @@ impl Setting<'_> {
         (edit, step)
     }
 
+    fn begin_attempt(&self) -> (Edit, Step) {
+        let attempt = self.seen.document.incarnation.saturating_add(1);
+        let detail = format!(
+            "Attempt {attempt} of at most {} begins.",
+            self.policy.max_attempts
+        );
+        let edit = Edit {
+            state: Some(ClusterState::Provisioning),
+            resources: Some(Vec::new()),
+            events: vec![self.event("ClusterCreationRetried", detail)],
+            ..Edit::default()
+        };
+        let step = Step {
+            incarnation: Some(attempt),
+            ..to_phase(ClaimPhase::Creating)
+        };
+        (edit, step)
+    }
+
     fn finish(&self) -> (Edit, Step) {
         let edit = Edit {
             state: Some(ClusterState::Provisioned),
@@ -259,6 +249,15 @@ impl Setting<'_> {
             ..Edit::default()
         };
         (edit, released(to_phase(ClaimPhase::Done)))
+    }
+
+    fn begin_deletion(&self) -> (Edit, Step) {
+        let detail = "Creation stops because the cluster was marked for deletion.";
+        let edit = Edit {
+            events: vec![self.event("ClusterDeletionRequested", detail)],
+            ..Edit::default()
+        };
+        (edit, to_phase(ClaimPhase::Deleting))
     }
 
     fn give_up(&self) -> (Edit, Step) {

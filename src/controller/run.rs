@@ -41,6 +41,10 @@ const CLAIM_BATCH: usize = 4;
 const RELIST_AFTER: Duration = Duration::from_secs(1);
 /// Full sweeps happen every so many poll intervals; the hot poll finds new work in between.
 const SWEEP_EVERY: u32 = 5;
+/// Longest time without a sign of life to the service manager; its watchdog waits six times as long.
+const LIFE_SIGN: Duration = Duration::from_secs(5);
+/// Longest pause between two tries to list the clusters while VCD does not answer.
+const MAX_POLL_PAUSE: Duration = Duration::from_mins(1);
 /// How long a cluster whose work panicked is left alone.
 const QUARANTINE: Duration = Duration::from_mins(10);
 /// How long a cluster is left alone after its claim was lost, unless its record changes.
@@ -76,6 +80,8 @@ pub trait Hooks {
     fn ready(&mut self, status: &str);
     /// A pass of the loop is done.
     fn progress(&mut self, status: &str);
+    /// The loop waits for one bounded call or for time to pass.
+    fn waiting(&mut self);
     /// The replica drains.
     fn stopping(&mut self, status: &str);
 }
@@ -83,6 +89,7 @@ pub trait Hooks {
 impl Hooks for () {
     fn ready(&mut self, _status: &str) {}
     fn progress(&mut self, _status: &str) {}
+    fn waiting(&mut self) {}
     fn stopping(&mut self, _status: &str) {}
 }
 
@@ -134,10 +141,12 @@ impl<T: Transport> Replica<T> {
     pub async fn run(mut self, stop: CancellationToken, hooks: &mut impl Hooks) {
         let mut ready = false;
         while !stop.is_cancelled() {
+            let clock = self.setup.clock.clone();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 () = self.poll_if_due() => {}
+                () = show_life(&clock, hooks) => {}
             }
             self.claim_some();
             if !ready && self.poll_failures == 0 {
@@ -150,7 +159,7 @@ impl<T: Transport> Replica<T> {
                 hooks.ready(&self.status());
             }
             hooks.progress(&self.status());
-            let wait = self.next_due().since(self.setup.clock.now());
+            let wait = self.next_due().since(clock.now()).min(LIFE_SIGN);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -162,7 +171,12 @@ impl<T: Transport> Replica<T> {
             "draining, {} clusters to hand over",
             self.at_work.len()
         ));
-        self.hand_everything_over().await;
+        let clock = self.setup.clock.clone();
+        tokio::select! {
+            biased;
+            () = self.hand_everything_over() => {}
+            () = show_life(&clock, hooks) => {}
+        }
     }
 
     fn next_due(&self) -> Moment {
@@ -240,7 +254,8 @@ impl<T: Transport> Replica<T> {
             &error.class(),
             self.poll_failures,
             self.setup.chance.next_fraction(),
-        );
+        )
+        .min(MAX_POLL_PAUSE);
         let next = self.setup.clock.now().plus(wait);
         self.next_hot = self.next_hot.max(next);
         self.next_sweep = self.next_sweep.max(next);
@@ -431,6 +446,17 @@ impl<T: Transport> Replica<T> {
             }
         }
         info!(event = event::REPLICA_STOPPED, "stopped");
+    }
+}
+
+/// Signs of life while the loop waits for VCD; never ends.
+///
+/// Runs in the loop's own task beside the call it waits for, which has its own time limit: a loop that
+/// hangs outside of that call gives no sign.
+async fn show_life(clock: &Clock, hooks: &mut impl Hooks) {
+    loop {
+        clock.sleep(LIFE_SIGN).await;
+        hooks.waiting();
     }
 }
 

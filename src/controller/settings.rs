@@ -45,18 +45,23 @@ pub struct Timers {
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// VCD could not be asked.
-    #[error("cannot read the server configuration")]
+    #[error("cannot read the server configuration, entity \"{CONFIG_NAME}\"")]
     Vcd(#[from] VcdError),
+    /// Whether VCD honours `If-Match` could not be tried.
+    #[error(
+        "cannot test a conditional write on the server configuration, entity \"{CONFIG_NAME}\""
+    )]
+    Probe(#[source] VcdError),
     /// The entity is not there.
     #[error(
-        "no entity \"{CONFIG_NAME}\" of type vmware:VCDKEConfig is visible; install it, or give the \
-         service account the role \"CSE Admin Role\""
+        "no entity \"{CONFIG_NAME}\" of type vmware:VCDKEConfig is visible; create the server configuration, \
+         or, if it is there, give the service account the role \"CSE Admin Role\""
     )]
     Missing,
     /// There are several, and clients would refuse to work.
     #[error(
-        "{count} entities \"{CONFIG_NAME}\" of type vmware:VCDKEConfig exist; clients accept exactly \
-         one per version: delete the others"
+        "{count} entities \"{CONFIG_NAME}\" of the same type vmware:VCDKEConfig exist; clients accept \
+         exactly one per version: delete the others"
     )]
     Several {
         /// How many.
@@ -137,18 +142,19 @@ pub async fn read_settings<T: Transport>(client: &VcdClient<T>) -> Result<Settin
 ///
 /// # Errors
 /// - [`SettingsError::ConditionalWritesIgnored`]: do not start.
-/// - [`SettingsError::Vcd`]: could not be tried.
+/// - [`SettingsError::Probe`]: could not be tried.
 pub async fn probe_conditional_writes<T: Transport>(
     client: &VcdClient<T>,
     settings: &Settings,
 ) -> Result<(), SettingsError> {
-    let document = client.get_entity(&settings.document.id).await?.value;
+    let document = client.get_entity(&settings.document.id).await;
+    let document = document.map_err(SettingsError::Probe)?.value;
     match client
         .replace_entity(&document, ETag::new(IMPOSSIBLE_TAG))
         .await
     {
         Err(VcdError::Conflict { .. }) => Ok(()),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(SettingsError::Probe(error)),
         Ok(_) => Err(SettingsError::ConditionalWritesIgnored),
     }
 }

@@ -28,13 +28,16 @@ use crate::domain::ids::VappId;
 use crate::reconcile::backoff::delay;
 use crate::reconcile::decide;
 use crate::reconcile::decision::{Action, Change, Decision, WaitReason};
+use crate::reconcile::failure::FailureReason;
 use crate::reconcile::observation::{Observation, TaskSeen};
 use crate::telemetry::{chain, event};
 use crate::vcd::error::VcdError;
 use crate::vcd::transport::Transport;
 
-/// Failures in a row from which on a repeating failure is worth a warning.
+/// Failures in a row after which a repeating failure is worth a warning.
 const WARN_AFTER: u32 = 3;
+/// Failures in a row between two further warnings: an outage of VCD concerns every cluster at work.
+const WARN_AGAIN_EVERY: u32 = 10;
 
 /// Failures in a row after which an answer that may be a mistake, such as "not visible" or a page that
 /// is not VCD's, is believed: the creation ends with it.
@@ -258,7 +261,7 @@ impl<T: Transport> Work<T> {
             self.memory.action_failures,
             self.deps.chance.next_fraction(),
         );
-        if self.memory.action_failures >= WARN_AFTER {
+        if is_worth_a_warning(self.memory.action_failures) {
             warn!(
                 event = event::ACTION_FAILED,
                 action = action.name(),
@@ -302,24 +305,7 @@ impl<T: Transport> Work<T> {
     fn log_change(&self, change: &Change) {
         let incarnation = self.held.heartbeat().incarnation;
         match change {
-            Change::Fail {
-                reason,
-                retry: false,
-            } => error!(
-                event = event::CLUSTER_FAILED,
-                reason = %reason,
-                incarnation,
-                "creation failed for good"
-            ),
-            Change::Fail {
-                reason,
-                retry: true,
-            } => warn!(
-                event = event::CLUSTER_FAILED,
-                reason = %reason,
-                incarnation,
-                "creation failed, cleaning up for another attempt"
-            ),
+            Change::Fail { reason, retry } => log_failure(reason, *retry, incarnation),
             Change::GiveUp => warn!(
                 event = event::CLUSTER_BLOCKED,
                 "the cluster is marked for deletion, which this server cannot do yet"
@@ -370,7 +356,7 @@ impl<T: Transport> Work<T> {
             self.failures,
             self.deps.chance.next_fraction(),
         );
-        if self.failures >= WARN_AFTER {
+        if is_worth_a_warning(self.failures) {
             warn!(
                 event = event::PASS_FAILED,
                 failures = self.failures,
@@ -428,5 +414,27 @@ impl<T: Transport> Work<T> {
             ),
         }
         End::HandedOver
+    }
+}
+
+fn is_worth_a_warning(failures: u32) -> bool {
+    failures == WARN_AFTER || failures > 0 && failures.is_multiple_of(WARN_AGAIN_EVERY)
+}
+
+fn log_failure(reason: &FailureReason, retry: bool, incarnation: u32) {
+    if retry {
+        warn!(
+            event = event::CLUSTER_FAILED,
+            reason = %reason,
+            incarnation,
+            "creation failed, cleaning up for another attempt"
+        );
+    } else {
+        error!(
+            event = event::CLUSTER_FAILED,
+            reason = %reason,
+            incarnation,
+            "creation failed for good"
+        );
     }
 }

@@ -55,7 +55,7 @@ const MAX_ERRORS: usize = 50;
 #[derive(Clone, Debug, clap::Args)]
 pub struct DemoArgs {
     /// How much faster than real time the simulated site and the replicas' clocks run (1 to 1000)
-    #[arg(long, default_value_t = 30.0, value_name = "FACTOR", value_parser = time_scale)]
+    #[arg(long, default_value_t = 40.0, value_name = "FACTOR", value_parser = time_scale)]
     pub time_scale: f64,
     /// How many clusters the tenants ask for
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=200))]

@@ -237,7 +237,7 @@ mod tests {
             epoch: 3,
             seq: 41,
             nonce: 0x00ab_cdef_0123_4567,
-            term: Duration::from_secs(180),
+            term: Duration::from_mins(3),
             phase: ClaimPhase::Creating,
             incarnation: 2,
             hold: Hold::Held,

@@ -94,108 +94,79 @@ mod tests {
         heartbeat.to_string()
     }
 
-    #[test]
-    fn claims_are_read_as_the_protocol_says() {
+    fn me() -> HolderId {
+        HolderId::new("a", 1)
+    }
+
+    fn predecessor() -> HolderId {
+        HolderId::new("a", 0)
+    }
+
+    /// What this replica reads from a record that did not change for `secs`.
+    fn read(worker: &str, heartbeat: &str, secs: u64, jitter: f64) -> Claimable {
         let identity = Identity {
-            me: HolderId::new("a", 1),
-            predecessors: vec![HolderId::new("a", 0)],
+            me: me(),
+            predecessors: vec![predecessor()],
         };
-        let me = identity.me.to_string();
-        let before = HolderId::new("a", 0).to_string();
-        let other = HolderId::new("b", 7).to_string();
+        let claim = Claim::from_wire(worker, heartbeat);
+        let observed = (Duration::from_secs(secs), jitter);
+        claimable(&claim, &identity, observed, &Policy::standard(Vec::new()))
+    }
+
+    fn held_for(secs: u64) -> Claimable {
+        let for_another = Duration::from_secs(secs);
+        Claimable::Held { for_another }
+    }
+
+    #[test]
+    fn nothing_is_waited_for_when_the_claim_is_free_or_ours() {
         let held = record(180, Hold::Held);
-        let long = record(600, Hold::Held);
-        let secs = Duration::from_secs;
+        let released = record(180, Hold::Released);
+        let (me, before) = (me(), predecessor());
         let cases = [
             ("never claimed", "", "", 0, Claimable::Free),
+            ("released", "b/7", &released, 0, Claimable::Free),
+            ("mine", me.as_str(), &held, 9999, Claimable::Mine),
             (
-                "released",
-                &other,
-                &record(180, Hold::Released),
-                0,
-                Claimable::Free,
-            ),
-            ("mine", &me, &held, 9999, Claimable::Mine),
-            ("predecessor", &before, &held, 0, Claimable::Inherited),
-            (
-                "fresh",
-                &other,
+                "predecessor",
+                before.as_str(),
                 &held,
                 0,
-                Claimable::Held {
-                    for_another: secs(180),
-                },
+                Claimable::Inherited,
             ),
-            (
-                "a second too early",
-                &other,
-                &held,
-                179,
-                Claimable::Held {
-                    for_another: secs(1),
-                },
-            ),
-            ("silent", &other, &held, 180, Claimable::Silent),
-            (
-                "holder's longer term counts",
-                &other,
-                &long,
-                180,
-                Claimable::Held {
-                    for_another: secs(420),
-                },
-            ),
-            (
-                "holder's shorter term does not",
-                &other,
-                &record(5, Hold::Held),
-                5,
-                Claimable::Held {
-                    for_another: secs(175),
-                },
-            ),
+        ];
+        for (name, worker, heartbeat, secs, want) in cases {
+            assert_eq!(read(worker, heartbeat, secs, 0.0), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_foreign_claim_is_waited_out_for_the_longer_of_both_terms() {
+        let [short, held, long] = [5, 180, 600].map(|term| record(term, Hold::Held));
+        let cases = [
+            ("fresh", "b/7", held.as_str(), 0, held_for(180)),
+            ("a second too early", "b/7", &held, 179, held_for(1)),
+            ("silent", "b/7", &held, 180, Claimable::Silent),
+            ("longer term counts", "b/7", &long, 180, held_for(420)),
+            ("shorter does not", "b/7", &short, 5, held_for(175)),
             (
                 "no term is for ever",
-                &other,
+                "b/7",
                 &record(u64::MAX, Hold::Held),
                 86_400,
                 Claimable::Silent,
             ),
-            (
-                "original server",
-                "w1",
-                "beat",
-                1799,
-                Claimable::Held {
-                    for_another: secs(1),
-                },
-            ),
-            (
-                "original server silent",
-                "w1",
-                "beat",
-                1800,
-                Claimable::Silent,
-            ),
+            ("original server", "w1", "beat", 1799, held_for(1)),
+            ("it is silent", "w1", "beat", 1800, Claimable::Silent),
         ];
-        let policy = Policy::standard(Vec::new());
-        for (name, worker, heartbeat, unchanged, want) in cases {
-            let claim = Claim::from_wire(worker, heartbeat);
-            let got = claimable(&claim, &identity, (secs(unchanged), 0.0), &policy);
-            assert_eq!(got, want, "{name}");
+        for (name, worker, heartbeat, secs, want) in cases {
+            assert_eq!(read(worker, heartbeat, secs, 0.0), want, "{name}");
         }
-        let late = claimable(
-            &Claim::from_wire(&other, &held),
-            &identity,
-            (secs(200), 1.0),
-            &policy,
-        );
-        assert_eq!(
-            late,
-            Claimable::Held {
-                for_another: secs(16)
-            },
-            "jitter lengthens the wait"
-        );
+    }
+
+    #[test]
+    fn jitter_lengthens_the_wait_by_a_fifth_of_the_term_at_most() {
+        let held = record(180, Hold::Held);
+        assert_eq!(read("b/7", &held, 200, 1.0), held_for(16));
     }
 }

@@ -16,7 +16,7 @@ use super::faults::{self, Fault, Faults};
 use super::gate;
 use super::world::World;
 use crate::clock::Clock;
-use crate::vcd::transport::{CallLimits, Request, Response, Transport, TransportError};
+use crate::vcd::transport::{CallLimits, Obstacle, Request, Response, Transport, TransportError};
 
 /// One line per request in the order of sending: caller, method, path without ids, what came back.
 #[derive(Clone, Debug, Default)]
@@ -106,6 +106,7 @@ impl InProcess {
         if fault == Some(Fault::NotSent) {
             return Err(TransportError::NotSent {
                 host: self.host(),
+                obstacle: Obstacle::Refused,
                 reason: "connection refused".to_owned(),
             });
         }

@@ -8,7 +8,7 @@
 //! - One seed, one history: all chance comes from `rng`, all order from the schedule and B-trees.
 
 use http::{HeaderValue, Method};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::auth::{Sessions, oauth, sessions, tokens};
 use super::call::Call;
@@ -54,6 +54,8 @@ pub struct World {
     pub(crate) sessions: Sessions,
     pub(crate) tasks: Tasks,
     pub(crate) schedule: Schedule<Due>,
+    /// Both clocks at the last call of [`World::advance`].
+    seen_until: Option<(Moment, Timestamp)>,
     pub(crate) history: History,
     pub(crate) registry: Registry,
     pub(crate) entities: Entities,
@@ -87,6 +89,7 @@ impl World {
             sessions: Sessions::default(),
             tasks: Tasks::default(),
             schedule: Schedule::default(),
+            seen_until: None,
             history: History::default(),
             registry,
             entities: Entities::default(),
@@ -96,9 +99,10 @@ impl World {
 
     /// Lets everything happen that is due at `now`, each at its own moment and date.
     pub fn advance(&mut self, now: Moment, wall: Timestamp) {
+        let before = self.seen_until.unwrap_or((now, wall));
         while let Some((moment, due)) = self.schedule.take_due(now) {
-            let earlier = wall.checked_sub(now.since(moment)).unwrap_or(wall);
-            let (mut ctx, _, entities, infra) = self.split(moment, earlier);
+            let date = date_between(before, (now, wall), moment);
+            let (mut ctx, _, entities, infra) = self.split(moment, date);
             match due {
                 Due::Entities(due) => entities::fire(due, &mut ctx, entities),
                 Due::Infra(due) => infra::fire(due, &mut ctx, infra),
@@ -106,6 +110,7 @@ impl World {
                 Due::Capvcd(due) => actors::capvcd::fire(due, &mut ctx, infra, entities),
             }
         }
+        self.seen_until = Some((now, wall));
     }
 
     /// Answers one request. Everything that is due at `now` has happened before.
@@ -272,4 +277,63 @@ pub(crate) fn respond(reply: Reply, request_id: &str) -> Response {
             .insert("x-vmware-vcloud-request-id", value);
     }
     response
+}
+
+/// The date at `moment`, which lies between two readings of both clocks.
+///
+/// Dates and moments may run at different speeds: a demo's clock is sped up, its dates are true.
+fn date_between(from: (Moment, Timestamp), to: (Moment, Timestamp), moment: Moment) -> Timestamp {
+    let span = to.0.since(from.0).as_secs_f64();
+    let part = if span > 0.0 {
+        moment.since(from.0).as_secs_f64() / span
+    } else {
+        1.0
+    };
+    let dates =
+        SignedDuration::from_secs_f64(from.1.duration_until(to.1).as_secs_f64() * part.min(1.0));
+    from.1.checked_add(dates).unwrap_or(to.1)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests fail loudly")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_happened_between_two_requests_is_dated_between_them_at_any_speed_of_the_clock() {
+        let at = |secs| Moment::from_origin(Duration::from_secs(secs));
+        let date = |text: &str| text.parse::<Timestamp>().unwrap();
+        let from = (at(100), date("2026-03-01T09:00:00Z"));
+        let cases = [
+            (
+                "true speed",
+                (at(160), date("2026-03-01T09:01:00Z")),
+                130,
+                "2026-03-01T09:00:30Z",
+            ),
+            (
+                "sixtyfold",
+                (at(160), date("2026-03-01T09:00:01Z")),
+                130,
+                "2026-03-01T09:00:00.5Z",
+            ),
+            (
+                "no time passed",
+                (at(100), date("2026-03-01T09:00:00Z")),
+                100,
+                "2026-03-01T09:00:00Z",
+            ),
+            (
+                "overdue",
+                (at(160), date("2026-03-01T09:01:00Z")),
+                40,
+                "2026-03-01T09:00:00Z",
+            ),
+        ];
+        for (name, to, moment, want) in cases {
+            assert_eq!(date_between(from, to, at(moment)), date(want), "{name}");
+        }
+    }
 }

@@ -339,6 +339,7 @@ mod tests {
 
     use bytes::Bytes;
 
+    use super::super::transport::Obstacle;
     use super::*;
 
     const READ: Operation = Operation::GET_ENTITY;
@@ -425,6 +426,7 @@ mod tests {
         let text = String::new;
         let not_sent = || TransportError::NotSent {
             host: text(),
+            obstacle: Obstacle::Other,
             reason: text(),
         };
         let silent = || TransportError::Unanswered {

@@ -18,7 +18,7 @@ use http::{HeaderValue, Method};
 use url::Url;
 
 use super::network_failure::{self, Phase};
-use super::transport::{CallLimits, Request, Response, Transport, TransportError};
+use super::transport::{CallLimits, Obstacle, Request, Response, Transport, TransportError};
 
 /// How long an idle connection is kept; below the idle limit of common load balancers (60 s).
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
@@ -58,14 +58,14 @@ pub enum HttpSetupError {
         reason: &'static str,
     },
     /// The given certificates cannot be used.
-    #[error("CA certificates: {reason}")]
+    #[error("the given CA certificates cannot be used: {reason}")]
     CaCertificates {
         /// What is wrong with them.
         reason: String,
     },
     /// This host trusts nobody, and no certificates were given.
     #[error(
-        "this host has no system CA certificates and no CA file is configured, so no HTTPS server can be trusted"
+        "this host has no system CA certificates and none are given, so no HTTPS server can be trusted"
     )]
     NoTrustedRoots,
     /// Anything else, such as TLS without a provider.
@@ -126,7 +126,9 @@ impl HttpTransport {
             // Plain HTTP needs no roots; without this a host that has none could not be used.
             builder = builder.tls_certs_only([]);
         }
-        let client = builder.build().map_err(|error| setup_error(&error))?;
+        let given = options.ca_file_pem.is_some();
+        let client = builder.build();
+        let client = client.map_err(|error| setup_error(&error, given))?;
         Ok(Self {
             client,
             origin: url.origin().ascii_serialization(),
@@ -147,6 +149,7 @@ impl HttpTransport {
         let url = Url::parse(&format!("{}{target}", self.origin)).map_err(|error| {
             TransportError::NotSent {
                 host: self.host.clone(),
+                obstacle: Obstacle::Other,
                 reason: error.to_string(),
             }
         })?;
@@ -166,9 +169,13 @@ impl HttpTransport {
 
     fn failed(&self, error: &reqwest::Error, phase: Phase) -> TransportError {
         let host = self.host.clone();
-        let reason = network_failure::reason(error, phase);
+        let (obstacle, reason) = network_failure::reason(error, phase);
         if error.is_connect() || error.is_builder() {
-            TransportError::NotSent { host, reason }
+            TransportError::NotSent {
+                host,
+                obstacle,
+                reason,
+            }
         } else {
             TransportError::Unanswered { host, reason }
         }
@@ -274,10 +281,15 @@ fn certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, HttpSetupError>
     Ok(found)
 }
 
-fn setup_error(error: &reqwest::Error) -> HttpSetupError {
+/// `given`: whether there are certificates besides the system's.
+fn setup_error(error: &reqwest::Error, given: bool) -> HttpSetupError {
     let reason = network_failure::innermost(error);
     if reason.contains("No CA certificates") {
         HttpSetupError::NoTrustedRoots
+    } else if given && reason.starts_with("invalid peer certificate") {
+        // Nobody has been connected to yet: a damaged certificate is one of those given.
+        let reason = "one of them is damaged".to_owned();
+        HttpSetupError::CaCertificates { reason }
     } else {
         HttpSetupError::Client { reason }
     }

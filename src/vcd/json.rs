@@ -8,14 +8,21 @@ use serde::{Deserialize, Serialize};
 
 use super::error::VcdError;
 use super::operation::Operation;
-use super::refusal::clean;
+use super::refusal::{PAGE, clean, is_page};
 
 /// Longest part of a parser's message that goes into an error, in characters.
 const MAX_REASON_CHARS: usize = 160;
 
 /// Reads a document.
 pub(super) fn read<'a, T: Deserialize<'a>>(op: Operation, body: &'a [u8]) -> Result<T, VcdError> {
-    serde_json::from_slice(body).map_err(|error| VcdError::unreadable(op, reason(&error)))
+    serde_json::from_slice(body).map_err(|error| {
+        let reason = if is_page(body) {
+            PAGE.to_owned()
+        } else {
+            reason(&error)
+        };
+        VcdError::unreadable(op, reason)
+    })
 }
 
 /// Writes a document.

@@ -7,9 +7,10 @@
 use std::error::Error;
 use std::io;
 
-use rustls::CertificateError;
+use rustls::{CertificateError, InvalidMessage};
 
 use super::refusal::clean;
+use super::transport::Obstacle;
 
 /// Longest foreign text in a reason, in characters.
 const MAX_REASON_CHARS: usize = 200;
@@ -23,14 +24,15 @@ pub(super) enum Phase {
     Body,
 }
 
-/// The reason why there is no complete answer.
-pub(super) fn reason(error: &reqwest::Error, phase: Phase) -> String {
+/// The reason why there is no complete answer, as a kind and in words.
+pub(super) fn reason(error: &reqwest::Error, phase: Phase) -> (Obstacle, String) {
     let chain = chain(error);
     if let Some(tls) = chain.iter().find_map(|e| e.downcast_ref::<rustls::Error>()) {
         return tls_reason(tls);
     }
     if error.is_dns() {
-        return format!("name look-up failed: {}", innermost(error));
+        let text = format!("name look-up failed: {}", innermost(error));
+        return (Obstacle::NameLookup, text);
     }
     if error.is_timeout() {
         let what = if error.is_connect() {
@@ -38,18 +40,27 @@ pub(super) fn reason(error: &reqwest::Error, phase: Phase) -> String {
         } else {
             "no complete answer"
         };
-        return format!("timed out: {what} within the time limit");
+        let text = format!("timed out: {what} within the time limit");
+        return (Obstacle::NoAnswer, text);
     }
     let io = chain.iter().find_map(|e| e.downcast_ref::<io::Error>());
     match io.map(io::Error::kind) {
-        Some(io::ErrorKind::ConnectionRefused) => "connection refused".to_owned(),
-        Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {
-            "no route to the host".to_owned()
+        Some(io::ErrorKind::ConnectionRefused) => {
+            (Obstacle::Refused, "connection refused".to_owned())
         }
-        Some(io::ErrorKind::ConnectionReset) => "connection reset".to_owned(),
+        Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {
+            (Obstacle::NoAnswer, "no route to the host".to_owned())
+        }
+        Some(io::ErrorKind::ConnectionReset) => (Obstacle::Other, "connection reset".to_owned()),
         _ => match phase {
-            Phase::Head => format!("connection closed: {}", innermost(error)),
-            Phase::Body => format!("answer cut short: {}", innermost(error)),
+            Phase::Head => (
+                Obstacle::Other,
+                format!("connection closed: {}", innermost(error)),
+            ),
+            Phase::Body => (
+                Obstacle::Other,
+                format!("answer cut short: {}", innermost(error)),
+            ),
         },
     }
 }
@@ -82,29 +93,32 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)>
     chain
 }
 
-fn tls_reason(error: &rustls::Error) -> String {
-    let rustls::Error::InvalidCertificate(certificate) = error else {
-        return format!(
-            "TLS failed: {}",
-            clean(&error.to_string(), MAX_REASON_CHARS)
-        );
-    };
-    let why = certificate_reason(certificate);
-    format!(
-        "certificate not trusted ({})",
-        clean(&why, MAX_REASON_CHARS)
-    )
+fn tls_reason(error: &rustls::Error) -> (Obstacle, String) {
+    if let rustls::Error::InvalidCertificate(certificate) = error {
+        let (obstacle, why) = certificate_reason(certificate);
+        let why = clean(&why, MAX_REASON_CHARS);
+        return (obstacle, format!("certificate not trusted ({why})"));
+    }
+    let not_tls = InvalidMessage::InvalidContentType;
+    if *error == rustls::Error::InvalidMessage(not_tls) {
+        // What came back was no TLS record: most often the first line of an HTTP answer.
+        let text = "TLS failed: what listens there does not speak TLS";
+        return (Obstacle::NotTls, text.to_owned());
+    }
+    let why = clean(&error.to_string(), MAX_REASON_CHARS);
+    (Obstacle::Other, format!("TLS failed: {why}"))
 }
 
-fn certificate_reason(error: &CertificateError) -> String {
+fn certificate_reason(error: &CertificateError) -> (Obstacle, String) {
     if let CertificateError::NotValidForNameContext { presented, .. } = error {
-        return format!("issued for another name: {}", presented.join(", "));
+        let text = format!("issued for another name: {}", presented.join(", "));
+        return (Obstacle::WrongName, text);
     }
     if matches!(error, CertificateError::NotValidForName) {
-        return "issued for another name".to_owned();
+        return (Obstacle::WrongName, "issued for another name".to_owned());
     }
     if matches!(error, CertificateError::UnknownIssuer) {
-        return "unknown issuer".to_owned();
+        return (Obstacle::UnknownIssuer, "unknown issuer".to_owned());
     }
     if matches!(
         error,
@@ -112,19 +126,21 @@ fn certificate_reason(error: &CertificateError) -> String {
             | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. }
     ) {
         // The name of the issuer fits, its key does not: the certificate on this side is outdated.
-        return "signed with another key than the trusted one of that name".to_owned();
+        let text = "signed with another key than the trusted one of that name";
+        return (Obstacle::UnknownIssuer, text.to_owned());
     }
     if matches!(
         error,
         CertificateError::Expired | CertificateError::ExpiredContext { .. }
     ) {
-        return "expired".to_owned();
+        return (Obstacle::Certificate, "expired".to_owned());
     }
     if matches!(
         error,
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }
     ) {
-        return "not valid yet; is this host's clock right?".to_owned();
+        let text = "not valid yet; is this host's clock right?";
+        return (Obstacle::Certificate, text.to_owned());
     }
-    error.to_string()
+    (Obstacle::Certificate, error.to_string())
 }

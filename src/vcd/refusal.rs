@@ -124,6 +124,20 @@ fn split_request_id(message: &str) -> (Option<&str>, &str) {
     }
 }
 
+/// What to say of an answer that is a web page where a document was expected: whatever a parser says about it
+/// leads nowhere.
+pub(super) const PAGE: &str = "it is a web page";
+
+/// Whether the body is a page for people, as portals and proxies send it.
+pub(super) fn is_page(body: &[u8]) -> bool {
+    let text = body.trim_ascii_start();
+    let starts = |tag: &[u8]| {
+        text.get(..tag.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(tag))
+    };
+    starts(b"<!doctype html") || starts(b"<html")
+}
+
 /// One line of at most `limit` characters.
 pub(super) fn clean(text: &str, limit: usize) -> String {
     text.chars()

@@ -29,6 +29,27 @@ pub struct CallLimits {
     pub max_body_bytes: usize,
 }
 
+/// What is in the way to VCD; decides what the operator is told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The host name does not resolve.
+    NameLookup,
+    /// The host is there; nothing listens on the port.
+    Refused,
+    /// Nobody answered in time, or there is no route.
+    NoAnswer,
+    /// Nobody who is trusted signed the certificate.
+    UnknownIssuer,
+    /// The certificate is for another host name.
+    WrongName,
+    /// The certificate is no good for another reason, such as its age.
+    Certificate,
+    /// Whatever listens there speaks no TLS.
+    NotTls,
+    /// Anything else.
+    Other,
+}
+
 /// Why there is no answer to look at.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
@@ -37,6 +58,8 @@ pub enum TransportError {
     NotSent {
         /// Host and port that were tried.
         host: String,
+        /// What is in the way.
+        obstacle: Obstacle,
         /// Cause in words an operator can act on ("connection refused", "certificate not trusted: ...").
         reason: String,
     },

@@ -8,6 +8,7 @@
     reason = "tests fail loudly"
 )]
 
+mod binaries;
 mod faults;
 mod infrastructure;
 mod replicas;

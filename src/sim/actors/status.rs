@@ -143,18 +143,6 @@ fn append(sections: &mut Map<String, Value>, notice: &Notice, occurred: &str) {
 /// `status.capvcd` without its sets.
 fn document(cluster: &Cluster, ctx: &Context<'_>, infra: &Infra) -> Value {
     let wanted = &cluster.wanted;
-    let vdc = infra
-        .vdcs
-        .get(&cluster.home.vdc)
-        .map(|vdc| vdc.name.as_str());
-    let network = infra
-        .networks
-        .get(&cluster.home.network)
-        .map(|one| one.name.as_str());
-    let mut endpoint = json!({"port": 6443});
-    if let (Some(host), Some(map)) = (&cluster.endpoint, endpoint.as_object_mut()) {
-        map.insert("host".to_owned(), json!(host));
-    }
     let mut status = json!({
         "name": COMPONENT,
         "version": VERSION,
@@ -171,18 +159,8 @@ fn document(cluster: &Cluster, ctx: &Context<'_>, infra: &Infra) -> Value {
             "pods": {"cidrBlocks": wanted.pods},
             "services": {"cidrBlocks": wanted.services},
         },
-        "clusterApiStatus": {
-            "phase": if cluster.initialized { "Ready" } else { "Not Ready" },
-            "apiEndpoints": [endpoint],
-        },
-        "vcdProperties": {
-            "site": ctx.site,
-            "organizations": [
-                {"id": cluster.home.org_id, "name": ctx.directory.org_name(&cluster.home.org_id)},
-            ],
-            // CAPVCD's periodic sync really writes the name of the VDC into its id.
-            "orgVdcs": [{"id": vdc, "name": vdc, "ovdcNetworkName": network}],
-        },
+        "clusterApiStatus": api_status(cluster),
+        "vcdProperties": vcd_properties(cluster, ctx, infra),
         "vcdResourceSet": resources(cluster),
     });
     if cluster.initialized
@@ -194,6 +172,32 @@ fn document(cluster: &Cluster, ctx: &Context<'_>, infra: &Infra) -> Value {
         );
     }
     status
+}
+
+fn api_status(cluster: &Cluster) -> Value {
+    let mut endpoint = json!({"port": 6443});
+    if let (Some(host), Some(map)) = (&cluster.endpoint, endpoint.as_object_mut()) {
+        map.insert("host".to_owned(), json!(host));
+    }
+    json!({
+        "phase": if cluster.initialized { "Ready" } else { "Not Ready" },
+        "apiEndpoints": [endpoint],
+    })
+}
+
+fn vcd_properties(cluster: &Cluster, ctx: &Context<'_>, infra: &Infra) -> Value {
+    let home = &cluster.home;
+    let vdc = infra.vdcs.get(&home.vdc).map(|vdc| vdc.name.as_str());
+    let network = infra.networks.get(&home.network);
+    json!({
+        "site": ctx.site,
+        "organizations": [{"id": home.org_id, "name": ctx.directory.org_name(&home.org_id)}],
+        // CAPVCD's periodic sync really writes the name of the VDC into its id.
+        "orgVdcs": [{
+            "id": vdc, "name": vdc,
+            "ovdcNetworkName": network.map(|network| network.name.as_str()),
+        }],
+    })
 }
 
 /// The version that is wanted counts as current from the start; `ready` tells when it is reached.

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::vcd::error::VcdError;
 use crate::vcd::operation::Operation;
-use crate::vcd::refusal::clean;
+use crate::vcd::refusal::{PAGE, clean, is_page};
 
 /// The default namespace of the legacy API.
 pub(in crate::vcd) const VCLOUD: &str = "http://www.vmware.com/vcloud/v1.5";
@@ -28,6 +28,9 @@ const MAX_REASON_CHARS: usize = 160;
 
 /// Reads a document; the name of its root is not looked at.
 pub(in crate::vcd) fn read<T: DeserializeOwned>(op: Operation, body: &[u8]) -> Result<T, VcdError> {
+    if is_page(body) {
+        return Err(VcdError::unreadable(op, PAGE));
+    }
     let text = text(op, body)?;
     quick_xml::de::from_str(text).map_err(|error| VcdError::unreadable(op, reason(&error)))
 }

@@ -4,5 +4,8 @@ pub(crate) mod bootstrap;
 pub(crate) mod fleet;
 mod frozen;
 pub(crate) mod lab;
+pub(crate) mod process;
 pub(crate) mod site;
+pub(crate) mod systemd;
+pub(crate) mod vcd;
 pub(crate) mod xml;

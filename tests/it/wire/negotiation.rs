@@ -73,12 +73,18 @@ async fn nothing_usable_is_told_with_what_was_offered() {
 
 #[tokio::test]
 async fn what_is_no_vcd_is_no_panic() {
-    let html = ResponseTemplate::new(200).set_body_raw("<html><br></html>", "text/html");
-    assert!(matches!(
-        connect(html).await.err().unwrap(),
-        VcdError::Unreadable { .. }
-    ));
-    let other = xml(200, "<html xmlns=\"http://www.w3.org/1999/xhtml\"/>");
+    for page in [
+        "<html><br></html>",
+        "<html xmlns=\"http://www.w3.org/1999/xhtml\"/>",
+        "\n<!doctype HTML><html/>",
+    ] {
+        let html = ResponseTemplate::new(200).set_body_raw(page, "text/html");
+        let error = connect(html).await.err().unwrap();
+        assert!(matches!(error, VcdError::Unreadable { .. }), "{error:?}");
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(cause, "it is a web page");
+    }
+    let other = xml(200, "<rss/>");
     assert!(matches!(
         connect(other).await.err().unwrap(),
         VcdError::ApiVersion { .. }

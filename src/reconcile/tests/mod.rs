@@ -1,0 +1,234 @@
+//! Tables of decisions: every step of creation and removal, every cause of failure, every boundary.
+//!
+//! Here: the observations that the tables start from, and what holds whatever the operation.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
+
+mod attempts;
+mod create;
+mod guest;
+mod teardown;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::decide;
+use super::decision::{Action, Change, Decision, Milestone, WaitReason};
+use super::failure::FailureReason;
+use super::observation::{
+    DocumentSeen, GuestReport, GuestSeen, Observation, PhaseStatus, Power, Preparation, TaskSeen,
+    VappSeen, VmSeen,
+};
+use super::policy::{PhasePlan, Policy};
+use crate::domain::claim::ClaimPhase;
+use crate::domain::ids::{EntityId, VappId, VmId};
+use crate::domain::marker::Marker;
+use crate::domain::status::ClusterState;
+
+fn policy() -> Policy {
+    let plan = |name, started, succeeded| PhasePlan {
+        name,
+        started,
+        succeeded,
+        deadline: Duration::from_mins(10),
+    };
+    Policy::standard(vec![
+        plan("tools", "ToolsBegun", "ToolsDone"),
+        plan("pivot", "PivotBegun", "PivotDone"),
+    ])
+}
+
+fn entity() -> EntityId {
+    EntityId::parse("urn:vcloud:entity:vmware:capvcdCluster:1").unwrap()
+}
+
+fn vapp_id(n: u8) -> VappId {
+    VappId::parse(&format!("urn:vcloud:vapp:{n}")).unwrap()
+}
+
+fn vm_id(n: u8) -> VmId {
+    VmId::parse(&format!("urn:vcloud:vm:{n}")).unwrap()
+}
+
+fn marker(incarnation: u32) -> Marker {
+    Marker {
+        entity: entity(),
+        epoch: 1,
+        incarnation,
+    }
+}
+
+fn vapp(n: u8, incarnation: u32) -> VappSeen {
+    VappSeen {
+        id: vapp_id(n),
+        name: "blue_ephemeral_vapp".to_owned(),
+        marker: Some(marker(incarnation)),
+        busy: false,
+        deployed: false,
+        networks: vec!["net".to_owned()],
+        vms: Vec::new(),
+    }
+}
+
+fn vm(n: u8, incarnation: u32, power: Power) -> VmSeen {
+    VmSeen {
+        id: vm_id(n),
+        name: "EPHEMERAL_TEMP_VM".to_owned(),
+        marker: Some(marker(incarnation)),
+        power,
+    }
+}
+
+fn guest(power: Power, has_user_data: bool) -> GuestSeen {
+    GuestSeen {
+        power,
+        busy: false,
+        has_user_data,
+        report: GuestReport::default(),
+    }
+}
+
+/// A claimed cluster with nothing made yet.
+fn fresh() -> Observation {
+    Observation {
+        document: DocumentSeen {
+            entity: entity(),
+            marked_for_delete: false,
+            auto_repair: false,
+            state: ClusterState::Provisioning,
+            phase: ClaimPhase::Creating,
+            incarnation: 1,
+            epoch: 1,
+            committed_vapp: None,
+            committed_vm: None,
+            reported: BTreeSet::new(),
+            resolved: false,
+            control_plane_ready: false,
+        },
+        preparation: Ok(Preparation {
+            network: "net".to_owned(),
+        }),
+        vapps: Vec::new(),
+        vm: None,
+        task: TaskSeen::None,
+        action_failures: 0,
+        phase_age: Duration::ZERO,
+        stage_age: Duration::ZERO,
+    }
+}
+
+/// The vApp is committed and empty.
+fn with_vapp() -> Observation {
+    let mut seen = fresh();
+    seen.vapps = vec![vapp(1, 1)];
+    seen.document.committed_vapp = Some(vapp_id(1));
+    seen
+}
+
+/// The VM is committed and off, nothing written yet.
+fn with_vm() -> Observation {
+    let mut seen = with_vapp();
+    seen.vapps[0].vms = vec![vm(1, 1, Power::Off)];
+    seen.document.committed_vm = Some(vm_id(1));
+    seen.vm = Some(guest(Power::Off, false));
+    seen
+}
+
+/// The guest runs and has reported this.
+fn running(phases: &[(&str, PhaseStatus)], exit: Option<i32>) -> Observation {
+    let mut seen = with_vm();
+    seen.vapps[0].vms[0].power = Power::On;
+    let mut guest = guest(Power::On, true);
+    guest.report.phases = phases
+        .iter()
+        .map(|(name, status)| ((*name).to_owned(), *status))
+        .collect();
+    guest.report.exit = exit;
+    seen.vm = Some(guest);
+    seen.document.reported = ["ToolsBegun", "ToolsDone", "PivotBegun", "PivotDone"]
+        .map(str::to_owned)
+        .into();
+    seen
+}
+
+fn teardown(state: ClusterState) -> Observation {
+    let mut seen = fresh();
+    seen.document.phase = ClaimPhase::Teardown;
+    seen.document.state = state;
+    seen.document.control_plane_ready = true;
+    seen
+}
+
+/// A vApp that only has the name in common with ours.
+fn foreign_vapp(n: u8) -> VappSeen {
+    VappSeen {
+        marker: None,
+        ..vapp(n, 1)
+    }
+}
+
+fn edit(mut seen: Observation, change: impl FnOnce(&mut Observation)) -> Observation {
+    change(&mut seen);
+    seen
+}
+
+fn fail(reason: FailureReason, retry: bool) -> Decision {
+    Decision::Commit(Change::Fail { reason, retry })
+}
+
+fn wait(on: WaitReason, secs: u64) -> Decision {
+    Decision::Wait {
+        on,
+        recheck_in: Duration::from_secs(secs),
+    }
+}
+
+fn check(cases: Vec<(&str, Observation, Decision)>) {
+    for (name, seen, want) in cases {
+        let got = decide(&seen, &policy());
+        assert_eq!(got, want, "{name}");
+        assert_eq!(
+            decide(&seen, &policy()),
+            got,
+            "{name}: the same look gives the same answer"
+        );
+    }
+}
+
+#[test]
+fn deletion_stops_creation_and_a_provisioned_cluster_is_left_alone() {
+    check(vec![
+        (
+            "marked while created",
+            edit(with_vm(), |seen| seen.document.marked_for_delete = true),
+            Decision::Commit(Change::BeginDeletion),
+        ),
+        (
+            "provisioned, record rolled back to creating",
+            edit(with_vm(), |seen| {
+                seen.document.state = ClusterState::Provisioned;
+            }),
+            Decision::Settled,
+        ),
+        (
+            "done",
+            edit(fresh(), |seen| seen.document.phase = ClaimPhase::Done),
+            Decision::Settled,
+        ),
+    ]);
+}
+
+#[test]
+fn the_pause_between_attempts_doubles_and_is_bounded() {
+    let pauses = [2, 3, 4, 7, 50].map(|incarnation| policy().pause_before(incarnation).as_secs());
+    assert_eq!(pauses, [60, 120, 240, 1920, 1920]);
+}
+
+#[test]
+fn no_effect_starts_when_the_last_acknowledged_write_is_old() {
+    let admits = [0, 55, 56].map(|secs| policy().admits_effect(Duration::from_secs(secs)));
+    assert_eq!(admits, [true, true, false]);
+}

@@ -1,0 +1,85 @@
+//! Removal of the bootstrap VM: what goes, what stays, and what follows.
+
+use super::*;
+
+#[test]
+fn removal_takes_what_is_ours_and_waits_for_the_way_in() {
+    let committed = |state| {
+        edit(teardown(state), |seen| {
+            seen.vapps = vec![vapp(1, 1)];
+            seen.document.committed_vapp = Some(vapp_id(1));
+        })
+    };
+    check(vec![
+        (
+            "deployed",
+            edit(committed(ClusterState::Provisioning), |seen| {
+                seen.vapps[0].deployed = true;
+            }),
+            Decision::Act(Action::UndeployVapp(vapp_id(1))),
+        ),
+        (
+            "undeployed",
+            committed(ClusterState::Provisioning),
+            Decision::Act(Action::DeleteVapp(vapp_id(1))),
+        ),
+        (
+            "somebody else's vApp of the same name stays",
+            edit(teardown(ClusterState::Provisioning), |seen| {
+                seen.vapps = vec![foreign_vapp(9)];
+            }),
+            Decision::Commit(Change::Finish),
+        ),
+        (
+            "the tenant's side is closed",
+            edit(committed(ClusterState::Provisioning), |seen| {
+                seen.preparation = Err(FailureReason::TokenMissing);
+            }),
+            wait(WaitReason::Preparation(FailureReason::TokenMissing), 300),
+        ),
+    ]);
+}
+
+#[test]
+fn removal_ends_in_what_it_was_begun_for() {
+    check(vec![
+        (
+            "all gone",
+            teardown(ClusterState::Provisioning),
+            Decision::Commit(Change::Finish),
+        ),
+        (
+            "all gone, status rolled back",
+            edit(teardown(ClusterState::Provisioning), |seen| {
+                seen.document.control_plane_ready = false;
+            }),
+            wait(WaitReason::ClusterStatus, 10),
+        ),
+        (
+            "failed attempt, pause not over",
+            teardown(ClusterState::Error),
+            wait(WaitReason::AttemptPause, 60),
+        ),
+        (
+            "failed attempt, pause over",
+            edit(teardown(ClusterState::Error), |seen| {
+                seen.stage_age = Duration::from_mins(1);
+            }),
+            Decision::Commit(Change::BeginAttempt),
+        ),
+        (
+            "failed attempt, marked for deletion meanwhile",
+            edit(teardown(ClusterState::Error), |seen| {
+                seen.document.marked_for_delete = true;
+            }),
+            Decision::Commit(Change::BeginDeletion),
+        ),
+        (
+            "deletion",
+            edit(teardown(ClusterState::Provisioning), |seen| {
+                seen.document.phase = ClaimPhase::Deleting;
+            }),
+            Decision::Commit(Change::GiveUp),
+        ),
+    ]);
+}
