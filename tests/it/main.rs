@@ -11,6 +11,8 @@
 mod binaries;
 mod faults;
 mod infrastructure;
+mod polling;
+mod properties;
 mod replicas;
 mod scenarios;
 mod simulator;

@@ -9,7 +9,7 @@ use crate::support::fleet::Fleet;
 
 const HOUR: Duration = Duration::from_hours(1);
 /// Longest time until a silent holder's cluster is taken over: the term, its jitter, a poll.
-const TAKEOVER: Duration = Duration::from_secs(240);
+const TAKEOVER: Duration = Duration::from_mins(4);
 
 /// Goal: a replica that stands still for longer than the term, at any moment, and then goes on, does
 /// nothing any more that its successor has not decided.

@@ -1,0 +1,121 @@
+//! What idle clusters cost: their share of a listing, and not one request of their own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cse_server::controller::poll::{Poller, Swept};
+use cse_server::sim::transport::InProcess;
+use cse_server::vcd::{ClientOptions, Login, VcdClient};
+use secrecy::SecretString;
+use serde_json::json;
+
+use crate::support::fleet::Fleet;
+
+/// Clusters that need nothing: three pages.
+const IDLE: usize = 300;
+const PAGES: usize = IDLE.div_ceil(128);
+/// Real ones have 32 kB; what is counted here does not depend on it.
+const BYTES: usize = 12_000;
+
+fn idle_fleet(seed: u64) -> (Fleet, Vec<String>) {
+    let fleet = Fleet::quick(seed);
+    let tenant = fleet.tenants[0].clone();
+    let urns: Vec<String> = (0..IDLE)
+        .map(|n| {
+            fleet
+                .world()
+                .seed_provisioned(&tenant, &format!("idle-{n}"), BYTES)
+        })
+        .collect();
+    assert!(fleet.all_provisioned(), "{}", fleet.context());
+    (fleet, urns)
+}
+
+fn of_clusters(line: &str) -> bool {
+    line.contains("/capvcdCluster") || line.contains(":capvcdCluster:")
+}
+
+/// Goal: P1. Half an hour of 300 idle clusters: one request per quick poll, one per page and sweep,
+/// nothing else about clusters.
+#[tokio::test(start_paused = true)]
+async fn idle_clusters_cost_their_listing_and_nothing_else() {
+    let (mut fleet, _) = idle_fleet(3_000);
+    fleet.start("a");
+    fleet.pass_time(Duration::from_secs(5)).await;
+    fleet.sent.clear();
+    fleet.pass_time(Duration::from_mins(30)).await;
+    let mut sent = fleet.sent.lines();
+    sent.retain(|line| of_clusters(line));
+    let (hot, rest): (Vec<_>, Vec<_>) = sent.into_iter().partition(|line| line.contains("filter="));
+    let (sweep, other): (Vec<_>, Vec<_>) = rest.into_iter().partition(|line| {
+        line.starts_with("GET /cloudapi/1.0.0/entities/types/vmware/capvcdCluster?")
+    });
+    assert_eq!(other, Vec::<String>::new(), "seed {}", fleet.seed);
+    assert!(hot.iter().all(|line| line.contains("page=1&")), "{hot:?}");
+    // Every 10 s, spread by a fifth; every 5 min, spread by a tenth.
+    assert!(
+        (140..=225).contains(&hot.len()),
+        "{} quick polls",
+        hot.len()
+    );
+    let sweeps = sweep.iter().filter(|line| line.contains("page=1&")).count();
+    assert!((5..=7).contains(&sweeps), "{sweeps} sweeps");
+    assert_eq!(sweep.len(), sweeps * PAGES, "{sweep:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn unchanged_pages_are_recognised() {
+    let (fleet, urns) = idle_fleet(3_100);
+    let transport = InProcess::new(
+        Arc::clone(&fleet.world),
+        fleet.clock.clone(),
+        Arc::clone(&fleet.faults),
+    );
+    let login = Login {
+        org: "System".to_owned(),
+        token: SecretString::from(fleet.access.provider_token.clone()),
+    };
+    let client = VcdClient::connect(Arc::new(transport), login, ClientOptions::default());
+    let client = client.await.unwrap();
+    let mut poller = Poller::default();
+    let swept = |unchanged_pages, need_work| Swept {
+        requests: 3,
+        unchanged_pages,
+        clusters: 300,
+        need_work,
+    };
+    assert_eq!(poller.sweep(&client).await.unwrap(), swept(0, 0));
+    assert_eq!(poller.sweep(&client).await.unwrap(), swept(3, 0));
+    fleet.change(&urns[7], |content| {
+        content["status"]["capvcd"]["phase"] = json!("Updated");
+    });
+    assert_eq!(poller.sweep(&client).await.unwrap(), swept(2, 0));
+    fleet.change(&urns[250], |content| {
+        content["status"]["vcdKe"]["state"] = json!("provisioning");
+    });
+    let found = poller.sweep(&client).await.unwrap();
+    assert!(found.unchanged_pages <= 2, "{found:?}");
+    assert_eq!(poller.sweep(&client).await.unwrap().unchanged_pages, 3);
+}
+
+/// Goal: replicas that did not finish a cluster themselves do not ask after it either.
+#[tokio::test(start_paused = true)]
+async fn a_finished_cluster_is_asked_after_by_nobody() {
+    let mut fleet = Fleet::quick(3_200);
+    for n in 0..9 {
+        fleet.ask_for(&format!("c{n}"));
+    }
+    for name in ["a", "b", "c"] {
+        fleet.start(name);
+    }
+    fleet
+        .until(Duration::from_hours(1), Fleet::all_provisioned)
+        .await;
+    fleet.assert_converged();
+    fleet.pass_time(Duration::from_secs(20)).await;
+    fleet.sent.clear();
+    fleet.pass_time(Duration::from_mins(30)).await;
+    let mut sent = fleet.sent.lines();
+    sent.retain(|line| line.contains("urn:vcloud:entity:vmware:capvcdCluster:"));
+    assert_eq!(sent, Vec::<String>::new(), "seed {}", fleet.seed);
+}
