@@ -22,7 +22,7 @@ use comfy_table::Table;
 use cse_server::clock::Clock;
 use cse_server::controller::poll::{Poller, cluster_query};
 use cse_server::sim::faults::Faults;
-use cse_server::sim::seed::{self, ClusterRequest, CseShape, Tenant};
+use cse_server::sim::seed;
 use cse_server::sim::server::{self, Site};
 use cse_server::sim::timings::Timings;
 use cse_server::sim::world::World;
@@ -33,7 +33,6 @@ use cse_server::vcd::{ClientOptions, Login, VcdClient};
 use rustix::time::{ClockId, clock_gettime};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
 
 /// Sweeps that count, after one that warms up.
 const SWEEPS: u32 = 10;
@@ -305,7 +304,13 @@ async fn serve(clusters: u32, site: &Path, scheme: Scheme) -> anyhow::Result<()>
     let tenant = world.seed_tenant("acme");
     let clock = Clock::system();
     for number in 0..clusters {
-        idle_cluster(&mut world, &tenant, number, &clock)?;
+        let name = format!("cluster-{number:06}");
+        if world
+            .seed_provisioned(&tenant, &name, CLUSTER_BYTES)
+            .is_empty()
+        {
+            bail!("{name} was not created");
+        }
     }
     let simulated = Site {
         world: Arc::new(Mutex::new(world)),
@@ -320,45 +325,6 @@ async fn serve(clusters: u32, site: &Path, scheme: Scheme) -> anyhow::Result<()>
     let closed = tokio::task::spawn_blocking(|| std::io::stdin().lines().count());
     closed.await?;
     Ok(())
-}
-
-/// A finished cluster as large as real ones are.
-fn idle_cluster(
-    world: &mut World,
-    tenant: &Tenant,
-    number: u32,
-    clock: &Clock,
-) -> anyhow::Result<()> {
-    let request = ClusterRequest {
-        name: format!("cluster-{number:06}"),
-        shape: CseShape::V42,
-        control_planes: 3,
-        pools: vec![("pool-1".to_owned(), 3)],
-        auto_repair: false,
-    };
-    let urn = world.create_cluster(tenant, &request, clock.now(), clock.wall());
-    let changed = world.modify_entity(&urn, clock.wall(), |content| {
-        let size = Value::Object(content.clone()).to_string().len();
-        finish(content, CLUSTER_BYTES.saturating_sub(size));
-    });
-    if changed {
-        Ok(())
-    } else {
-        bail!("cluster {number} was not created: {urn}")
-    }
-}
-
-/// Puts the status of a finished cluster in, with `bytes` of what in-cluster controllers write.
-fn finish(content: &mut Map<String, Value>, bytes: usize) {
-    let status = json!({
-        "vcdKe": {
-            "state": "provisioned",
-            "workerId": "",
-            "heartbeatString": "k1;e=1;s=9;n=00;t=180;p=done;i=1;x=released",
-        },
-        "capvcd": { "phase": "provisioned", "upgrade": "x".repeat(bytes) },
-    });
-    content.insert("status".to_owned(), status);
 }
 
 // A client

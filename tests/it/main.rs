@@ -11,7 +11,9 @@
 mod binaries;
 mod faults;
 mod infrastructure;
+mod life_signs;
 mod polling;
+mod properties;
 mod replicas;
 mod scenarios;
 mod simulator;

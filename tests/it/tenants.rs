@@ -23,10 +23,13 @@ async fn assert_fails(fleet: &Fleet, urn: &str, error: (&str, &str)) {
     let (name, detail) = &errors[0];
     assert_eq!(name, error.0, "{}", fleet.context());
     assert!(detail.contains(error.1), "{detail}\n{}", fleet.context());
-    // Terraform prints the reason from here.
-    let mirrored = &fleet.content(urn)["status"]["capvcd"]["errorSet"][0];
-    let mirrored = mirrored["additionalDetails"]["Detailed Error"].as_str();
-    assert_eq!(mirrored, Some(detail.as_str()));
+    let status = fleet.content(urn)["status"].clone();
+    assert_eq!(
+        status["capvcd"]["errorSet"],
+        status["vcdKe"]["errorSet"],
+        "{}",
+        fleet.context()
+    );
     assert_eq!(
         fleet.cluster(urn).holder.as_deref(),
         Some(""),

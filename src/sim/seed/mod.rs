@@ -11,6 +11,7 @@
 
 mod capi_yaml;
 mod config;
+mod idle;
 mod payload;
 mod rights;
 mod schema_cluster;

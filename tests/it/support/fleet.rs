@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::frozen::Freezable;
+use super::frozen::{Freezable, Sent};
 use super::life::Life;
 
 /// Base URL of the simulated site.
@@ -48,6 +48,7 @@ pub(crate) struct Fleet {
     pub(crate) world: Arc<Mutex<World>>,
     pub(crate) faults: Arc<Faults>,
     pub(crate) journal: Journal,
+    pub(crate) sent: Sent,
     pub(crate) access: SiteAccess,
     pub(crate) tenants: Vec<Tenant>,
     pub(crate) urns: Vec<String>,
@@ -88,6 +89,7 @@ impl Fleet {
             world: Arc::new(Mutex::new(world)),
             faults: Arc::new(Faults::none()),
             journal: Journal::default(),
+            sent: Sent::default(),
             access,
             tenants,
             urns: Vec::new(),
@@ -157,7 +159,7 @@ impl Fleet {
         .recorded(&self.journal);
         let (frozen, gate) = watch::channel(false);
         let replica = ReplicaParts {
-            transport: Freezable::new(transport, gate),
+            transport: Freezable::new(transport, gate, self.sent.clone()),
             token: self.access.provider_token.clone(),
             clock: self.clock.clone(),
             chance,

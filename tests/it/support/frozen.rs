@@ -3,6 +3,8 @@
 //! That is what a stopped process or a stunned machine looks like from outside: whatever it had decided
 //! on before, it does afterwards, however late.
 
+use std::sync::{Arc, Mutex};
+
 use cse_server::sim::transport::InProcess;
 use cse_server::vcd::transport::{CallLimits, Request, Response, Transport, TransportError};
 use tokio::sync::watch;
@@ -12,11 +14,31 @@ use tokio::sync::watch;
 pub(crate) struct Freezable {
     inner: InProcess,
     frozen: watch::Receiver<bool>,
+    sent: Sent,
+}
+
+/// Method and target, with its query, of every request that left.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sent(Arc<Mutex<Vec<String>>>);
+
+impl Sent {
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// Forgets what was sent so far.
+    pub(crate) fn clear(&self) {
+        self.0.lock().unwrap().clear();
+    }
 }
 
 impl Freezable {
-    pub(crate) const fn new(inner: InProcess, frozen: watch::Receiver<bool>) -> Self {
-        Self { inner, frozen }
+    pub(crate) const fn new(inner: InProcess, frozen: watch::Receiver<bool>, sent: Sent) -> Self {
+        Self {
+            inner,
+            frozen,
+            sent,
+        }
     }
 
     async fn thawed(&self) {
@@ -30,6 +52,8 @@ impl Freezable {
 impl Transport for Freezable {
     async fn send(&self, request: Request, limits: CallLimits) -> Result<Response, TransportError> {
         self.thawed().await;
+        let line = format!("{} {}", request.method(), request.uri());
+        self.sent.0.lock().unwrap().push(line);
         let answer = self.inner.send(request, limits).await;
         self.thawed().await;
         answer

@@ -1,0 +1,423 @@
+//! What holds for every observation a replica could ever make, however odd.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use cse_server::domain::claim::{Claim, ClaimPhase, Heartbeat, Hold};
+use cse_server::domain::ids::{EntityId, VappId, VmId};
+use cse_server::domain::marker::Marker;
+use cse_server::domain::phase::PhaseStatus;
+use cse_server::domain::status::ClusterState;
+use cse_server::reconcile::decide;
+use cse_server::reconcile::decision::{Action, Change, Decision};
+use cse_server::reconcile::failure::FailureReason;
+use cse_server::reconcile::observation::{
+    DocumentSeen, GuestReport, GuestSeen, Observation, Power, Preparation, TaskSeen, VappSeen,
+    VmSeen,
+};
+use cse_server::reconcile::policy::{PhasePlan, Policy};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+
+const NETWORK: &str = "net";
+const PHASES: [&str; 3] = ["tools", "apply", "pivot"];
+const EVENTS: [[&str; 2]; 3] = [
+    ["ToolsBegun", "ToolsDone"],
+    ["ApplyBegun", "ApplyDone"],
+    ["PivotBegun", "PivotDone"],
+];
+
+fn policy() -> Policy {
+    let plan = |(name, [started, succeeded]): (_, [_; 2])| PhasePlan {
+        name,
+        started,
+        succeeded,
+        deadline: Duration::from_mins(10),
+    };
+    Policy::standard(PHASES.into_iter().zip(EVENTS).map(plan).collect())
+}
+
+fn entity() -> EntityId {
+    EntityId::parse("urn:vcloud:entity:vmware:capvcdCluster:1").unwrap()
+}
+
+fn vapp_id() -> impl Strategy<Value = VappId> {
+    (0..4_u8).prop_map(|n| VappId::parse(&format!("urn:vcloud:vapp:{n}")).unwrap())
+}
+
+fn vm_id() -> impl Strategy<Value = VmId> {
+    (0..5_u8).prop_map(|n| VmId::parse(&format!("urn:vcloud:vm:{n}")).unwrap())
+}
+
+fn count() -> impl Strategy<Value = u32> {
+    prop_oneof![30 => 0..3_u32, 1 => Just(u32::MAX)]
+}
+
+fn marker() -> impl Strategy<Value = Option<Marker>> {
+    let epoch = prop_oneof![30 => 0..3_u64, 1 => Just(u64::MAX)];
+    let some = (epoch, count()).prop_map(|(epoch, incarnation)| Marker {
+        entity: entity(),
+        epoch,
+        incarnation,
+    });
+    proptest::option::weighted(0.7, some)
+}
+
+fn power() -> impl Strategy<Value = Power> {
+    prop::sample::select(vec![
+        Power::Unresolved,
+        Power::Failed,
+        Power::Off,
+        Power::On,
+        Power::Other,
+    ])
+}
+
+fn vm() -> impl Strategy<Value = VmSeen> {
+    (vm_id(), marker(), power()).prop_map(|(id, marker, power)| VmSeen {
+        id,
+        name: "EPHEMERAL_TEMP_VM".to_owned(),
+        marker,
+        power,
+    })
+}
+
+fn vapp() -> impl Strategy<Value = VappSeen> {
+    let vms = prop::collection::vec(vm(), 0..4);
+    let flags = (
+        prop::bool::weighted(0.2),
+        any::<bool>(),
+        prop::bool::weighted(0.8),
+    );
+    (vapp_id(), marker(), flags, vms).prop_map(|(id, marker, (busy, deployed, connected), vms)| {
+        VappSeen {
+            id,
+            name: "blue_ephemeral_vapp".to_owned(),
+            marker,
+            busy,
+            deployed,
+            networks: connected.then(|| NETWORK.to_owned()).into_iter().collect(),
+            vms,
+        }
+    })
+}
+
+fn guest() -> impl Strategy<Value = GuestSeen> {
+    let status = prop::sample::select(vec![
+        PhaseStatus::InProgress,
+        PhaseStatus::Successful,
+        PhaseStatus::Failed,
+    ]);
+    let name = prop::sample::select(vec![PHASES[0], PHASES[1], PHASES[2], "unheard-of"]);
+    let phases = prop::collection::btree_map(name.prop_map(str::to_owned), status, 0..4);
+    let exit = prop::option::of(-1..3_i32);
+    (power(), any::<(bool, bool)>(), phases, exit).prop_map(
+        |(power, (busy, has_user_data), phases, exit)| GuestSeen {
+            power,
+            busy,
+            has_user_data,
+            report: report(phases, exit),
+        },
+    )
+}
+
+fn report(phases: BTreeMap<String, PhaseStatus>, exit: Option<i32>) -> GuestReport {
+    GuestReport {
+        phases,
+        exit,
+        reason: None,
+        log_tail: None,
+    }
+}
+
+fn document() -> impl Strategy<Value = DocumentSeen> {
+    let state = prop::sample::select(vec![
+        ClusterState::Unclaimed,
+        ClusterState::Provisioning,
+        ClusterState::Provisioned,
+        ClusterState::Error,
+        ClusterState::Deleting,
+        ClusterState::Unknown,
+    ]);
+    let phase = prop::sample::select(ClaimPhase::ALL.to_vec());
+    let committed = (prop::option::of(vapp_id()), prop::option::of(vm_id()));
+    let events = prop::sample::select(EVENTS.concat());
+    let reported = prop::collection::btree_set(events.prop_map(str::to_owned), 0..3);
+    let flags = any::<(bool, bool, bool, bool)>();
+    (
+        state,
+        phase,
+        (count(), any::<u64>()),
+        committed,
+        reported,
+        flags,
+    )
+        .prop_map(
+            |(state, phase, (incarnation, epoch), (vapp, vm), reported, flags)| DocumentSeen {
+                entity: entity(),
+                marked_for_delete: flags.0,
+                auto_repair: flags.1,
+                state,
+                phase,
+                incarnation,
+                epoch: 1 + epoch % 4,
+                committed_vapp: vapp,
+                committed_vm: vm,
+                reported,
+                resolved: flags.2,
+                control_plane_ready: flags.3,
+            },
+        )
+}
+
+fn task() -> impl Strategy<Value = TaskSeen> {
+    prop_oneof![
+        6 => Just(TaskSeen::None),
+        1 => Just(TaskSeen::Running),
+        1 => Just(TaskSeen::FailedForNow("busy".to_owned())),
+        1 => Just(TaskSeen::Failed("no".to_owned())),
+    ]
+}
+
+fn observation() -> impl Strategy<Value = Observation> {
+    prop_oneof![
+        2 => any_observation(),
+        1 => any_observation().prop_map(tidied),
+        1 => any_observation().prop_map(|seen| before_power_on(tidied(seen))),
+    ]
+}
+
+fn any_observation() -> impl Strategy<Value = Observation> {
+    let ready = Ok(Preparation {
+        network: NETWORK.to_owned(),
+    });
+    let preparation = prop_oneof![8 => Just(ready), 1 => Just(Err(FailureReason::TokenMissing))];
+    let vapps = prop::collection::vec(vapp(), 0..4);
+    let ages = (0..20_u32, 0..7_200_u64, 0..7_200_u64);
+    (
+        document(),
+        preparation,
+        vapps,
+        prop::option::of(guest()),
+        task(),
+        ages,
+    )
+        .prop_map(
+            |(document, preparation, vapps, vm, task, (failures, phase, stage))| Observation {
+                document,
+                preparation,
+                vapps,
+                vm,
+                task,
+                action_failures: failures,
+                phase_age: Duration::from_secs(phase),
+                stage_age: Duration::from_secs(stage),
+            },
+        )
+}
+
+/// The guest has never run: the next steps are its user data and switching it on.
+fn before_power_on(mut seen: Observation) -> Observation {
+    if let Some(guest) = &mut seen.vm {
+        guest.power = Power::Off;
+        guest.busy = false;
+        guest.report = GuestReport::default();
+    }
+    seen
+}
+
+/// Half of the observations look like a creation under way, so that its later steps are decided on too.
+fn tidied(mut seen: Observation) -> Observation {
+    let document = &mut seen.document;
+    document.phase = ClaimPhase::Creating;
+    document.marked_for_delete = false;
+    document.state = ClusterState::Provisioning;
+    document.incarnation = document.incarnation.max(1);
+    seen.task = TaskSeen::None;
+    seen.vapps.truncate(1);
+    let marker = Marker {
+        entity: entity(),
+        epoch: document.epoch,
+        incarnation: document.incarnation,
+    };
+    if let Some(vapp) = seen.vapps.first_mut() {
+        document.committed_vapp = Some(vapp.id.clone());
+        vapp.marker = Some(marker.clone());
+        vapp.networks = vec![NETWORK.to_owned()];
+        vapp.vms.truncate(2);
+        if let Some(vm) = vapp.vms.first_mut() {
+            if let Some(committed) = &mut document.committed_vm {
+                committed.clone_from(&vm.id);
+            }
+            vm.marker = Some(marker);
+        }
+    }
+    seen
+}
+
+/// Whether removing the vApp is covered: committed, or marked as this entity's.
+fn our_vapp(seen: &Observation, id: &VappId) -> bool {
+    let committed = seen.document.committed_vapp.as_ref() == Some(id);
+    committed
+        || seen
+            .vapps
+            .iter()
+            .any(|vapp| vapp.id == *id && vapp.marker.is_some())
+}
+
+fn our_vm(seen: &Observation, id: &VmId) -> bool {
+    let mut vms = seen.vapps.iter().flat_map(|vapp| &vapp.vms);
+    vms.any(|vm| vm.id == *id && vm.marker.is_some())
+}
+
+fn creating(phase: ClaimPhase) -> bool {
+    matches!(phase, ClaimPhase::Pending | ClaimPhase::Creating)
+}
+
+/// What one effect may be, by the document and the objects that were seen.
+fn is_covered(seen: &Observation, action: &Action) -> bool {
+    let document = &seen.document;
+    let creates = creating(document.phase) && !document.marked_for_delete;
+    let is_committed = |vm: &VmId| document.committed_vm.as_ref() == Some(vm);
+    match action {
+        Action::ComposeVapp => creates && document.committed_vapp.is_none(),
+        Action::ConnectNetwork(vapp) | Action::CreateVm(vapp) => {
+            creates && document.committed_vapp.as_ref() == Some(vapp)
+        }
+        Action::WriteUserData(vm) | Action::PowerOn(vm) => creates && is_committed(vm),
+        Action::ResolveEntity => !document.resolved,
+        Action::UndeployVapp(vapp) | Action::DeleteVapp(vapp) => our_vapp(seen, vapp),
+        Action::UndeployVm(vm) | Action::DeleteVm(vm) => our_vm(seen, vm) && !is_committed(vm),
+    }
+}
+
+/// A later attempt's objects are the successor's, and the committed vApp goes by written intent only.
+fn respects_intent(seen: &Observation, action: &Action) -> bool {
+    let document = &seen.document;
+    let (Action::UndeployVapp(id) | Action::DeleteVapp(id)) = action else {
+        return true;
+    };
+    let later = |vapp: &&VappSeen| {
+        let marker = vapp.marker.as_ref();
+        marker.is_some_and(|marker| marker.incarnation > document.incarnation)
+    };
+    !creating(document.phase)
+        || (document.committed_vapp.as_ref() != Some(id)
+            && !seen.vapps.iter().filter(later).any(|vapp| vapp.id == *id))
+}
+
+fn check(seen: &Observation) -> Result<(), TestCaseError> {
+    let policy = policy();
+    let decision = decide(seen, &policy);
+    prop_assert_eq!(&decide(seen, &policy), &decision, "another answer");
+    if seen.document.state == ClusterState::Provisioned {
+        prop_assert_eq!(&decision, &Decision::Settled);
+    }
+    match &decision {
+        Decision::Act(action) => {
+            prop_assert!(is_covered(seen, action), "{action:?} is not covered");
+            prop_assert!(respects_intent(seen, action), "{action:?} without intent");
+            prop_assert!(seen.task != TaskSeen::Running, "{action:?} beside a task");
+        }
+        Decision::Wait { recheck_in, .. } => {
+            let bounds = Duration::from_nanos(1)..=Duration::from_hours(1);
+            prop_assert!(bounds.contains(recheck_in), "{recheck_in:?}");
+        }
+        Decision::Commit(change) => {
+            let back = matches!(change, Change::RaiseIncarnation { incarnation, .. }
+                if *incarnation < seen.document.incarnation);
+            prop_assert!(!back, "{change:?} lowers the incarnation");
+        }
+        Decision::Settled => {}
+    }
+    Ok(())
+}
+
+fn heartbeat() -> impl Strategy<Value = Heartbeat> {
+    let numbers = any::<(u64, u64, u64, u64, u32, bool)>();
+    (numbers, prop::sample::select(ClaimPhase::ALL.to_vec())).prop_map(
+        |((epoch, seq, nonce, term, incarnation, held), phase)| Heartbeat {
+            epoch,
+            seq,
+            nonce,
+            term: Duration::from_secs(term),
+            phase,
+            incarnation,
+            hold: if held { Hold::Held } else { Hold::Released },
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_observation_has_one_safe_answer(seen in observation()) {
+        check(&seen)?;
+    }
+
+    #[test]
+    fn a_heartbeat_reads_back_whatever_it_says(heartbeat in heartbeat()) {
+        let text = heartbeat.to_string();
+        prop_assert!(text.len() < 200, "{text}");
+        prop_assert_eq!(Heartbeat::parse(&text), Some(heartbeat));
+    }
+
+    #[test]
+    fn any_text_is_a_claim_or_none(worker in ".{0,40}", text in "(k1)?[;=a-z0-9]{0,80}") {
+        let claim = Claim::from_wire(&worker, &text);
+        prop_assert_eq!(claim.is_free(), worker.is_empty()
+            || claim.heartbeat.is_some_and(|beat| beat.hold == Hold::Released));
+    }
+
+    #[test]
+    fn a_marker_reads_back_and_other_text_is_none(epoch: u64, incarnation: u32, other in ".{0,60}") {
+        let marker = Marker { entity: entity(), epoch, incarnation };
+        prop_assert_eq!(Marker::parse(&marker.to_string()), Some(marker));
+        prop_assert_eq!(Marker::parse(&other), None);
+    }
+}
+
+/// Goal: the observations above are odd, but not so odd that some effect is never decided on.
+#[test]
+fn the_observations_lead_to_every_effect() {
+    let mut runner = TestRunner::deterministic();
+    let mut reached = BTreeSet::new();
+    for _ in 0..40_000 {
+        let seen = observation().new_tree(&mut runner).unwrap().current();
+        reached.insert(match decide(&seen, &policy()) {
+            Decision::Act(action) => action.name(),
+            Decision::Commit(change) => change.name(),
+            Decision::Wait { .. } => "wait",
+            Decision::Settled => "settled",
+        });
+    }
+    let effects = [
+        "compose-vapp",
+        "connect-network",
+        "create-vm",
+        "write-user-data",
+        "power-on",
+        "resolve-entity",
+        "undeploy-vapp",
+        "delete-vapp",
+        "undeploy-vm",
+        "delete-vm",
+        "commit-vapp",
+        "commit-vm",
+        "raise-incarnation",
+        "report-progress",
+        "begin-teardown",
+        "fail",
+        "begin-attempt",
+        "finish",
+        "begin-deletion",
+        "give-up",
+    ];
+    let missed: Vec<_> = effects
+        .into_iter()
+        .filter(|effect| !reached.contains(effect))
+        .collect();
+    assert_eq!(missed, Vec::<&str>::new());
+}
