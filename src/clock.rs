@@ -7,12 +7,15 @@
 //!   (`CLOCK_BOOTTIME`), because a claim grows old while its holder sleeps.
 //! - Under [`Clock::virtual_at`] nothing reads the machine's clock: tests run on tokio's paused time.
 //! - A scaled clock shortens waits only; wall-clock stamps stay true.
+//! - A stepped clock stands still until it is moved; who sleeps on it wakes when it has been moved
+//!   far enough.
 //!
 //! Not here: time limits of HTTP calls (`vcd::http`), which are real seconds always.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// A reading of the monotonic clock: time since an arbitrary origin, comparable within one process.
@@ -52,6 +55,11 @@ enum Source {
     System { scale: f64 },
     /// tokio's clock, paused by the test; `wall` is the date at `origin`.
     Virtual { origin: Instant, wall: Timestamp },
+    /// Moved by hand; `wall` is the date at its beginning.
+    Stepped {
+        elapsed: watch::Sender<Duration>,
+        wall: Timestamp,
+    },
 }
 
 impl Clock {
@@ -77,11 +85,29 @@ impl Clock {
         })
     }
 
+    /// A clock that only [`Clock::step`] moves, beginning with `wall` as today's date; for tests that
+    /// speak over sockets, where tokio's paused time would run away. Clones move together.
+    pub fn stepped(wall: Timestamp) -> Self {
+        let (elapsed, _) = watch::channel(Duration::ZERO);
+        Self(Source::Stepped { elapsed, wall })
+    }
+
+    /// Moves a stepped clock on by `span`; the others go their own way.
+    pub fn step(&self, span: Duration) {
+        match &self.0 {
+            Source::Stepped { elapsed, .. } => {
+                elapsed.send_modify(|elapsed| *elapsed = elapsed.saturating_add(span));
+            }
+            Source::System { .. } | Source::Virtual { .. } => {}
+        }
+    }
+
     /// The present moment.
     pub fn now(&self) -> Moment {
         match &self.0 {
             Source::System { scale } => Moment(boot_time().mul_f64(*scale)),
             Source::Virtual { origin, .. } => Moment(origin.elapsed()),
+            Source::Stepped { elapsed, .. } => Moment(*elapsed.borrow()),
         }
     }
 
@@ -92,6 +118,9 @@ impl Clock {
             Source::Virtual { origin, wall } => {
                 wall.checked_add(origin.elapsed()).unwrap_or(Timestamp::MAX)
             }
+            Source::Stepped { elapsed, wall } => wall
+                .checked_add(*elapsed.borrow())
+                .unwrap_or(Timestamp::MAX),
         }
     }
 
@@ -100,6 +129,12 @@ impl Clock {
         match &self.0 {
             Source::System { scale } => tokio::time::sleep(delay.div_f64(*scale)).await,
             Source::Virtual { .. } => tokio::time::sleep(delay).await,
+            Source::Stepped { elapsed, .. } => {
+                let mut seen = elapsed.subscribe();
+                let end = seen.borrow().saturating_add(delay);
+                // The sender is part of this very clock, so the wait cannot fail.
+                drop(seen.wait_for(|elapsed| *elapsed >= end).await);
+            }
         }
     }
 }

@@ -32,6 +32,7 @@ pub(crate) mod fiql;
 pub(crate) mod gate;
 pub(crate) mod history;
 pub(crate) mod infra;
+pub(crate) mod network;
 pub(crate) mod paging;
 pub(crate) mod registry;
 pub(crate) mod reply;

@@ -20,13 +20,14 @@ use super::entities::Entities;
 use super::gate::{self, Arrival};
 use super::history::History;
 use super::infra::Infra;
+use super::network::Services;
 use super::registry::{self, Registry};
 use super::reply::{Problem, Reply};
 use super::schedule::Schedule;
 use super::tasks::Tasks;
 use super::timings::Timings;
 use super::versions::{self, Offered};
-use super::{actors, entities, infra, rights, task_api};
+use super::{actors, entities, infra, network, rights, task_api};
 use crate::clock::Moment;
 use crate::vcd::transport::{Request, Response};
 
@@ -41,6 +42,8 @@ pub(crate) enum Due {
     Guest(actors::guest::Due),
     /// The in-cluster controllers of a cluster go on to their next step.
     Capvcd(actors::capvcd::Due),
+    /// A change of an edge gateway's services ends.
+    Network(network::Due),
 }
 
 /// A whole VCD site.
@@ -62,6 +65,15 @@ pub struct World {
     pub(crate) registry: Registry,
     pub(crate) entities: Entities,
     pub(crate) infra: Infra,
+    pub(crate) network: Services,
+}
+
+/// The areas of the world, lent side by side.
+pub(crate) struct Areas<'a> {
+    pub(crate) registry: &'a mut Registry,
+    pub(crate) entities: &'a mut Entities,
+    pub(crate) infra: &'a mut Infra,
+    pub(crate) network: &'a mut Services,
 }
 
 impl World {
@@ -96,6 +108,7 @@ impl World {
             registry,
             entities: Entities::default(),
             infra: Infra::default(),
+            network: Services::default(),
         }
     }
 
@@ -104,12 +117,19 @@ impl World {
         let before = self.seen_until.unwrap_or((now, wall));
         while let Some((moment, due)) = self.schedule.take_due(now) {
             let date = date_between(before, (now, wall), moment);
-            let (mut ctx, _, entities, infra) = self.split(moment, date);
+            let (mut ctx, areas) = self.split(moment, date);
+            let Areas {
+                entities,
+                infra,
+                network,
+                ..
+            } = areas;
             match due {
                 Due::Entities(due) => entities::fire(due, &mut ctx, entities),
                 Due::Infra(due) => infra::fire(due, &mut ctx, infra),
                 Due::Guest(due) => actors::guest::fire(due, &mut ctx, infra, entities),
                 Due::Capvcd(due) => actors::capvcd::fire(due, &mut ctx, infra, entities),
+                Due::Network(due) => network::fire(due, &mut ctx, infra, network),
             }
         }
         self.seen_until = Some((now, wall));
@@ -172,7 +192,7 @@ impl World {
                 &self.versions,
             )));
         }
-        let (mut ctx, ..) = self.split(now, wall);
+        let (mut ctx, _) = self.split(now, wall);
         let door = match (arrival.method, arrival.path().as_slice()) {
             (_, ["oauth", "provider", "token"]) => {
                 return Some(oauth::token(arrival, oauth::Realm::Provider, &mut ctx));
@@ -194,7 +214,13 @@ impl World {
         now: Moment,
         wall: Timestamp,
     ) -> Result<Reply, Problem> {
-        let (mut ctx, registry, entities, infra) = self.split(now, wall);
+        let (mut ctx, areas) = self.split(now, wall);
+        let Areas {
+            registry,
+            entities,
+            infra,
+            network,
+        } = areas;
         let ctx = &mut ctx;
         match call.path().as_slice() {
             ["api", "admin"] => versions::product(call, ctx.site),
@@ -219,18 +245,19 @@ impl World {
                 "entities" => entities::api::handle(call, rest, ctx, (entities, registry)),
                 "entity" => entities::api::resolve_urn(call, rest, ctx, (entities, registry)),
                 "accessLevels" => entities::api::access_levels(call, ctx.site),
+                "edgeGateways"
+                | "loadBalancer"
+                | "applicationPortProfiles"
+                | "ipSpaces"
+                | "ssl" => network::handle(call, ctx, infra, network),
                 _ => infra::handle(call, ctx, infra),
             },
             _ => infra::handle(call, ctx, infra),
         }
     }
 
-    /// Lends the shared parts to a handler, beside the three areas it may also need.
-    pub(crate) fn split(
-        &mut self,
-        now: Moment,
-        wall: Timestamp,
-    ) -> (Context<'_>, &mut Registry, &mut Entities, &mut Infra) {
+    /// Lends the shared parts to a handler, beside the areas it may also need.
+    pub(crate) fn split(&mut self, now: Moment, wall: Timestamp) -> (Context<'_>, Areas<'_>) {
         let context = Context {
             now,
             wall,
@@ -244,12 +271,13 @@ impl World {
             schedule: &mut self.schedule,
             history: &mut self.history,
         };
-        (
-            context,
-            &mut self.registry,
-            &mut self.entities,
-            &mut self.infra,
-        )
+        let areas = Areas {
+            registry: &mut self.registry,
+            entities: &mut self.entities,
+            infra: &mut self.infra,
+            network: &mut self.network,
+        };
+        (context, areas)
     }
 }
 

@@ -105,8 +105,8 @@ impl World {
             owner_id: owner_id.unwrap_or_default(),
             org_id: org_id.unwrap_or_default(),
         };
-        let (mut ctx, _, entities, _) = self.split(Moment::default(), SEEDED_AT);
-        let id = entities.add(new, &mut ctx);
-        entities.resolve(&id, &mut ctx);
+        let (mut ctx, areas) = self.split(Moment::default(), SEEDED_AT);
+        let id = areas.entities.add(new, &mut ctx);
+        areas.entities.resolve(&id, &mut ctx);
     }
 }

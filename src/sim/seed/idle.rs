@@ -24,8 +24,8 @@ impl World {
             let size = Value::Object(content.clone()).to_string().len();
             finish(content, bytes.saturating_sub(size));
         });
-        let (mut ctx, _, entities, _) = self.split(Moment::default(), SEEDED_AT);
-        entities.resolve(&urn, &mut ctx);
+        let (mut ctx, areas) = self.split(Moment::default(), SEEDED_AT);
+        areas.entities.resolve(&urn, &mut ctx);
         urn
     }
 }

@@ -1,0 +1,28 @@
+//! What clients of VCD rely on, fact by fact, asked of the simulator over HTTP.
+//!
+//! Goal: whoever doubts an answer of the simulator finds the fact it holds to, and how sure it is.
+//!
+//! Method: every case names its fact: the area and number of the endpoint's behaviour, how sure it is
+//! ([`fact::Mark`]), and the fact itself as a sentence. Each case has a site of its own, on a clock that
+//! it moves by hand. `cargo test --test conformance -- "edge gateway"` runs the facts that say so.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
+
+mod fact;
+mod login;
+mod support;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = libtest_mimic::Arguments::from_args();
+    let facts = [login::facts()];
+    let trials = facts.into_iter().flatten().map(fact::Fact::trial);
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
