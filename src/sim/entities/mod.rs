@@ -29,7 +29,7 @@ use self::behaviors::Invocation;
 use self::render::Rendered;
 use super::access::Grant;
 use super::context::Context;
-use super::registry::TypeRules;
+use super::registry::{Registry, TypeRules};
 use super::tasks::TaskState;
 
 /// What happens to an entity later.
@@ -120,7 +120,7 @@ pub(crate) struct NewEntity {
 }
 
 /// All entities, by URN.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default)]
 pub(crate) struct Entities {
     by_id: BTreeMap<String, Entity>,
 }
@@ -210,6 +210,16 @@ impl Entities {
         }
         entity.touch(ctx.wall);
         Some(entity.state)
+    }
+
+    /// Puts an entity back that was saved with its rules left out; false when its type is not known.
+    pub(crate) fn restore(&mut self, mut entity: Entity, registry: &Registry) -> bool {
+        let Some(registered) = registry.types.get(&entity.type_urn) else {
+            return false;
+        };
+        entity.rules = Arc::clone(&registered.rules);
+        self.by_id.insert(entity.id.clone(), entity);
+        true
     }
 
     /// Takes `id` out of the world.
