@@ -135,7 +135,9 @@ async fn answer(
         .headers()
         .get(CALLER_HEADER)
         .and_then(|value| value.to_str().ok());
-    let fault = site.faults.strike(caller.unwrap_or_default(), &request);
+    let fault = site
+        .faults
+        .strike(caller.unwrap_or_default(), &request, site.clock.now());
     let travel = lock(&site.world).answer_time();
     site.clock.sleep(travel).await;
     // In a task of its own: a client that hangs up does not take back what it sent.

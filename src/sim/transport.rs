@@ -152,7 +152,7 @@ impl InProcess {
         request: &Request,
         limits: CallLimits,
     ) -> Result<Response, TransportError> {
-        let fault = self.faults.strike(&self.caller, request);
+        let fault = self.faults.strike(&self.caller, request, self.clock.now());
         let delivery = self.deliver(request, fault);
         let response = tokio::select! {
             biased;
