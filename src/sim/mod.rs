@@ -36,6 +36,7 @@ pub(crate) mod network;
 pub(crate) mod paging;
 pub(crate) mod registry;
 pub(crate) mod reply;
+pub mod request_log;
 pub(crate) mod rights;
 pub(crate) mod schedule;
 pub mod seed;

@@ -24,16 +24,14 @@ use rustls::ServerConfig;
 use tokio::task::JoinHandle;
 
 use super::faults::{self, Fault, Faults};
+use super::request_log::{Delivery, user_agent};
 pub use super::tls::{TlsIdentity, TlsIdentityError, tls_identity};
 use super::world::{World, lock};
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::vcd::transport::{Request, Response};
 
 /// Largest request body accepted, in bytes.
 const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
-
-/// Header by which a client process tells faults its label.
-const CALLER_HEADER: &str = "user-agent";
 
 /// A world to serve, with its clock and its faults.
 #[derive(Clone, Debug)]
@@ -131,17 +129,13 @@ async fn answer(
         return refusal;
     };
     let request = Request::from_parts(parts, body);
-    let caller = request
-        .headers()
-        .get(CALLER_HEADER)
-        .and_then(|value| value.to_str().ok());
-    let fault = site
-        .faults
-        .strike(caller.unwrap_or_default(), &request, site.clock.now());
+    let sent = site.clock.now();
+    let caller = user_agent(request.headers());
+    let fault = site.faults.strike(caller, &request, sent);
     let travel = lock(&site.world).answer_time();
     site.clock.sleep(travel).await;
     // In a task of its own: a client that hangs up does not take back what it sent.
-    let process = tokio::spawn(async move { site.process(&request, fault).await });
+    let process = tokio::spawn(async move { site.process(&request, fault, sent).await });
     match process.await {
         Ok(Outgoing::Whole(response)) => response.map(Body::from),
         Ok(Outgoing::Half(response)) => half(response),
@@ -150,34 +144,52 @@ async fn answer(
 }
 
 impl Site {
-    async fn process(&self, request: &Request, fault: Option<Fault>) -> Outgoing {
+    async fn process(&self, request: &Request, fault: Option<Fault>, sent: Moment) -> Outgoing {
+        let delivery = &Delivery {
+            caller: user_agent(request.headers()),
+            sent,
+            fault,
+        };
         match fault {
-            None => Outgoing::Whole(self.handle(request)),
-            Some(Fault::NotSent | Fault::RequestLost) => Outgoing::Nothing,
+            None => Outgoing::Whole(self.handle(request, delivery)),
+            Some(Fault::NotSent | Fault::RequestLost) => {
+                self.note_struck(request, delivery, None);
+                Outgoing::Nothing
+            }
             Some(Fault::ReplyLost) => {
-                self.handle(request);
+                self.handle(request, delivery);
                 Outgoing::Nothing
             }
             Some(Fault::Refused(refusal)) => {
-                Outgoing::Whole(refusal.response(request.uri().path()))
+                let response = refusal.response(request.uri().path());
+                self.note_struck(request, delivery, Some(response.status().as_u16()));
+                Outgoing::Whole(response)
             }
             Some(Fault::ProcessedButRefused(refusal)) => {
-                self.handle(request);
+                self.handle(request, delivery);
                 Outgoing::Whole(refusal.response(request.uri().path()))
             }
-            Some(Fault::Malformed) => Outgoing::Whole(faults::malformed(self.handle(request))),
-            Some(Fault::Truncated) => Outgoing::Half(self.handle(request)),
+            Some(Fault::Malformed) => {
+                Outgoing::Whole(faults::malformed(self.handle(request, delivery)))
+            }
+            Some(Fault::Truncated) => Outgoing::Half(self.handle(request, delivery)),
             Some(Fault::Delayed(delay)) => {
                 self.clock.sleep(delay).await;
-                Outgoing::Whole(self.handle(request))
+                Outgoing::Whole(self.handle(request, delivery))
             }
         }
     }
 
-    fn handle(&self, request: &Request) -> Response {
+    fn handle(&self, request: &Request, delivery: &Delivery<'_>) -> Response {
         let mut world = lock(&self.world);
         // Read under the lock, so that moments come to the world in order.
-        world.handle(request, self.clock.now(), self.clock.wall())
+        world.serve(request, delivery, self.clock.now(), self.clock.wall())
+    }
+
+    fn note_struck(&self, request: &Request, delivery: &Delivery<'_>, status: Option<u16>) {
+        let mut world = lock(&self.world);
+        let at = (self.clock.now(), self.clock.wall());
+        world.note_struck(request, delivery, status, at);
     }
 }
 

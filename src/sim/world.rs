@@ -24,6 +24,7 @@ use super::infra::Infra;
 use super::network::Services;
 use super::registry::{self, Registry};
 use super::reply::{Problem, Reply};
+use super::request_log::{Delivery, Outcome, RequestLog, user_agent};
 use super::schedule::Schedule;
 use super::tasks::Tasks;
 use super::timings::Timings;
@@ -72,6 +73,11 @@ pub struct World {
     pub(crate) entities: Entities,
     pub(crate) infra: Infra,
     pub(crate) network: Services,
+    #[serde(skip)]
+    pub(crate) requests: RequestLog,
+    /// Raised by all that changes more than counts and the use of sessions.
+    #[serde(skip)]
+    pub(crate) changes: u64,
 }
 
 /// The areas of the world, lent side by side.
@@ -115,6 +121,8 @@ impl World {
             entities: Entities::default(),
             infra: Infra::default(),
             network: Services::default(),
+            requests: RequestLog::default(),
+            changes: 0,
         }
     }
 
@@ -123,6 +131,7 @@ impl World {
         let before = self.seen_until.unwrap_or((now, wall));
         while let Some((moment, due)) = self.schedule.take_due(now) {
             let date = date_between(before, (now, wall), moment);
+            self.changes += 1;
             let (mut ctx, areas) = self.split(moment, date);
             let Areas {
                 entities,
@@ -145,6 +154,22 @@ impl World {
     ///
     /// Faults are not here: transport and server strike before or after this call.
     pub fn handle(&mut self, request: &Request, now: Moment, wall: Timestamp) -> Response {
+        let delivery = Delivery {
+            caller: user_agent(request.headers()),
+            sent: now,
+            fault: None,
+        };
+        self.serve(request, &delivery, now, wall)
+    }
+
+    /// The same, for a request of which more is known.
+    pub(crate) fn serve(
+        &mut self,
+        request: &Request,
+        delivery: &Delivery<'_>,
+        now: Moment,
+        wall: Timestamp,
+    ) -> Response {
         self.advance(now, wall);
         let headers = request.headers();
         let request_id = gate::request_id(headers, &mut self.rng);
@@ -157,23 +182,59 @@ impl World {
             Err(problem) => (versions::highest(&self.versions), Some(problem)),
         };
         let arrival = Arrival::of(request, version, request_id.clone());
-        let template = gate::template(&arrival.segments);
-        self.history
-            .count("request", &format!("{} {template}", request.method()));
+        let endpoint = endpoint(request, &arrival.segments);
+        self.history.count("request", &endpoint);
         let xml = arrival.segments.first().is_some_and(|first| first == "api");
+        let mut user = None;
         let answer = match refusal {
             Some(problem) => Err(problem),
-            None => self.answer(arrival, now, wall),
+            None => self.answer(arrival, &mut user, now, wall),
         };
         let reply =
             answer.unwrap_or_else(|problem| Reply::problem(&problem, xml, version, &request_id));
+        self.changes += u64::from(*request.method() != Method::GET);
+        let outcome = Outcome {
+            endpoint,
+            status: Some(reply.status),
+            user,
+            version: version.to_string(),
+            request_id: request_id.clone(),
+        };
+        self.requests.write(request, delivery, outcome, (now, wall));
         respond(reply, &request_id)
+    }
+
+    /// Writes down a request that a fault kept from being processed; `status` is what was answered instead.
+    pub(crate) fn note_struck(
+        &mut self,
+        request: &Request,
+        delivery: &Delivery<'_>,
+        status: Option<u16>,
+        at: (Moment, Timestamp),
+    ) {
+        let path = request.uri().path().split('/');
+        let segments: Vec<String> = path
+            .filter(|part| !part.is_empty())
+            .map(gate::decode)
+            .collect();
+        let outcome = Outcome {
+            endpoint: endpoint(request, &segments),
+            status,
+            ..Outcome::default()
+        };
+        self.requests.write(request, delivery, outcome, at);
+    }
+
+    /// The latest requests, and counts of all of them.
+    pub fn requests(&mut self) -> &mut RequestLog {
+        &mut self.requests
     }
 
     /// Routes that need no session first; then authentication; then the areas.
     fn answer(
         &mut self,
         arrival: Arrival<'_>,
+        user: &mut Option<String>,
         now: Moment,
         wall: Timestamp,
     ) -> Result<Reply, Problem> {
@@ -182,6 +243,7 @@ impl World {
         }
         let principal =
             gate::authenticate(arrival.headers, &mut self.sessions, &self.directory, now)?;
+        *user = Some(format!("{}@{}", principal.user_name, principal.org_name));
         self.dispatch(&arrival.by(principal), now, wall)
     }
 
@@ -300,6 +362,11 @@ impl std::fmt::Debug for World {
 /// sees what is wrong.
 pub(crate) fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
     world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What counts name a request by: its method and its path without ids.
+fn endpoint(request: &Request, segments: &[String]) -> String {
+    format!("{} {}", request.method(), gate::template(segments))
 }
 
 /// Adds the headers that every answer carries.
