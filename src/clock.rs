@@ -145,7 +145,10 @@ impl Clock {
                 });
                 true
             }
-            _ => false,
+            Source::Paced { .. }
+            | Source::System { .. }
+            | Source::Virtual { .. }
+            | Source::Stepped { .. } => false,
         }
     }
 

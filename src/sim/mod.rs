@@ -32,6 +32,8 @@ pub(crate) mod fiql;
 pub(crate) mod gate;
 pub(crate) mod history;
 pub(crate) mod infra;
+pub mod leaks;
+pub mod levers;
 pub(crate) mod network;
 pub(crate) mod paging;
 pub(crate) mod registry;

@@ -73,7 +73,8 @@ impl World {
     }
 }
 
-fn at<'a>(content: &'a Map<String, Value>, path: &[&str]) -> Option<&'a Value> {
+/// The value at `path` in a content.
+pub(crate) fn at<'a>(content: &'a Map<String, Value>, path: &[&str]) -> Option<&'a Value> {
     let (first, rest) = path.split_first()?;
     rest.iter()
         .try_fold(content.get(*first)?, |value, key| value.get(key))

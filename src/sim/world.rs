@@ -7,6 +7,7 @@
 //! - Pure: state, request and moment in, response out; no clock, no thread, no socket.
 //! - One seed, one history: all chance comes from `rng`, all order from the schedule and B-trees.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderValue, Method};
@@ -29,7 +30,7 @@ use super::schedule::Schedule;
 use super::tasks::Tasks;
 use super::timings::Timings;
 use super::versions::{self, Offered};
-use super::{actors, entities, infra, network, rights, task_api};
+use super::{actors, entities, infra, levers, network, rights, task_api};
 use crate::clock::Moment;
 use crate::vcd::transport::{Request, Response};
 
@@ -46,6 +47,8 @@ pub(crate) enum Due {
     Capvcd(actors::capvcd::Due),
     /// A change of an edge gateway's services ends.
     Network(network::Due),
+    /// Something that an operator ordered.
+    Lever(Box<levers::Due>),
 }
 
 /// A whole VCD site.
@@ -73,6 +76,13 @@ pub struct World {
     pub(crate) entities: Entities,
     pub(crate) infra: Infra,
     pub(crate) network: Services,
+    pub(crate) levers: levers::Changes,
+    /// All entities as they were, by name; written one by one, too.
+    #[serde(skip)]
+    pub(crate) snapshots: BTreeMap<String, levers::Snapshot>,
+    /// Reads of entities are answered from these while they are there.
+    #[serde(skip)]
+    pub(crate) stale: Option<levers::Stale>,
     #[serde(skip)]
     pub(crate) requests: RequestLog,
     /// Raised by all that changes more than counts and the use of sessions.
@@ -121,6 +131,9 @@ impl World {
             entities: Entities::default(),
             infra: Infra::default(),
             network: Services::default(),
+            levers: levers::Changes::default(),
+            snapshots: BTreeMap::new(),
+            stale: None,
             requests: RequestLog::default(),
             changes: 0,
         }
@@ -145,6 +158,7 @@ impl World {
                 Due::Guest(due) => actors::guest::fire(due, &mut ctx, infra, entities),
                 Due::Capvcd(due) => actors::capvcd::fire(due, &mut ctx, infra, entities),
                 Due::Network(due) => network::fire(due, &mut ctx, infra, network),
+                Due::Lever(due) => self.fire_lever(*due, (moment, date)),
             }
         }
         self.seen_until = Some((now, wall));
@@ -244,7 +258,20 @@ impl World {
         let principal =
             gate::authenticate(arrival.headers, &mut self.sessions, &self.directory, now)?;
         *user = Some(format!("{}@{}", principal.user_name, principal.org_name));
-        self.dispatch(&arrival.by(principal), now, wall)
+        let call = arrival.by(principal);
+        let reads_entities = *call.method == Method::GET
+            && matches!(call.path().as_slice(), ["cloudapi", _, "entities", ..]);
+        // A cell that has just taken over may not have seen the latest writes yet.
+        self.swap_stale(reads_entities);
+        let answer = self.dispatch(&call, now, wall);
+        self.swap_stale(reads_entities);
+        answer
+    }
+
+    fn swap_stale(&mut self, wanted: bool) {
+        if let Some(stale) = self.stale.as_mut().filter(|_| wanted) {
+            std::mem::swap(&mut stale.entities, &mut self.entities);
+        }
     }
 
     fn answer_stranger(

@@ -66,7 +66,7 @@ impl RdeState {
 }
 
 /// One entity.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Entity {
     /// `urn:vcloud:entity:<vendor>:<nss>:<uuid>`
     pub(crate) id: String,

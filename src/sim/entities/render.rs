@@ -44,7 +44,7 @@ impl View {
 }
 
 /// Rendered texts of one entity, each with the revision it shows.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Rendered {
     texts: [Option<(u64, Bytes)>; 4],
 }
