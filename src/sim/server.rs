@@ -72,13 +72,20 @@ pub fn serve(
     tls: Option<Arc<ServerConfig>>,
     site: Site,
 ) -> io::Result<Server> {
+    let app = Router::new().fallback(answer).with_state(site);
+    serve_app(listener, tls, app)
+}
+
+/// Serves `app` on `listener`.
+pub(crate) fn serve_app(
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    app: Router,
+) -> io::Result<Server> {
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let handle = Handle::new();
-    let app = Router::new()
-        .fallback(answer)
-        .with_state(site)
-        .into_make_service();
+    let app = app.into_make_service();
     let task = if let Some(config) = tls {
         let server = axum_server::from_tcp_rustls(listener, RustlsConfig::from_config(config))?;
         tokio::spawn(server.handle(handle.clone()).serve(app))

@@ -19,6 +19,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, header};
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -32,10 +33,13 @@ const SIGNATURE_BYTES: usize = 256;
 
 /// How long a session lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SessionLimits {
     /// Longest pause between two requests.
+    #[serde(with = "duration")]
     pub idle: Duration,
     /// Longest life, however busy.
+    #[serde(with = "duration")]
     pub absolute: Duration,
 }
 

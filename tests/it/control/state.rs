@@ -36,10 +36,16 @@ async fn history(seed: u64, reloads: &[u64]) -> (Vec<String>, Vec<u8>) {
     let begin = fleet.clock.now();
     for second in reloads {
         let due = Duration::from_secs(*second);
-        fleet.pass_time(due.saturating_sub(fleet.clock.now().since(begin))).await;
+        fleet
+            .pass_time(due.saturating_sub(fleet.clock.now().since(begin)))
+            .await;
         reload(&mut fleet.world());
     }
-    assert!(fleet.until(HOUR, Fleet::all_provisioned).await, "{}", fleet.context());
+    assert!(
+        fleet.until(HOUR, Fleet::all_provisioned).await,
+        "{}",
+        fleet.context()
+    );
     let left = HOUR.saturating_sub(fleet.clock.now().since(begin));
     fleet.pass_time(left).await;
     let world = fleet.world();
