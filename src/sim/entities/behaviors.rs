@@ -8,6 +8,7 @@
 //! Not here: hooks and extensions; nobody answers `MQTT` and `WebHook` behaviors, so they fail.
 //! Source: VCD `OpenAPI` 37.2, invocations; a `noop` echoes its input.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::api::invisible;
@@ -23,7 +24,7 @@ use crate::sim::timings::Timings;
 use crate::sim::world;
 
 /// What an invocation does when it ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Execution {
     /// Answers with what it was given and the whole entity.
     Noop,
@@ -34,7 +35,7 @@ pub(crate) enum Execution {
 }
 
 /// A running invocation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Invocation {
     pub(crate) task: String,
     entity_id: String,
@@ -134,7 +135,7 @@ fn outcome(invocation: &Invocation, entity: &Entity, org: Option<&str>) -> TaskS
                 "arguments": invocation.arguments,
                 "entityId": entity.id,
                 "typeId": entity.type_urn,
-                "entity": entity.content,
+                "entity": entity.content.parse(),
                 "_metadata": {
                     "behaviorId": invocation.behavior_id,
                     "executionType": "noop",
@@ -149,11 +150,10 @@ fn outcome(invocation: &Invocation, entity: &Entity, org: Option<&str>) -> TaskS
             }
         }
         Execution::KubeConfig => {
-            let status = entity.content.get("status");
-            let config = status.and_then(|status| status.pointer("/capvcd/private/kubeConfig"));
-            match config.and_then(Value::as_str) {
+            let path = ["status", "capvcd", "private", "kubeConfig"];
+            match entity.content.text_at(&path) {
                 Some(config) => TaskState::Success {
-                    result: Some(config.to_owned()),
+                    result: Some(config),
                 },
                 None => {
                     TaskState::Failed(Problem::bad_request("The cluster has no kubeconfig yet."))
