@@ -41,6 +41,7 @@ pub(crate) mod rights;
 pub(crate) mod schedule;
 pub mod seed;
 pub mod server;
+pub mod state;
 pub(crate) mod task_api;
 pub(crate) mod tasks;
 pub mod timings;

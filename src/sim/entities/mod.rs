@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use self::behaviors::Invocation;
@@ -32,7 +33,7 @@ use super::registry::TypeRules;
 use super::tasks::TaskState;
 
 /// What happens to an entity later.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Due {
     /// A behavior invocation ends.
     Behavior(Box<Invocation>),
@@ -44,7 +45,7 @@ pub(crate) enum Due {
 }
 
 /// Where an entity stands in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum RdeState {
     PreCreated,
     Resolved,
@@ -65,12 +66,13 @@ impl RdeState {
 }
 
 /// One entity.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Entity {
     /// `urn:vcloud:entity:<vendor>:<nss>:<uuid>`
     pub(crate) id: String,
     pub(crate) type_urn: String,
     /// Schema and restrictions of the type.
+    #[serde(skip)]
     pub(crate) rules: Arc<TypeRules>,
     pub(crate) name: String,
     pub(crate) external_id: Option<String>,
@@ -89,6 +91,7 @@ pub(crate) struct Entity {
     pub(crate) create_task: Option<String>,
     /// Grants by id, besides the owner's full control.
     pub(crate) grants: BTreeMap<String, Grant>,
+    #[serde(skip)]
     rendered: Rendered,
 }
 
@@ -117,7 +120,7 @@ pub(crate) struct NewEntity {
 }
 
 /// All entities, by URN.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Entities {
     by_id: BTreeMap<String, Entity>,
 }
