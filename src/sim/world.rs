@@ -141,6 +141,9 @@ impl World {
     /// Faults are not here: transport and server strike before or after this call.
     pub fn handle(&mut self, request: &Request, now: Moment, wall: Timestamp) -> Response {
         self.advance(now, wall);
+        if request.method() != Method::GET {
+            self.entities.end_walks();
+        }
         let headers = request.headers();
         let request_id = gate::request_id(headers, &mut self.rng);
         let accepts = headers
