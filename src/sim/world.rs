@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderValue, Method};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::auth::{Sessions, oauth, sessions, tokens};
 use super::call::Call;
@@ -32,7 +33,7 @@ use crate::clock::Moment;
 use crate::vcd::transport::{Request, Response};
 
 /// What the schedule can hold; each area handles its own.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Due {
     /// A behavior invocation ends.
     Entities(entities::Due),
