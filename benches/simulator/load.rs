@@ -4,10 +4,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use cse_server::clock::Clock;
 
 use crate::site::{Address, Usage};
@@ -111,47 +110,38 @@ impl Server {
         &mut self,
         seconds: u64,
         target: Target,
-        path: &(dyn Fn(u64) -> String + Sync),
+        path: &dyn Fn(u64) -> String,
     ) -> anyhow::Result<Load> {
         let address = match target {
             Target::Simulator => self.address.simulator,
             Target::Trivial => self.address.trivial,
         };
         let before = self.usage()?;
+        let mut wires = Vec::new();
         let clock = Clock::system();
         let started = clock.now();
-        let (requests, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
-        let token = self.address.token.as_str();
-        let run = |connection: u64| -> anyhow::Result<()> {
-            let clock = Clock::system();
+        // Each walks on from another place.
+        for place in (0..CONNECTIONS).map(|number| number * 7_919) {
             let mut wire = Connection::open(address)?;
-            // Each walks on from another place.
-            let mut next = connection * 7_919;
-            while clock.now().since(started) < Duration::from_secs(seconds) {
-                let read = wire.get(&path(next), token)?;
-                requests.fetch_add(1, Ordering::Relaxed);
-                bytes.fetch_add(read, Ordering::Relaxed);
-                next += 1;
+            wire.send(&path(place), &self.address.token)?;
+            wires.push((wire, place));
+        }
+        // All wait for the server but one, which is read and then waits again.
+        let (mut requests, mut kilobytes) = (0.0, 0.0);
+        while clock.now().since(started) < Duration::from_secs(seconds) {
+            for (wire, place) in &mut wires {
+                let read = u32::try_from(wire.receive()?)?;
+                kilobytes += f64::from(read) / 1e3;
+                requests += 1.0;
+                *place += 1;
+                wire.send(&path(*place), &self.address.token)?;
             }
-            Ok(())
-        };
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..CONNECTIONS)
-                .map(|number| scope.spawn(move || run(number)))
-                .collect();
-            workers
-                .into_iter()
-                .try_for_each(|worker| match worker.join() {
-                    Ok(ended) => ended,
-                    Err(_) => bail!("the load generator panicked"),
-                })
-        })?;
+        }
         let wall = clock.now().since(started);
         let cpu = self.usage()?.cpu.saturating_sub(before.cpu);
-        let number = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
         Ok(Load {
-            requests: number(requests.into_inner()),
-            kilobytes: number(bytes.into_inner() / 1_000),
+            requests,
+            kilobytes,
             wall: wall.as_secs_f64(),
             cpu: cpu.as_secs_f64(),
         })
@@ -174,13 +164,16 @@ impl Connection {
         })
     }
 
-    /// Gets `path` and returns the length of the body.
-    pub(crate) fn get(&mut self, path: &str, token: &str) -> anyhow::Result<u64> {
+    pub(crate) fn send(&mut self, path: &str, token: &str) -> anyhow::Result<()> {
         let request = format!(
             "GET {path} HTTP/1.1\r\nhost: bench\r\naccept: application/json;version=37.2\r\n\
              authorization: Bearer {token}\r\n\r\n"
         );
-        self.stream.write_all(request.as_bytes())?;
+        Ok(self.stream.write_all(request.as_bytes())?)
+    }
+
+    /// Reads one answer and returns the length of its body.
+    pub(crate) fn receive(&mut self) -> anyhow::Result<usize> {
         let mut filled = 0;
         let (head, length) = loop {
             let free = self.buffer.get_mut(filled..).unwrap_or_default();
@@ -198,7 +191,7 @@ impl Connection {
             ensure!(read > 0, "the server closed the connection");
             left = left.saturating_sub(read);
         }
-        Ok(u64::try_from(length)?)
+        Ok(length)
     }
 }
 

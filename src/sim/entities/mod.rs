@@ -34,7 +34,7 @@ use self::content::Content;
 use self::walk::Walks;
 use super::access::Grant;
 use super::context::Context;
-use super::registry::TypeRules;
+use super::registry::{Registry, TypeRules};
 use super::tasks::TaskState;
 
 /// What happens to an entity later.
@@ -123,11 +123,10 @@ pub(crate) struct NewEntity {
 }
 
 /// All entities, by URN.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Entities {
     by_id: BTreeMap<Arc<str>, Entity>,
     /// Lists that somebody is in the middle of.
-    #[serde(skip)]
     walks: Walks,
 }
 
@@ -222,6 +221,17 @@ impl Entities {
         }
         entity.touch(ctx.wall);
         Some(entity.state)
+    }
+
+    /// Puts an entity back that was saved with its rules left out; false when its type is not known.
+    pub(crate) fn restore(&mut self, mut entity: Entity, registry: &Registry) -> bool {
+        let Some(registered) = registry.types.get(&entity.type_urn) else {
+            return false;
+        };
+        entity.rules = Arc::clone(&registered.rules);
+        self.walks.end();
+        self.by_id.insert(Arc::from(entity.id.as_str()), entity);
+        true
     }
 
     /// Takes `id` out of the world.
