@@ -134,21 +134,21 @@ impl Clock {
     /// Lets a paced clock go on `scale` times as fast; false for the others, and for values below 1.
     pub fn set_scale(&self, scale: f64) -> bool {
         match &self.0 {
-            Source::Paced { pace } => {
-                let possible = (1.0..=1e6).contains(&scale);
-                if possible {
-                    pace.send_modify(|pace| {
-                        let boot = boot_time();
-                        *pace = Pace {
-                            moment: pace.at(boot),
-                            boot,
-                            scale,
-                        };
-                    });
-                }
-                possible
+            Source::Paced { pace } if (1.0..=1e6).contains(&scale) => {
+                pace.send_modify(|pace| {
+                    let boot = boot_time();
+                    *pace = Pace {
+                        moment: pace.at(boot),
+                        boot,
+                        scale,
+                    };
+                });
+                true
             }
-            Source::System { .. } | Source::Virtual { .. } | Source::Stepped { .. } => false,
+            Source::Paced { .. }
+            | Source::System { .. }
+            | Source::Virtual { .. }
+            | Source::Stepped { .. } => false,
         }
     }
 

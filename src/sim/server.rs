@@ -27,17 +27,15 @@ use tokio::task::JoinHandle;
 
 use super::faults::{self, Fault, Faults};
 use super::reply::{Problem, Reply};
+use super::request_log::{Delivery, user_agent};
 pub use super::tls::{TlsIdentity, TlsIdentityError, tls_identity};
 use super::versions;
 use super::world::{World, lock, respond};
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::vcd::transport::{Request, Response};
 
 /// Largest request body accepted, in bytes.
 const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
-
-/// Header by which a client process tells faults its label.
-const CALLER_HEADER: &str = "user-agent";
 
 /// A world to serve, with its clock and its faults.
 #[derive(Clone, Debug)]
@@ -135,11 +133,9 @@ async fn answer(
         return too_large(parts.uri.path()).map(Body::from);
     };
     let request = Request::from_parts(parts, body);
-    let caller = request
-        .headers()
-        .get(CALLER_HEADER)
-        .and_then(|value| value.to_str().ok());
-    let fault = site.faults.strike(caller.unwrap_or_default(), &request);
+    let sent = site.clock.now();
+    let caller = user_agent(request.headers());
+    let fault = site.faults.strike(caller, &request, sent);
     let travel = lock(&site.world).answer_time();
     if !travel.is_zero() {
         site.clock.sleep(travel).await;
@@ -148,11 +144,11 @@ async fn answer(
         // In a task of its own: a client that hangs up does not take back what it sent.
         let late = tokio::spawn(async move {
             site.clock.sleep(delay).await;
-            site.process(&request, None)
+            site.process(&request, fault, sent)
         });
         late.await.unwrap_or(Outgoing::Nothing)
     } else {
-        site.process(&request, fault)
+        site.process(&request, fault, sent)
     };
     match outgoing {
         Outgoing::Whole(response) => response.map(Body::from),
@@ -163,30 +159,48 @@ async fn answer(
 
 impl Site {
     /// Answers at once; a delay is over by now.
-    fn process(&self, request: &Request, fault: Option<Fault>) -> Outgoing {
+    fn process(&self, request: &Request, fault: Option<Fault>, sent: Moment) -> Outgoing {
+        let delivery = &Delivery {
+            caller: user_agent(request.headers()),
+            sent,
+            fault,
+        };
         match fault {
-            None | Some(Fault::Delayed(_)) => Outgoing::Whole(self.handle(request)),
-            Some(Fault::NotSent | Fault::RequestLost) => Outgoing::Nothing,
+            None | Some(Fault::Delayed(_)) => Outgoing::Whole(self.handle(request, delivery)),
+            Some(Fault::NotSent | Fault::RequestLost) => {
+                self.note_struck(request, delivery, None);
+                Outgoing::Nothing
+            }
             Some(Fault::ReplyLost) => {
-                self.handle(request);
+                self.handle(request, delivery);
                 Outgoing::Nothing
             }
             Some(Fault::Refused(refusal)) => {
-                Outgoing::Whole(refusal.response(request.uri().path()))
+                let response = refusal.response(request.uri().path());
+                self.note_struck(request, delivery, Some(response.status().as_u16()));
+                Outgoing::Whole(response)
             }
             Some(Fault::ProcessedButRefused(refusal)) => {
-                self.handle(request);
+                self.handle(request, delivery);
                 Outgoing::Whole(refusal.response(request.uri().path()))
             }
-            Some(Fault::Malformed) => Outgoing::Whole(faults::malformed(self.handle(request))),
-            Some(Fault::Truncated) => Outgoing::Half(self.handle(request)),
+            Some(Fault::Malformed) => {
+                Outgoing::Whole(faults::malformed(self.handle(request, delivery)))
+            }
+            Some(Fault::Truncated) => Outgoing::Half(self.handle(request, delivery)),
         }
     }
 
-    fn handle(&self, request: &Request) -> Response {
+    fn handle(&self, request: &Request, delivery: &Delivery<'_>) -> Response {
         let mut world = lock(&self.world);
         // Read under the lock, so that moments come to the world in order.
-        world.handle(request, self.clock.now(), self.clock.wall())
+        world.serve(request, delivery, self.clock.now(), self.clock.wall())
+    }
+
+    fn note_struck(&self, request: &Request, delivery: &Delivery<'_>, status: Option<u16>) {
+        let mut world = lock(&self.world);
+        let at = (self.clock.now(), self.clock.wall());
+        world.note_struck(request, delivery, status, at);
     }
 }
 

@@ -115,6 +115,13 @@ impl Sessions {
         self.by_token.remove(token);
     }
 
+    /// Ends the sessions that `which` says yes to, and returns how many they were.
+    pub(crate) fn close_where(&mut self, mut which: impl FnMut(&Session) -> bool) -> usize {
+        let before = self.by_token.len();
+        self.by_token.retain(|_, session| !which(session));
+        before - self.by_token.len()
+    }
+
     /// Ends all sessions that came from an API token.
     pub(crate) fn close_of_api_token(&mut self, api_token: &str) {
         self.by_token

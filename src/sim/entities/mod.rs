@@ -229,6 +229,7 @@ impl Entities {
             return false;
         };
         entity.rules = Arc::clone(&registered.rules);
+        entity.content.forget_rules();
         self.walks.end();
         self.by_id.insert(Arc::from(entity.id.as_str()), entity);
         true
