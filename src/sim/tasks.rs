@@ -16,7 +16,7 @@ use super::directory::bare;
 use super::reply::Problem;
 
 /// A reference as VCD spells it: `<Owner href= id= name= type=/>`.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Reference {
     pub(crate) href: String,
     pub(crate) id: String,

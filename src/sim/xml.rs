@@ -9,11 +9,13 @@
 //!
 //! Source: VCD API, namespace `http://www.vmware.com/vcloud/v1.5`, error and task documents.
 
+mod body;
 mod reader;
 mod task;
 
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
+use serde::{Deserialize, Serialize};
 
 pub(crate) use task::{reference, task_document, task_element};
 
@@ -27,7 +29,7 @@ pub(crate) const OVF: &str = "http://schemas.dmtf.org/ovf/envelope/1";
 pub(crate) const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
 /// One element with its attributes, text and child elements.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Element {
     name: String,
     attributes: Vec<(String, String)>,

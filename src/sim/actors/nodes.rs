@@ -327,7 +327,7 @@ fn bring_up(
             let pool = cluster.wanted.pool(&node.pool);
             let disk = pool.map(|pool| pool.disk_mib).unwrap_or_default();
             if let Some(vm) = infra.vms.get_mut(&vm.uuid) {
-                vm.disk_mib = vm.disk_mib.max(disk);
+                vm.grow_boot_disk(disk);
                 vm.extra_config
                     .insert("disk.enableUUID".to_owned(), "1".to_owned());
             }

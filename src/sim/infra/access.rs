@@ -28,6 +28,11 @@ pub(crate) mod right {
     pub(crate) const VDCS: &str = "Access All Organization VDCs";
     pub(crate) const POLICIES: &str = "Organization vDC Compute Policy: View";
     pub(crate) const NETWORKS: &str = "Organization vDC Network: View Properties";
+    pub(crate) const DISK_CREATE: &str = "Organization vDC Named Disk: Create";
+    pub(crate) const DISK_DELETE: &str = "Organization vDC Named Disk: Delete";
+    pub(crate) const DISK_EDIT: &str = "Organization vDC Named Disk: Edit Properties";
+    pub(crate) const DISK_VIEW: &str = "Organization vDC Named Disk: View Properties";
+    pub(crate) const DISK_SHARE: &str = "Organization vDC Shared Named Disk: Create";
 }
 
 /// The refusal for a missing right, an unknown object or a foreign one.

@@ -7,6 +7,7 @@
 //! Not here: what a guest or a node's controller writes into its own VM (`sim::actors`).
 
 use super::Infra;
+use super::disk_effects;
 use super::machine::{MetadataValue, Status, Vm, subject};
 use super::operations::Change;
 use super::vm_changes;
@@ -67,11 +68,18 @@ pub(crate) fn apply(
             }
             Ok(())
         }
+        Change::CreateDisk { disk } => disk_effects::create(&disk, ctx, infra),
+        Change::UpdateDisk { disk, change } => disk_effects::update(&disk, change, ctx, infra),
+        Change::DeleteDisk { disk } => disk_effects::delete(&disk, ctx, infra),
+        Change::AttachDisk { disk, vm, slot } => {
+            disk_effects::attach((&disk, vm), slot, ctx, infra)
+        }
+        Change::DetachDisk { disk, vm } => disk_effects::detach((&disk, &vm), ctx, infra),
     }
 }
 
 /// The object an operation works on has vanished meanwhile.
-fn gone(what: &str, uuid: &str) -> Problem {
+pub(crate) fn gone(what: &str, uuid: &str) -> Problem {
     Problem::new(
         400,
         "INVALID_REFERENCE",
@@ -222,6 +230,9 @@ fn forget_vm(uuid: &str, infra: &mut Infra) -> Option<Vm> {
         .networks
         .values_mut()
         .for_each(|network| network.release(uuid));
+    for disk in infra.disks.values_mut() {
+        disk.attached.remove(uuid);
+    }
     infra.vms.remove(uuid)
 }
 
@@ -232,7 +243,10 @@ fn set_metadata(
 ) -> Result<(), Problem> {
     let of_vm = infra.vms.get_mut(object).map(|vm| &mut vm.metadata);
     let of_vapp = infra.vapps.get_mut(object).map(|vapp| &mut vapp.metadata);
-    let metadata = of_vm.or(of_vapp).ok_or_else(|| gone("object", object))?;
+    let of_disk = infra.disks.get_mut(object).map(|disk| &mut disk.metadata);
+    let of_template = infra.templates.get_mut(object).map(|one| &mut one.metadata);
+    let metadata = of_vm.or(of_vapp).or(of_disk).or(of_template);
+    let metadata = metadata.ok_or_else(|| gone("object", object))?;
     for (key, value) in entries {
         match value {
             Some(value) => metadata.insert(key, value),

@@ -13,14 +13,20 @@
 
 pub(crate) mod access;
 mod catalogs;
+pub(crate) mod disk;
+mod disk_document;
+mod disk_effects;
+mod disks;
 mod document;
 pub(crate) mod effects;
 pub(crate) mod machine;
 mod metadata;
 pub(crate) mod operations;
 mod orgs;
+mod pairs;
 mod policies;
 pub(crate) mod power;
+mod profiles;
 mod query;
 pub(crate) mod recompose;
 mod records;
@@ -31,9 +37,11 @@ mod vapps;
 mod vdcs;
 pub(crate) mod view;
 mod vm_changes;
+mod vm_disks;
 mod vm_document;
 mod vm_sections;
 mod vms;
+pub(crate) mod volumes;
 
 use std::collections::BTreeMap;
 
@@ -47,6 +55,7 @@ use super::context::Context;
 use super::reply::{Problem, Reply};
 use super::task_api::TASK_MEDIA;
 use super::xml::task_document;
+use disk::Disk;
 use machine::{Vapp, Vm};
 use operations::Busy;
 use site::{Catalog, Network, Policy, StorageProfile, Template, Vdc};
@@ -78,6 +87,7 @@ pub(crate) struct Infra {
     pub(crate) storage_profiles: BTreeMap<String, StorageProfile>,
     pub(crate) vapps: BTreeMap<String, Vapp>,
     pub(crate) vms: BTreeMap<String, Vm>,
+    pub(crate) disks: BTreeMap<String, Disk>,
     /// Objects a running task holds, by bare UUID.
     pub(crate) busy: BTreeMap<String, Busy>,
     /// What runs inside the machines.
@@ -123,6 +133,8 @@ pub(crate) fn handle(
         ["api", "vdc", id, "action", "composeVApp"] => {
             vapps::compose(&mut Desk { call, ctx, infra }, id)
         }
+        ["api", "vdc", id, "disk"] => disks::create(&mut Desk { call, ctx, infra }, id),
+        ["api", "disk", id, rest @ ..] => disks::handle(&mut Desk { call, ctx, infra }, id, rest),
         ["api", "vdc", id] | ["api", "admin", "vdc", id] => vdcs::vdc(call, ctx, infra, id),
         ["api", "network", id] => vdcs::network(call, ctx, infra, id),
         ["api", "vdcStorageProfile", id] => vdcs::storage_profile(call, ctx, infra, (id, false)),

@@ -11,7 +11,11 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Infra;
+use super::disk::Slot;
+use super::disks::DiskChange;
 use super::effects;
 use super::machine::{MetadataValue, VappNetwork};
 use super::vm_changes::VmChange;
@@ -23,16 +27,16 @@ use crate::sim::timings::Timings;
 use crate::sim::world;
 
 /// A task that holds an object.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Busy {
     /// Bare UUID.
     pub(crate) task: String,
     /// Such as `VDC_RECOMPOSE_VAPP`.
-    pub(crate) operation: &'static str,
+    pub(crate) operation: String,
 }
 
 /// An operation that ends now.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Due {
     /// Bare UUID.
     task: String,
@@ -40,7 +44,7 @@ pub(crate) struct Due {
 }
 
 /// What an operation does at its end; every id is a bare UUID.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Change {
     /// Ends the composition of a vApp and of the VMs copied into it.
     Compose {
@@ -95,6 +99,26 @@ pub(crate) enum Change {
     Reconfigure {
         vm: String,
         changes: Vec<VmChange>,
+    },
+    /// Ends the creation of a named disk.
+    CreateDisk {
+        disk: String,
+    },
+    UpdateDisk {
+        disk: String,
+        change: DiskChange,
+    },
+    DeleteDisk {
+        disk: String,
+    },
+    AttachDisk {
+        disk: String,
+        vm: String,
+        slot: Slot,
+    },
+    DetachDisk {
+        disk: String,
+        vm: String,
     },
 }
 
@@ -173,7 +197,7 @@ impl Infra {
                 uuid,
                 Busy {
                     task: task.clone(),
-                    operation: kind.busy_name,
+                    operation: kind.busy_name.to_owned(),
                 },
             );
         }

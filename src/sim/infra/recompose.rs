@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Infra;
 use super::access::{refused, require, right, sees};
-use super::machine::{Customization, Nic, Status, Vapp, Vm};
+use super::machine::{Customization, InternalDisk, Machine, Nic, Status, Vapp, Vm};
 use super::site::Template;
 use super::submissions::duplicate_vm;
 use super::vm_changes::{MAX_DESCRIPTION_CHARS, MAX_NAME_CHARS, checked, new_customization, nic};
@@ -115,7 +115,7 @@ fn sourced_item(
             .map(|section| cards(vapp, section))
             .transpose()?
             .unwrap_or_default(),
-        storage_profile: profile(infra, vapp, item)?,
+        storage_profile: infra.profile_of(&vapp.vdc, item)?,
         sizing_policy: compute_policy(infra, policy("VmSizingPolicy"))?,
         placement_policy: compute_policy(infra, policy("VmPlacementPolicy"))?,
         name,
@@ -156,28 +156,6 @@ fn cards(vapp: &Vapp, section: &Element) -> Result<Vec<Nic>, Problem> {
             ),
         )),
         None => Ok(cards),
-    }
-}
-
-fn profile(infra: &Infra, vapp: &Vapp, item: &Element) -> Result<Option<String>, Problem> {
-    let Some(href) = item
-        .get("StorageProfile")
-        .and_then(|profile| profile.attribute("href"))
-    else {
-        return Ok(None);
-    };
-    let uuid = bare(href);
-    match infra
-        .storage_profiles
-        .get(uuid)
-        .filter(|profile| profile.vdc == vapp.vdc)
-    {
-        Some(profile) => Ok(Some(profile.uuid.clone())),
-        None => Err(Problem::new(
-            400,
-            "INVALID_REFERENCE",
-            format!("The storage profile {uuid} is not available in this VDC."),
-        )),
     }
 }
 
@@ -229,17 +207,7 @@ impl Infra {
             .sizing_policy
             .as_ref()
             .and_then(|uuid| self.policies.get(uuid));
-        let profiles = || {
-            self.storage_profiles
-                .values()
-                .filter(|one| one.vdc == vapp.vdc)
-        };
-        let default = profiles()
-            .find(|one| one.default)
-            .or_else(|| profiles().next());
-        let default = default
-            .map(|profile| profile.uuid.clone())
-            .unwrap_or_default();
+        let default = self.default_profile(&vapp.vdc).unwrap_or_default();
         let vm = Vm {
             uuid: uuid.clone(),
             name: new.name,
@@ -253,15 +221,21 @@ impl Infra {
             extra_config: BTreeMap::new(),
             cpus: policy.map_or(DEFAULT_CPUS, |policy| policy.cpus),
             memory_mib: policy.map_or(DEFAULT_MEMORY_MIB, |policy| policy.memory_mib),
-            disk_mib: self
+            disks: self
                 .templates
                 .get(&new.template)
-                .map_or(0, |template| template.disk_mib),
+                .map(|template| InternalDisk::boot(template.disk_mib))
+                .into_iter()
+                .collect(),
+            machine: Machine::default(),
             template: new.template,
             storage_profile: new.storage_profile.unwrap_or(default),
             sizing_policy: new.sizing_policy,
             placement_policy: new.placement_policy,
             metadata: BTreeMap::new(),
+            product: None,
+            medium: None,
+            snapshot: None,
         };
         self.vms.insert(uuid.clone(), vm);
         uuid

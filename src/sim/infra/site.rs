@@ -8,10 +8,15 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use serde::{Deserialize, Serialize};
+
+use super::machine::Metadata;
+use super::pairs;
+
 use crate::sim::tasks::Reference;
 
 /// An organization VDC.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Vdc {
     pub(crate) uuid: String,
     pub(crate) name: String,
@@ -21,7 +26,7 @@ pub(crate) struct Vdc {
 }
 
 /// A routed organization VDC network with its static IP pool.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Network {
     pub(crate) uuid: String,
     pub(crate) name: String,
@@ -66,7 +71,7 @@ impl Network {
 }
 
 /// A catalog of vApp templates.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Catalog {
     pub(crate) uuid: String,
     pub(crate) name: String,
@@ -76,7 +81,7 @@ pub(crate) struct Catalog {
 }
 
 /// A vApp template with its one VM.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Template {
     pub(crate) uuid: String,
     /// Catalog item that holds it.
@@ -89,10 +94,12 @@ pub(crate) struct Template {
     /// Value of the product property `VERSION`.
     pub(crate) product_version: String,
     pub(crate) disk_mib: u64,
+    #[serde(with = "pairs")]
+    pub(crate) metadata: Metadata,
 }
 
 /// A VM sizing policy.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Policy {
     pub(crate) uuid: String,
     pub(crate) name: String,
@@ -108,7 +115,7 @@ impl Policy {
 }
 
 /// A storage profile of a VDC.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct StorageProfile {
     pub(crate) uuid: String,
     pub(crate) name: String,

@@ -9,7 +9,7 @@ use http::Method;
 
 use super::access::{self, refused, require, right, sees};
 use super::document::{self, VAPP, vapp_reference};
-use super::machine::Vapp;
+use super::machine::{Lease, Vapp};
 use super::operations::{Change, Kind, Operation};
 use super::power::PowerRequest;
 use super::recompose::{delete_items, sourced_items};
@@ -59,6 +59,9 @@ pub(crate) fn compose(desk: &mut Desk<'_, '_>, vdc: &str) -> Result<Reply, Probl
             body.path(&["InstantiationParams", "NetworkConfigSection"]),
         )?,
         metadata: std::collections::BTreeMap::new(),
+        auto_nature: false,
+        lease: Lease::default(),
+        product: Vec::new(),
     };
     desk.infra.require_free_name(&vapp)?;
     let items = sourced_items(desk.call, desk.infra, &vapp, &body)?;
@@ -100,6 +103,7 @@ pub(crate) fn handle(desk: &mut Desk<'_, '_>, uuid: &str, rest: &[&str]) -> Resu
             let object = metadata::Object {
                 uuid: vapp.uuid.clone(),
                 free: desk.infra.require_vapp_free(&vapp.uuid),
+                right: right::EDIT,
                 values: vapp.metadata.clone(),
                 owner: vapp_reference(&vapp, desk.ctx.site),
             };

@@ -7,6 +7,8 @@
 //!
 //! Source: VCD API, `reconfigureVm`, `virtualHardwareSection`, `guestCustomizationSection`.
 
+use serde::{Deserialize, Serialize};
+
 use super::access::{require, right};
 use super::machine::{Nic, Vm};
 use crate::sim::call::Call;
@@ -21,7 +23,7 @@ pub(crate) const MAX_DESCRIPTION_CHARS: usize = 256;
 const MAX_COMPUTER_NAME_CHARS: usize = 63;
 
 /// One change of a VM.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum VmChange {
     Name(String),
     Description(String),
@@ -36,7 +38,7 @@ pub(crate) enum VmChange {
 }
 
 /// A guest customization section as sent; absent parts stay as they are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NewCustomization {
     pub(crate) enabled: Option<bool>,
     pub(crate) computer_name: Option<String>,
@@ -50,7 +52,7 @@ pub(crate) fn apply(change: VmChange, vm: &mut Vm) {
         VmChange::Description(description) => vm.description = description,
         VmChange::Cpus(cpus) => vm.cpus = cpus,
         VmChange::MemoryMib(memory) => vm.memory_mib = memory,
-        VmChange::DiskMib(disk) => vm.disk_mib = disk,
+        VmChange::DiskMib(disk) => vm.grow_boot_disk(disk),
         VmChange::ExtraConfig(pairs) => {
             for (key, value) in pairs {
                 if value.is_empty() {
@@ -223,12 +225,13 @@ fn hardware(call: &Call<'_>, spec: &Element, vm: &Vm) -> Result<Vec<VmChange>, P
         changes.push(VmChange::MemoryMib(memory));
     }
     let disk = number::<u64>(spec.path(&["DiskSection", "DiskSettings", "SizeMb"]))?;
-    if let Some(disk) = disk.filter(|disk| *disk != vm.disk_mib) {
+    if let Some(disk) = disk.filter(|disk| *disk != vm.boot_disk_mib()) {
         require(call, right::VM_DISK, "VAPP_VM_EDIT_HARD_DISK", &vm.uuid)?;
-        if disk < vm.disk_mib {
+        if disk < vm.boot_disk_mib() {
             return Err(Problem::bad_request(format!(
                 "The disk of VM \"{}\" cannot shrink from {} MB to {disk} MB.",
-                vm.name, vm.disk_mib
+                vm.name,
+                vm.boot_disk_mib()
             )));
         }
         changes.push(VmChange::DiskMib(disk));
@@ -236,7 +239,10 @@ fn hardware(call: &Call<'_>, spec: &Element, vm: &Vm) -> Result<Vec<VmChange>, P
     Ok(changes)
 }
 
-fn number<N: std::str::FromStr>(element: Option<&Element>) -> Result<Option<N>, Problem> {
+/// The number an element holds, if it is there.
+pub(crate) fn number<N: std::str::FromStr>(
+    element: Option<&Element>,
+) -> Result<Option<N>, Problem> {
     let Some(element) = element else {
         return Ok(None);
     };

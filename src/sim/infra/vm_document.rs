@@ -6,13 +6,13 @@
 //!
 //! Source: VCD API, `GET /api/vApp/vm-{uuid}`.
 
-use super::Infra;
 use super::document::{link, namespaced, tasks, vapp_href};
 use super::machine::{Nic, Status, Vm};
+use super::{Infra, vm_disks};
 use crate::sim::context::Context;
 use crate::sim::reply::stamp;
 use crate::sim::tasks::Reference;
-use crate::sim::xml::{Element, VCLOUD};
+use crate::sim::xml::{Element, VCLOUD, reference};
 
 /// Media type of a VM, the part after `application/`.
 pub(crate) const VM: &str = "vnd.vmware.vcloud.vm+xml";
@@ -60,7 +60,7 @@ pub(crate) fn body(root: Element, ctx: &Context<'_>, infra: &Infra, vm: &Vm) -> 
     .children(links(ctx.site, &href, vm))
     .child(Element::leaf("Description", &vm.description))
     .children(tasks(ctx, infra, &vm.uuid))
-    .child(hardware_section(ctx.site, vm))
+    .child(hardware_section(ctx.site, infra, vm))
     .child(network_section(ctx.site, vm))
     .child(customization_section(ctx.site, vm))
     .child(
@@ -75,7 +75,10 @@ pub(crate) fn body(root: Element, ctx: &Context<'_>, infra: &Infra, vm: &Vm) -> 
             .child(Element::leaf("MemoryHotAddEnabled", false))
             .child(Element::leaf("CpuHotAddEnabled", false)),
     )
-    .child(storage_profile(ctx.site, infra, vm))
+    .child(reference(
+        "StorageProfile",
+        &infra.profile_reference(ctx.site, &vm.storage_profile),
+    ))
     .child(spec_section(ctx.site, infra, vm))
     .child(compute_policy(ctx.site, infra, vm))
 }
@@ -118,6 +121,13 @@ fn links(site: &str, href: &str, vm: &Vm) -> Vec<Element> {
         links.push(link("deploy", format!("{href}/action/deploy"), media));
         links.push(link("remove", href, None));
     }
+    for way in ["attach", "detach"] {
+        links.push(link(
+            &format!("disk:{way}"),
+            format!("{href}/disk/action/{way}"),
+            Some("vnd.vmware.vcloud.diskAttachOrDetachParams+xml"),
+        ));
+    }
     links.push(link("edit", href, Some(VM)));
     links.push(link(
         "reconfigureVm",
@@ -133,7 +143,7 @@ fn links(site: &str, href: &str, vm: &Vm) -> Vec<Element> {
 }
 
 /// The hardware section with extra config.
-pub(crate) fn hardware_section(site: &str, vm: &Vm) -> Element {
+pub(crate) fn hardware_section(site: &str, infra: &Infra, vm: &Vm) -> Element {
     let configs = vm.extra_config.iter().map(|(key, value)| {
         Element::new("vmw:ExtraConfig")
             .attr("ovf:required", "true")
@@ -156,7 +166,7 @@ pub(crate) fn hardware_section(site: &str, vm: &Vm) -> Element {
                 .enumerate()
                 .map(|(index, nic)| nic_item(index, nic)),
         )
-        .child(disk_item(vm))
+        .children(vm_disks::items(site, infra, vm))
         .child(count_item(
             "3",
             "1",
@@ -200,19 +210,6 @@ fn nic_item(index: usize, nic: &Nic) -> Element {
         .child(Element::leaf("rasd:InstanceID", index + 1))
         .child(Element::leaf("rasd:ResourceSubType", &nic.adapter))
         .child(Element::leaf("rasd:ResourceType", 10))
-}
-
-fn disk_item(vm: &Vm) -> Element {
-    let resource = Element::new("rasd:HostResource")
-        .attr("ns10:capacity", vm.disk_mib)
-        .attr("ns10:busSubType", "VirtualSCSI")
-        .attr("ns10:busType", 6);
-    Element::new("ovf:Item")
-        .child(Element::leaf("rasd:AddressOnParent", 0))
-        .child(Element::leaf("rasd:ElementName", "Hard disk 1"))
-        .child(resource)
-        .child(Element::leaf("rasd:InstanceID", 2000))
-        .child(Element::leaf("rasd:ResourceType", 17))
 }
 
 fn count_item(kind: &str, instance: &str, name: String, quantity: u32) -> Element {
@@ -284,43 +281,7 @@ pub(crate) fn customization_section(site: &str, vm: &Vm) -> Element {
         .child(Element::leaf("ComputerName", &guest.computer_name))
 }
 
-fn storage_profile(site: &str, infra: &Infra, vm: &Vm) -> Element {
-    let name = infra.storage_profiles.get(&vm.storage_profile);
-    Element::new("StorageProfile")
-        .attr(
-            "href",
-            format!("{site}/api/vdcStorageProfile/{}", vm.storage_profile),
-        )
-        .attr(
-            "id",
-            format!("urn:vcloud:vdcstorageProfile:{}", vm.storage_profile),
-        )
-        .attr(
-            "name",
-            name.map(|profile| profile.name.as_str())
-                .unwrap_or_default(),
-        )
-        .attr(
-            "type",
-            "application/vnd.vmware.vcloud.vdcStorageProfile+xml",
-        )
-}
-
 fn spec_section(site: &str, infra: &Infra, vm: &Vm) -> Element {
-    let settings = Element::new("DiskSettings")
-        .child(Element::leaf("DiskId", 2000))
-        .child(Element::leaf("SizeMb", vm.disk_mib))
-        .child(Element::leaf("UnitNumber", 0))
-        .child(Element::leaf("BusNumber", 0))
-        .child(Element::leaf("AdapterType", 5))
-        .child(Element::leaf("ThinProvisioned", true))
-        .child(storage_profile(site, infra, vm))
-        .child(Element::leaf("overrideVmDefault", false))
-        .child(Element::leaf("VirtualQuantityUnit", "byte"))
-        .child(Element::leaf(
-            "VirtualQuantity",
-            vm.disk_mib.saturating_mul(1024 * 1024),
-        ));
     let configured =
         |name, value: u32| Element::new(name).child(Element::leaf("Configured", value));
     Element::new("VmSpecSection")
@@ -332,7 +293,7 @@ fn spec_section(site: &str, infra: &Infra, vm: &Vm) -> Element {
         .child(configured("CpuResourceMhz", vm.cpus.saturating_mul(1000)))
         .child(configured("MemoryResourceMb", vm.memory_mib))
         .child(Element::new("MediaSection"))
-        .child(Element::new("DiskSection").child(settings))
+        .child(vm_disks::section(site, infra, vm))
         .child(Element::leaf("HardwareVersion", "vmx-19"))
         .child(Element::leaf("VmToolsVersion", 12352))
         .child(Element::leaf("TimeSyncWithHost", false))

@@ -26,7 +26,7 @@ pub(crate) fn handle(desk: &mut Desk<'_, '_>, vm: &Vm, section: &str) -> Result<
     match section {
         "virtualHardwareSection" => Ok(section_reply(
             desk.call,
-            document::hardware_section(desk.ctx.site, vm),
+            document::hardware_section(desk.ctx.site, desk.infra, vm),
             HARDWARE,
         )),
         "networkConnectionSection" => Ok(section_reply(

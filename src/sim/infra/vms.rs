@@ -11,7 +11,7 @@ use super::power::PowerRequest;
 use super::submissions::vm_deletion;
 use super::vm_changes::{self, VmChange};
 use super::vm_document::{self, VM, vm_reference};
-use super::{Desk, metadata, vm_sections};
+use super::{Desk, disks, metadata, vm_sections};
 use crate::sim::reply::{Problem, Reply};
 use crate::sim::tasks::Starter;
 use crate::sim::xml::Element;
@@ -36,11 +36,14 @@ pub(crate) fn handle(desk: &mut Desk<'_, '_>, uuid: &str, rest: &[&str]) -> Resu
             let object = metadata::Object {
                 uuid: vm.uuid.clone(),
                 free: desk.infra.require_vm_free(&vm.uuid),
+                right: right::EDIT,
                 values: vm.metadata.clone(),
                 owner: vm_reference(&vm, desk.ctx.site),
             };
             metadata::handle(desk, object, path)
         }
+        (_, ["disk", "action", "attach"]) => disks::attach_or_detach(desk, &vm, true),
+        (_, ["disk", "action", "detach"]) => disks::attach_or_detach(desk, &vm, false),
         (&Method::POST, action) => {
             let request = PowerRequest::parse(desk.call, action)?;
             power(desk, &vm, request)
