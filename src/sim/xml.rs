@@ -101,6 +101,32 @@ impl Element {
         self
     }
 
+    /// The same element with one more child before those it has.
+    #[must_use]
+    pub(crate) fn with_first_child(mut self, child: Element) -> Self {
+        self.children.insert(0, child);
+        self
+    }
+
+    /// The same tree with one prefix for all elements and attributes, and without declarations.
+    pub(crate) fn with_prefix(&self, prefix: &str) -> Self {
+        let prefixed = |name: &str| format!("{prefix}:{}", local(name));
+        let attributes = self.attributes.iter();
+        let attributes = attributes.filter(|(key, _)| key != "xmlns" && !key.starts_with("xmlns:"));
+        Self {
+            name: prefixed(&self.name),
+            attributes: attributes
+                .map(|(key, value)| (prefixed(key), value.clone()))
+                .collect(),
+            text: self.text.trim().to_owned(),
+            children: self
+                .children
+                .iter()
+                .map(|child| child.with_prefix(prefix))
+                .collect(),
+        }
+    }
+
     /// Local name: without prefix.
     pub(crate) fn local_name(&self) -> &str {
         local(&self.name)

@@ -20,6 +20,7 @@ use crate::sim::infra::machine::{Customization, Nic, Status, Vm};
 use crate::sim::infra::power::PowerRequest;
 use crate::sim::infra::recompose::NewVm;
 use crate::sim::infra::submissions::{Recomposition, vm_deletion};
+use crate::sim::infra::vm_spec::Hardware;
 use crate::sim::timings::Timings;
 
 /// Letters Kubernetes uses in generated names.
@@ -293,6 +294,7 @@ fn new_vm(node: &Node, pool: &Pool, cluster: &Cluster, infra: &Infra) -> Result<
         .get(&home.network)
         .map(|network| network.name.clone());
     Ok(NewVm {
+        hardware: Hardware::default(),
         name: node.name.clone(),
         description: "Auto-created VM".to_owned(),
         template: template.uuid.clone(),

@@ -21,6 +21,9 @@ pub(crate) mod right {
     pub(crate) const VM_MEMORY: &str = "vApp: Edit VM Memory";
     pub(crate) const VM_DISK: &str = "vApp: Edit VM Hard Disk";
     pub(crate) const VM_NETWORK: &str = "vApp: Edit VM Network";
+    pub(crate) const VM_POLICY: &str = "vApp: Edit VM Compute Policy";
+    pub(crate) const VM_BOOT: &str = "vApp: VM Boot Options";
+    pub(crate) const SNAPSHOT: &str = "vApp: Snapshot Operations";
     pub(crate) const VM_PROPERTIES: &str = "vApp: Edit VM Properties";
     pub(crate) const ADD_FROM_CATALOG: &str = "Catalog: Add vApp from My Cloud";
     pub(crate) const CATALOGS: &str = "Catalog: View Private and Shared Catalogs";

@@ -10,6 +10,7 @@ use http::Method;
 use super::access::{refused, require, right, sees};
 use super::disk::{Disk, Slot};
 use super::disk_document::{self as document, DISK, VMS, disk_reference};
+use super::disk_effects::{DiskChange, Properties};
 use super::machine::Vm;
 use super::operations::{Change, Kind};
 use super::vm_changes::{MAX_DESCRIPTION_CHARS, MAX_NAME_CHARS, checked, number};
@@ -23,16 +24,6 @@ use crate::sim::xml::Element;
 
 /// Largest disk accepted, in MiB: 62 TiB, as vSphere has it.
 const MAX_SIZE_MIB: u64 = 62 * 1024 * 1024;
-
-/// What is asked to change of a disk.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct DiskChange {
-    pub(crate) name: String,
-    pub(crate) description: String,
-    pub(crate) size_mib: u64,
-    /// Bare UUID.
-    pub(crate) storage_profile: String,
-}
 
 /// The disk, if the caller may see it.
 fn visible<'a>(call: &Call<'_>, infra: &'a Infra, uuid: &str) -> Result<&'a Disk, Problem> {
@@ -164,14 +155,14 @@ fn change(desk: &mut Desk<'_, '_>, volume: &Disk) -> Result<Reply, Problem> {
     let name = body.attribute("name").unwrap_or(&volume.name);
     let description = body.text_of("Description").unwrap_or_default();
     let profile = desk.infra.profile_of(&volume.vdc, &body)?;
-    let change = Change::UpdateDisk {
+    let change = Change::Disk {
         disk: volume.uuid.clone(),
-        change: DiskChange {
+        change: DiskChange::Update(Properties {
             name: checked("name", name, MAX_NAME_CHARS)?,
             description: checked("Description", description, MAX_DESCRIPTION_CHARS)?,
             size_mib,
             storage_profile: profile.unwrap_or_else(|| volume.storage_profile.clone()),
-        },
+        }),
     };
     let kind = Kind {
         name: "vdcUpdateDisk",

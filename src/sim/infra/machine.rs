@@ -134,6 +134,8 @@ pub(crate) struct Customization {
     pub(crate) script: String,
     /// The guest has booted with it.
     pub(crate) complete: bool,
+    /// What else was written, by element name.
+    pub(crate) switches: BTreeMap<String, String>,
 }
 
 /// A virtual machine.
@@ -244,11 +246,6 @@ pub(crate) struct Snapshot {
 }
 
 impl Vm {
-    /// Size of the boot disk in MiB; 0 without one.
-    pub(crate) fn boot_disk_mib(&self) -> u64 {
-        self.disks.first().map_or(0, |disk| disk.size_mib)
-    }
-
     /// Makes the boot disk at least `size_mib` large.
     pub(crate) fn grow_boot_disk(&mut self, size_mib: u64) {
         if let Some(disk) = self.disks.first_mut() {

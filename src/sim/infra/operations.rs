@@ -14,10 +14,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Infra;
-use super::disk::Slot;
-use super::disks::DiskChange;
+use super::disk_effects::DiskChange;
 use super::effects;
-use super::machine::{MetadataValue, VappNetwork};
+use super::machine::{Lease, MetadataValue, VappNetwork};
 use super::vm_changes::VmChange;
 use crate::sim::context::Context;
 use crate::sim::directory::bare;
@@ -25,6 +24,7 @@ use crate::sim::reply::Problem;
 use crate::sim::tasks::{Reference, Starter, TaskState};
 use crate::sim::timings::Timings;
 use crate::sim::world;
+use crate::sim::xml::Element;
 
 /// A task that holds an object.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,6 +50,7 @@ pub(crate) enum Change {
     Compose {
         vapp: String,
         added: Vec<String>,
+        power_on: bool,
     },
     /// Ends the copies into a vApp and takes VMs away.
     Recompose {
@@ -57,11 +58,21 @@ pub(crate) enum Change {
         added: Vec<String>,
         removed: Vec<String>,
         power_on: bool,
+        name: Option<String>,
+        description: Option<String>,
     },
     /// Replaces the networks of a vApp.
     Networks {
         vapp: String,
         networks: Vec<VappNetwork>,
+    },
+    Lease {
+        vapp: String,
+        lease: Lease,
+    },
+    VappProduct {
+        vapp: String,
+        sections: Vec<Element>,
     },
     /// Sets or, without a value, deletes metadata of a vApp or a VM.
     Metadata {
@@ -100,25 +111,10 @@ pub(crate) enum Change {
         vm: String,
         changes: Vec<VmChange>,
     },
-    /// Ends the creation of a named disk.
-    CreateDisk {
-        disk: String,
-    },
-    UpdateDisk {
+    /// Whatever changes a named disk.
+    Disk {
         disk: String,
         change: DiskChange,
-    },
-    DeleteDisk {
-        disk: String,
-    },
-    AttachDisk {
-        disk: String,
-        vm: String,
-        slot: Slot,
-    },
-    DetachDisk {
-        disk: String,
-        vm: String,
     },
 }
 

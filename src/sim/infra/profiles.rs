@@ -44,3 +44,30 @@ impl Infra {
         }
     }
 }
+
+impl Infra {
+    /// The bare UUID of the compute policy `name` inside a `ComputePolicy`; hrefs may be bare URNs.
+    ///
+    /// # Errors
+    /// 400 `INVALID_REFERENCE` for a policy that does not exist.
+    pub(crate) fn policy_of(
+        &self,
+        section: &Element,
+        name: &str,
+    ) -> Result<Option<String>, Problem> {
+        let named = section.get(name);
+        let text = named.and_then(|policy| policy.attribute("href").or(policy.attribute("id")));
+        let Some(text) = text.filter(|text| !text.is_empty()) else {
+            return Ok(None);
+        };
+        let uuid = bare(text);
+        match self.policies.get(uuid) {
+            Some(policy) => Ok(Some(policy.uuid.clone())),
+            None => Err(Problem::new(
+                400,
+                "INVALID_REFERENCE",
+                format!("The compute policy {uuid} is not available in this VDC."),
+            )),
+        }
+    }
+}

@@ -98,6 +98,18 @@ pub(crate) struct Template {
     pub(crate) metadata: Metadata,
 }
 
+/// A medium in a catalog.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Medium {
+    pub(crate) uuid: String,
+    /// Catalog item that holds it.
+    pub(crate) item: String,
+    pub(crate) name: String,
+    pub(crate) catalog: String,
+    pub(crate) vdc: String,
+    pub(crate) size_bytes: u64,
+}
+
 /// A VM sizing policy.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Policy {

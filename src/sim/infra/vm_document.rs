@@ -8,7 +8,8 @@
 
 use super::document::{link, namespaced, tasks, vapp_href};
 use super::machine::{Nic, Status, Vm};
-use super::{Infra, vm_disks};
+use super::vm_changes::SWITCHES;
+use super::{Infra, media, vm_disks};
 use crate::sim::context::Context;
 use crate::sim::reply::stamp;
 use crate::sim::tasks::Reference;
@@ -50,7 +51,7 @@ pub(crate) fn body(root: Element, ctx: &Context<'_>, infra: &Infra, vm: &Vm) -> 
         "needsCustomization",
         vm.customization.enabled && !vm.customization.complete,
     )
-    .attr("nestedHypervisorEnabled", false)
+    .attr("nestedHypervisorEnabled", vm.machine.nested_hypervisor)
     .attr("deployed", vm.deployed)
     .attr("status", vm.status.number())
     .attr("name", &vm.name)
@@ -70,17 +71,28 @@ pub(crate) fn body(root: Element, ctx: &Context<'_>, infra: &Infra, vm: &Vm) -> 
     )
     .child(Element::leaf("VAppScopedLocalId", &vm.name))
     .child(Element::leaf("DateCreated", stamp(vm.created)))
-    .child(
-        Element::new("VmCapabilities")
-            .child(Element::leaf("MemoryHotAddEnabled", false))
-            .child(Element::leaf("CpuHotAddEnabled", false)),
-    )
+    .child(capabilities(vm))
     .child(reference(
         "StorageProfile",
         &infra.profile_reference(ctx.site, &vm.storage_profile),
     ))
     .child(spec_section(ctx.site, infra, vm))
     .child(compute_policy(ctx.site, infra, vm))
+    .child(
+        Element::new("BootOptions")
+            .child(Element::leaf("BootDelay", vm.machine.boot_delay))
+            .child(Element::leaf("EnterBIOSSetup", vm.machine.enter_bios_setup)),
+    )
+}
+
+/// `VmCapabilities` of a VM.
+pub(crate) fn capabilities(vm: &Vm) -> Element {
+    Element::new("VmCapabilities")
+        .child(Element::leaf(
+            "MemoryHotAddEnabled",
+            vm.machine.memory_hot_add,
+        ))
+        .child(Element::leaf("CpuHotAddEnabled", vm.machine.cpu_hot_add))
 }
 
 fn links(site: &str, href: &str, vm: &Vm) -> Vec<Element> {
@@ -113,6 +125,17 @@ fn links(site: &str, href: &str, vm: &Vm) -> Vec<Element> {
         }
         Status::Unresolved | Status::Mixed => Vec::new(),
     };
+    links.extend(change_links(href, vm));
+    links.push(link(
+        "up",
+        vapp_href(site, &vm.vapp),
+        Some("vnd.vmware.vcloud.vApp+xml"),
+    ));
+    links
+}
+
+fn change_links(href: &str, vm: &Vm) -> Vec<Element> {
+    let mut links = Vec::new();
     if vm.deployed {
         let media = Some("vnd.vmware.vcloud.undeployVAppParams+xml");
         links.push(link("undeploy", format!("{href}/action/undeploy"), media));
@@ -128,16 +151,18 @@ fn links(site: &str, href: &str, vm: &Vm) -> Vec<Element> {
             Some("vnd.vmware.vcloud.diskAttachOrDetachParams+xml"),
         ));
     }
+    for way in ["insertMedia", "ejectMedia"] {
+        links.push(link(
+            &format!("media:{way}"),
+            format!("{href}/media/action/{way}"),
+            Some("vnd.vmware.vcloud.mediaInsertOrEjectParams+xml"),
+        ));
+    }
     links.push(link("edit", href, Some(VM)));
     links.push(link(
         "reconfigureVm",
         format!("{href}/action/reconfigureVm"),
         Some(VM),
-    ));
-    links.push(link(
-        "up",
-        vapp_href(site, &vm.vapp),
-        Some("vnd.vmware.vcloud.vApp+xml"),
     ));
     links
 }
@@ -164,8 +189,9 @@ pub(crate) fn hardware_section(site: &str, infra: &Infra, vm: &Vm) -> Element {
             vm.nics
                 .iter()
                 .enumerate()
-                .map(|(index, nic)| nic_item(index, nic)),
+                .map(|(index, nic)| nic_item((index, vm.machine.primary_nic), nic)),
         )
+        .child(media::item(site, infra, vm))
         .children(vm_disks::items(site, infra, vm))
         .child(count_item(
             "3",
@@ -187,17 +213,20 @@ fn system(vm: &Vm) -> Element {
         .child(Element::leaf("vssd:ElementName", "Virtual Hardware Family"))
         .child(Element::leaf("vssd:InstanceID", 0))
         .child(Element::leaf("vssd:VirtualSystemIdentifier", &vm.name))
-        .child(Element::leaf("vssd:VirtualSystemType", "vmx-19"))
+        .child(Element::leaf(
+            "vssd:VirtualSystemType",
+            &vm.machine.hardware_version,
+        ))
 }
 
-fn nic_item(index: usize, nic: &Nic) -> Element {
+fn nic_item((index, primary): (usize, usize), nic: &Nic) -> Element {
     let connection = Element::leaf("rasd:Connection", &nic.network)
         .attr("ns10:ipAddressingMode", &nic.mode)
         .attr(
             "ns10:ipAddress",
             nic.ip.map(|ip| ip.to_string()).unwrap_or_default(),
         )
-        .attr("ns10:primaryNetworkConnection", index == 0);
+        .attr("ns10:primaryNetworkConnection", index == primary);
     Element::new("ovf:Item")
         .child(Element::leaf("rasd:Address", &nic.mac))
         .child(Element::leaf("rasd:AddressOnParent", index))
@@ -251,13 +280,20 @@ pub(crate) fn network_section(site: &str, vm: &Vm) -> Element {
             "ovf:Info",
             "Specifies the available VM network connections",
         ))
-        .child(Element::leaf("PrimaryNetworkConnectionIndex", 0))
+        .child(Element::leaf(
+            "PrimaryNetworkConnectionIndex",
+            vm.machine.primary_nic,
+        ))
         .children(connections)
 }
 
 /// The guest customization section; the administrator password is never shown.
 pub(crate) fn customization_section(site: &str, vm: &Vm) -> Element {
     let guest = &vm.customization;
+    let switches = SWITCHES.iter().map(|(name, default)| {
+        let written = guest.switches.get(*name).map(String::as_str);
+        Element::leaf(name, written.unwrap_or(default))
+    });
     Element::new("GuestCustomizationSection")
         .attr(
             "href",
@@ -270,13 +306,8 @@ pub(crate) fn customization_section(site: &str, vm: &Vm) -> Element {
             "Specifies Guest OS Customization Settings",
         ))
         .child(Element::leaf("Enabled", guest.enabled))
-        .child(Element::leaf("ChangeSid", false))
         .child(Element::leaf("VirtualMachineId", &vm.uuid))
-        .child(Element::leaf("JoinDomainEnabled", false))
-        .child(Element::leaf("UseOrgSettings", false))
-        .child(Element::leaf("AdminPasswordEnabled", true))
-        .child(Element::leaf("AdminPasswordAuto", false))
-        .child(Element::leaf("ResetPasswordRequired", false))
+        .children(switches)
         .child(Element::leaf("CustomizationScript", &guest.script))
         .child(Element::leaf("ComputerName", &guest.computer_name))
 }
@@ -287,14 +318,21 @@ fn spec_section(site: &str, infra: &Infra, vm: &Vm) -> Element {
     Element::new("VmSpecSection")
         .attr("Modified", false)
         .child(Element::leaf("ovf:Info", "Virtual Machine specification"))
-        .child(Element::leaf("OsType", "ubuntu64Guest"))
+        .child(Element::leaf("OsType", &vm.machine.os_type))
+        .child(Element::leaf("Firmware", &vm.machine.firmware))
         .child(Element::leaf("NumCpus", vm.cpus))
-        .child(Element::leaf("NumCoresPerSocket", 1))
+        .child(Element::leaf(
+            "NumCoresPerSocket",
+            vm.machine.cores_per_socket,
+        ))
         .child(configured("CpuResourceMhz", vm.cpus.saturating_mul(1000)))
         .child(configured("MemoryResourceMb", vm.memory_mib))
-        .child(Element::new("MediaSection"))
+        .child(media::section(site, infra, vm))
         .child(vm_disks::section(site, infra, vm))
-        .child(Element::leaf("HardwareVersion", "vmx-19"))
+        .child(Element::leaf(
+            "HardwareVersion",
+            &vm.machine.hardware_version,
+        ))
         .child(Element::leaf("VmToolsVersion", 12352))
         .child(Element::leaf("TimeSyncWithHost", false))
 }

@@ -13,6 +13,7 @@ use super::Infra;
 use super::access::refused;
 use super::disk::{Disk, Slot};
 use super::disk_document::disk_reference;
+use super::disk_effects::DiskChange;
 use super::operations::{Change, Kind, Operation};
 use super::vm_document::vm_reference;
 use crate::sim::context::Context;
@@ -161,7 +162,10 @@ impl Infra {
             verb: "Creating Disk",
             takes: ctx.timings.reconfigure,
         };
-        let change = Change::CreateDisk { disk: uuid.clone() };
+        let change = Change::Disk {
+            disk: uuid.clone(),
+            change: DiskChange::Create,
+        };
         let task = self.submit_on_disk(&uuid, (kind, change), starter, ctx)?;
         Ok((uuid, task))
     }
@@ -187,8 +191,9 @@ impl Infra {
             verb: "Deleting Disk",
             takes: ctx.timings.delete,
         };
-        let change = Change::DeleteDisk {
+        let change = Change::Disk {
             disk: uuid.to_owned(),
+            change: DiskChange::Delete,
         };
         self.submit_on_disk(uuid, (kind, change), starter, ctx)
     }
@@ -218,10 +223,12 @@ impl Infra {
         })?;
         let taken = |slot: &Slot| self.disks_of(vm).iter().any(|(one, _)| one == slot);
         let slot = slot.filter(|slot| !taken(slot)).unwrap_or(free);
-        let change = Change::AttachDisk {
+        let change = Change::Disk {
             disk: uuid.to_owned(),
-            vm: vm.to_owned(),
-            slot,
+            change: DiskChange::Attach {
+                vm: vm.to_owned(),
+                slot,
+            },
         };
         self.submit_on_both((uuid, vm), (ATTACH, change), starter, ctx)
     }
@@ -245,9 +252,9 @@ impl Infra {
                 disk.name
             )));
         }
-        let change = Change::DetachDisk {
+        let change = Change::Disk {
             disk: uuid.to_owned(),
-            vm: vm.to_owned(),
+            change: DiskChange::Detach { vm: vm.to_owned() },
         };
         self.submit_on_both((uuid, vm), (DETACH, change), starter, ctx)
     }
