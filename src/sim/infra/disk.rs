@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Infra;
 use super::machine::{Metadata, Vm};
-use super::{Infra, pairs};
 use crate::sim::tasks::Reference;
 
 /// Most units of a SCSI controller; one of them is the controller itself.
@@ -49,7 +49,7 @@ pub(crate) struct Disk {
     pub(crate) backing: String,
     /// VM -> where it is attached.
     pub(crate) attached: BTreeMap<String, Slot>,
-    #[serde(with = "pairs")]
+    #[serde(with = "crate::sim::state::pairs")]
     pub(crate) metadata: Metadata,
 }
 

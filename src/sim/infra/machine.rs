@@ -12,7 +12,7 @@ use std::net::Ipv4Addr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Infra, pairs};
+use super::Infra;
 use crate::sim::tasks::Reference;
 use crate::sim::xml::Element;
 
@@ -97,7 +97,7 @@ pub(crate) struct Vapp {
     /// Still being composed.
     pub(crate) unresolved: bool,
     pub(crate) networks: Vec<VappNetwork>,
-    #[serde(with = "pairs")]
+    #[serde(with = "crate::sim::state::pairs")]
     pub(crate) metadata: Metadata,
     /// The hidden vApp of a standalone VM.
     pub(crate) auto_nature: bool,
@@ -162,7 +162,7 @@ pub(crate) struct Vm {
     /// Bare UUIDs of compute policies.
     pub(crate) sizing_policy: Option<String>,
     pub(crate) placement_policy: Option<String>,
-    #[serde(with = "pairs")]
+    #[serde(with = "crate::sim::state::pairs")]
     pub(crate) metadata: Metadata,
     /// `ProductSection`s as last written; those of the template until then.
     pub(crate) product: Option<Vec<Element>>,

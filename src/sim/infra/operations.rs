@@ -9,6 +9,7 @@
 //!
 //! Source: VCD API, tasks and the text of `BUSY_ENTITY`.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -32,7 +33,7 @@ pub(crate) struct Busy {
     /// Bare UUID.
     pub(crate) task: String,
     /// Such as `VDC_RECOMPOSE_VAPP`.
-    pub(crate) operation: String,
+    pub(crate) operation: Cow<'static, str>,
 }
 
 /// An operation that ends now.
@@ -193,7 +194,7 @@ impl Infra {
                 uuid,
                 Busy {
                     task: task.clone(),
-                    operation: kind.busy_name.to_owned(),
+                    operation: kind.busy_name.into(),
                 },
             );
         }

@@ -11,7 +11,6 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use super::machine::Metadata;
-use super::pairs;
 
 use crate::sim::tasks::Reference;
 
@@ -94,7 +93,7 @@ pub(crate) struct Template {
     /// Value of the product property `VERSION`.
     pub(crate) product_version: String,
     pub(crate) disk_mib: u64,
-    #[serde(with = "pairs")]
+    #[serde(with = "crate::sim::state::pairs")]
     pub(crate) metadata: Metadata,
 }
 

@@ -2,17 +2,19 @@
 //!
 //! Source: VCD `OpenAPI`, networking.
 
+use serde::{Deserialize, Serialize};
+
 use super::call::Call;
 use super::context::Context;
 use super::infra::Infra;
 use super::reply::{Problem, Reply};
 
 /// All networking services of the site.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Services {}
 
 /// A change that ends now.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Due {}
 
 /// Answers a request of the networking paths.
