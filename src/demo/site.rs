@@ -139,7 +139,7 @@ impl Site {
         let world = lock(&self.world);
         let effects = world.effects().iter();
         effects
-            .map(|((name, subject), count)| (((*name).to_owned(), subject.clone()), *count))
+            .map(|((name, subject), count)| ((name.to_string(), subject.clone()), *count))
             .collect()
     }
 

@@ -8,10 +8,12 @@
 //!
 //! Source: VCD API, rights on entity types and access control of entities.
 
+use serde::{Deserialize, Serialize};
+
 use super::call::Principal;
 
 /// What a caller may do, in rising order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Level {
     ReadOnly,
     ReadWrite,
@@ -44,7 +46,7 @@ impl Level {
 }
 
 /// To whom a grant goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Grantee {
     /// `MembershipAccessControlGrant`: a user, an organization or a role, by URN.
     Member(String),
@@ -53,7 +55,7 @@ pub(crate) enum Grantee {
 }
 
 /// One entry of an access control list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Grant {
     /// `urn:vcloud:accessControl:<uuid>`
     pub(crate) id: String,

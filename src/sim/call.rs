@@ -10,10 +10,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
+use serde::{Deserialize, Serialize};
+
 use super::reply::Problem;
 
 /// An API version such as 37.2, ordered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct ApiVersion {
     pub(crate) major: u16,
     pub(crate) minor: u16,

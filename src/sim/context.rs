@@ -1,6 +1,7 @@
 //! What every handler of the simulator may use besides the state of its own area.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use uuid::{Builder, Uuid};
 
 use super::auth::Sessions;
@@ -13,7 +14,8 @@ use super::world::Due;
 use crate::clock::Moment;
 
 /// Switches where sites differ or documents leave it open.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Settings {
     /// Whether a behavior may be invoked on a resolved entity only.
@@ -74,7 +76,7 @@ impl Context<'_> {
         let org_name = self.directory.org_name(&starter.org_id).unwrap_or_default();
         self.tasks.add(Task {
             uuid: uuid.clone(),
-            operation_name: operation.0,
+            operation_name: operation.0.into(),
             operation: operation.1,
             owner,
             user: starter.user(self.site),

@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use uuid::Builder;
 
+use serde::{Deserialize, Serialize};
+
 use super::rights::RightSet;
 
 /// Name of the provider's organization.
@@ -22,7 +24,7 @@ pub(crate) fn is_system(org: &str) -> bool {
 }
 
 /// An organization.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Org {
     /// `urn:vcloud:org:<uuid>`
     pub(crate) id: String,
@@ -31,7 +33,7 @@ pub(crate) struct Org {
 }
 
 /// A user and what its role permits.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct User {
     /// `urn:vcloud:user:<uuid>`
     pub(crate) id: String,
@@ -49,7 +51,7 @@ impl User {
 }
 
 /// A registered API client: an API token's identity, before and after its secret is issued.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct ApiClient {
     pub(crate) name: String,
     pub(crate) user_id: String,
@@ -58,7 +60,7 @@ pub(crate) struct ApiClient {
 }
 
 /// Orgs by URN, users by URN, API tokens by their secret text.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Directory {
     pub(crate) orgs: BTreeMap<String, Org>,
     pub(crate) users: BTreeMap<String, User>,

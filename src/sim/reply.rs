@@ -6,19 +6,22 @@
 //!
 //! Source: VCD API, error bodies and synchronous/asynchronous answers.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::call::ApiVersion;
 
 /// A refusal in VCD's words, before it is rendered as JSON or XML.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Problem {
     /// HTTP status, also the XML major error code.
     pub(crate) status: u16,
     /// Minor error code, such as `BUSY_ENTITY`.
-    pub(crate) minor: &'static str,
+    pub(crate) minor: Cow<'static, str>,
     /// Text without the request id.
     pub(crate) message: String,
 }
@@ -27,7 +30,7 @@ impl Problem {
     pub(crate) fn new(status: u16, minor: &'static str, message: impl Into<String>) -> Self {
         Self {
             status,
-            minor,
+            minor: Cow::Borrowed(minor),
             message: message.into(),
         }
     }

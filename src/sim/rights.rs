@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use http::Method;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::call::Call;
@@ -21,7 +22,7 @@ use super::paging::{self, Listing};
 use super::reply::{Problem, Reply};
 
 /// The three kinds of named sets of rights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Kind {
     Role,
     GlobalRole,
@@ -48,7 +49,7 @@ impl Kind {
 }
 
 /// A named set of rights.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct RightSet {
     pub(crate) kind: Kind,
     pub(crate) id: String,

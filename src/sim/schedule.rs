@@ -7,11 +7,15 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::Moment;
 
 /// Events waiting for their moment.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound(serialize = "E: Serialize", deserialize = "E: Deserialize<'de>"))]
 pub(crate) struct Schedule<E> {
+    #[serde(with = "super::state::pairs")]
     waiting: BTreeMap<(Moment, u64), E>,
     put_in: u64,
 }

@@ -79,7 +79,7 @@ pub(crate) struct Facts {
     /// Percent; absent for a failed task.
     pub(crate) progress: Option<u8>,
     /// Major code, minor code and message with the request id.
-    pub(crate) error: Option<(u16, &'static str, String)>,
+    pub(crate) error: Option<(u16, String, String)>,
     pub(crate) result: Option<String>,
 }
 
@@ -94,7 +94,7 @@ impl Facts {
                 (
                     "error",
                     None,
-                    Some((problem.status, problem.minor, message)),
+                    Some((problem.status, problem.minor.to_string(), message)),
                     None,
                 )
             }

@@ -7,16 +7,18 @@
 //! Not here: when a task ends (`World::advance` with the schedule), how it is rendered (`sim::xml`).
 //! Source: VCD API, `GET /api/task/{uuid}`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::call::Call;
 use super::directory::bare;
 use super::reply::Problem;
 
 /// A reference as VCD spells it: `<Owner href= id= name= type=/>`.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Reference {
     pub(crate) href: String,
     pub(crate) id: String,
@@ -57,7 +59,7 @@ impl Reference {
 }
 
 /// On whose behalf a task runs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Starter {
     /// `urn:vcloud:user:<uuid>`
     pub(crate) user_id: String,
@@ -86,7 +88,7 @@ impl Starter {
 }
 
 /// Where a task stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum TaskState {
     Running { progress: u8 },
     Success { result: Option<String> },
@@ -94,12 +96,12 @@ pub(crate) enum TaskState {
 }
 
 /// One task.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Task {
     /// Bare UUID.
     pub(crate) uuid: String,
     /// Such as `vdcRecomposeVapp`.
-    pub(crate) operation_name: &'static str,
+    pub(crate) operation_name: Cow<'static, str>,
     /// Sentence for people, such as `Creating Runtime Defined Entity blue(urn:...)`.
     pub(crate) operation: String,
     pub(crate) owner: Reference,
@@ -113,7 +115,7 @@ pub(crate) struct Task {
 }
 
 /// All tasks, by bare UUID.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Tasks {
     by_uuid: BTreeMap<String, Task>,
     cancel_requested: BTreeSet<String>,

@@ -2,28 +2,42 @@
 
 use std::time::Duration;
 
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
+use serde::{Deserialize, Serialize};
+
 /// Durations of the simulated operations. Every use is stretched by up to ±20 % from the seed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Timings {
     /// Time one request takes to be answered.
+    #[serde(with = "duration")]
     pub answer: Duration,
     /// Composing an empty vApp.
+    #[serde(with = "duration")]
     pub compose: Duration,
     /// Copying a template into a vApp as a new VM.
+    #[serde(with = "duration")]
     pub recompose: Duration,
     /// Changing sections of a VM or a vApp.
+    #[serde(with = "duration")]
     pub reconfigure: Duration,
     /// Power operations.
+    #[serde(with = "duration")]
     pub power: Duration,
     /// Undeploying.
+    #[serde(with = "duration")]
     pub undeploy: Duration,
     /// Deleting a VM or a vApp.
+    #[serde(with = "duration")]
     pub delete: Duration,
     /// Running a behavior.
+    #[serde(with = "duration")]
     pub behavior: Duration,
     /// One phase of a guest's bootstrap script that waits for nobody else.
+    #[serde(with = "duration")]
     pub guest_phase: Duration,
     /// One node machine from its creation to Ready.
+    #[serde(with = "duration")]
     pub node: Duration,
     /// Changing a service of an edge gateway.
     pub network: Duration,

@@ -5,13 +5,13 @@
 //!
 //! Source: VCD API 37.0 to 39.1, `SupportedVersions`; `go-vcloud-director` demands 37.0, CAPVCD 37.2.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::call::{ApiVersion, Call};
 use super::reply::{Problem, Reply};
 
 /// One offered version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Offered {
     pub(crate) version: ApiVersion,
     pub(crate) deprecated: bool,

@@ -181,7 +181,7 @@ pub(crate) fn error_document(problem: &Problem, message: &str) -> String {
     Element::root("Error")
         .attr("message", message)
         .attr("majorErrorCode", problem.status)
-        .attr("minorErrorCode", problem.minor)
+        .attr("minorErrorCode", problem.minor.as_ref())
         .attr("stackTrace", "")
         .document()
 }

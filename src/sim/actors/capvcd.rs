@@ -13,9 +13,11 @@
 //!
 //! Source: CAPVCD, order of reconciliation and event names; Cluster API, scaling and roll-out.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::manifest::{Documents, Home, Manifest};
@@ -37,7 +39,7 @@ const RESYNC: Duration = Duration::from_mins(1);
 const INFRA_ID: &str = "CapvcdInfraId";
 
 /// Their next step.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Due {
     /// Entity URN.
     rde_id: String,
@@ -49,10 +51,10 @@ pub(crate) struct Due {
 pub(super) type Written = (Value, Map<String, Value>);
 
 /// Something to be told in the entity.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Notice {
     pub(crate) error: bool,
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     pub(crate) resource: (String, String),
     pub(crate) detail: String,
 }
@@ -62,7 +64,7 @@ impl Notice {
     pub(super) fn new(name: &'static str, resource: (String, String), detail: &str) -> Self {
         Self {
             error: name.ends_with("Error"),
-            name,
+            name: Cow::Borrowed(name),
             resource,
             detail: detail.to_owned(),
         }
@@ -70,7 +72,7 @@ impl Notice {
 }
 
 /// One cluster as its controllers know it.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Cluster {
     ticket: u64,
     /// Bare UUID of the bootstrap VM.

@@ -16,6 +16,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use serde::{Deserialize, Serialize};
+
 use super::capvcd;
 use super::manifest::{Documents, Home, Manifest};
 use super::userdata::{self, Phase, Program};
@@ -31,7 +33,7 @@ use crate::sim::world;
 const RECHECK: Duration = Duration::from_secs(10);
 
 /// Its next step.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Due {
     /// Bare UUID.
     vm: String,
@@ -40,7 +42,7 @@ pub(crate) struct Due {
 }
 
 /// What runs in one VM.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Guest {
     ticket: u64,
     /// Booted, with nothing more to start.
@@ -51,7 +53,7 @@ pub(crate) struct Guest {
 }
 
 /// A program on its way.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Run {
     program: Program,
     next: usize,

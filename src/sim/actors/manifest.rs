@@ -12,6 +12,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::sim::context::Context;
@@ -19,7 +20,7 @@ use crate::sim::entities::Entities;
 use crate::sim::infra::Infra;
 
 /// A set of equal nodes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Pool {
     pub(crate) name: String,
     pub(crate) control_plane: bool,
@@ -34,7 +35,7 @@ pub(crate) struct Pool {
 }
 
 /// What a set of manifests asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Manifest {
     pub(crate) cluster: String,
     pub(crate) tkg_version: String,
@@ -48,7 +49,7 @@ pub(crate) struct Manifest {
 }
 
 /// Where a cluster lives, as its `VCDCluster` and Secret say and the site confirms.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Home {
     pub(crate) rde_id: String,
     pub(crate) org_id: String,
@@ -56,6 +57,7 @@ pub(crate) struct Home {
     pub(crate) vdc: String,
     pub(crate) network: String,
     /// The API token the controllers work with.
+    #[serde(with = "crate::sim::state::secret")]
     pub(crate) token: SecretString,
 }
 

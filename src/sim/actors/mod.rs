@@ -17,11 +17,13 @@ mod userdata;
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use capvcd::Cluster;
 use guest::Guest;
 
 /// A failure that was ordered for a guest's phase.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct OrderedFailure {
     /// Marker of the VM, or name of the cluster.
     subject: String,
@@ -30,7 +32,7 @@ struct OrderedFailure {
 }
 
 /// Everything that runs inside machines.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Actors {
     /// Guests by bare VM UUID.
     guests: BTreeMap<String, Guest>,

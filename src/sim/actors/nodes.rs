@@ -11,6 +11,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::capvcd::{Cluster, Notice};
 use super::manifest::Pool;
 use crate::clock::Moment;
@@ -28,7 +30,7 @@ const SUFFIX: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 const UNHEALTHY: Duration = Duration::from_mins(5);
 
 /// Where a machine stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum NodePhase {
     /// Without a VM.
     Pending,
@@ -61,7 +63,7 @@ impl NodePhase {
 }
 
 /// One machine.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) pool: String,

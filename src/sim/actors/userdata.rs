@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Where the runner looks for phases.
@@ -29,7 +30,7 @@ const UNITS: &str = "/etc/systemd/system/";
 const DEFAULT_LIMIT_SECS: u64 = 1800;
 
 /// One phase script.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Phase {
     /// File name without number and ending.
     pub(crate) name: String,
@@ -39,6 +40,7 @@ pub(crate) struct Phase {
 }
 
 /// What a guest runs; its manifests hold a token, so they are never printed.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Program {
     /// In the order of their file names.
     pub(crate) phases: Vec<Phase>,

@@ -19,6 +19,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, header};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::call::Principal;
@@ -30,7 +31,7 @@ use crate::clock::Moment;
 const SIGNATURE_BYTES: usize = 256;
 
 /// How long a session lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionLimits {
     /// Longest pause between two requests.
     pub idle: Duration,
@@ -49,7 +50,7 @@ impl Default for SessionLimits {
 }
 
 /// One session.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Session {
     /// `urn:vcloud:session:<uuid>`
     pub(crate) id: String,
@@ -67,7 +68,7 @@ impl Session {
 }
 
 /// All sessions, by access token.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Sessions {
     by_token: BTreeMap<String, Session>,
     pub(crate) limits: SessionLimits,

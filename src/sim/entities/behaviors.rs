@@ -8,6 +8,7 @@
 //! Not here: hooks and extensions; nobody answers `MQTT` and `WebHook` behaviors, so they fail.
 //! Source: VCD `OpenAPI` 37.2, invocations; a `noop` echoes its input.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::api::invisible;
@@ -23,7 +24,7 @@ use crate::sim::timings::Timings;
 use crate::sim::world;
 
 /// What an invocation does when it ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Execution {
     /// Answers with what it was given and the whole entity.
     Noop,
@@ -34,7 +35,7 @@ pub(crate) enum Execution {
 }
 
 /// A running invocation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Invocation {
     pub(crate) task: String,
     entity_id: String,

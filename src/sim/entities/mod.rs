@@ -22,17 +22,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use self::behaviors::Invocation;
 use self::render::Rendered;
 use super::access::Grant;
 use super::context::Context;
-use super::registry::TypeRules;
+use super::registry::{Registry, TypeRules};
 use super::tasks::TaskState;
 
 /// What happens to an entity later.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Due {
     /// A behavior invocation ends.
     Behavior(Box<Invocation>),
@@ -44,7 +45,7 @@ pub(crate) enum Due {
 }
 
 /// Where an entity stands in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum RdeState {
     PreCreated,
     Resolved,
@@ -65,12 +66,13 @@ impl RdeState {
 }
 
 /// One entity.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Entity {
     /// `urn:vcloud:entity:<vendor>:<nss>:<uuid>`
     pub(crate) id: String,
     pub(crate) type_urn: String,
     /// Schema and restrictions of the type.
+    #[serde(skip)]
     pub(crate) rules: Arc<TypeRules>,
     pub(crate) name: String,
     pub(crate) external_id: Option<String>,
@@ -89,6 +91,7 @@ pub(crate) struct Entity {
     pub(crate) create_task: Option<String>,
     /// Grants by id, besides the owner's full control.
     pub(crate) grants: BTreeMap<String, Grant>,
+    #[serde(skip)]
     rendered: Rendered,
 }
 
@@ -207,6 +210,16 @@ impl Entities {
         }
         entity.touch(ctx.wall);
         Some(entity.state)
+    }
+
+    /// Puts an entity back that was saved with its rules left out; false when its type is not known.
+    pub(crate) fn restore(&mut self, mut entity: Entity, registry: &Registry) -> bool {
+        let Some(registered) = registry.types.get(&entity.type_urn) else {
+            return false;
+        };
+        entity.rules = Arc::clone(&registered.rules);
+        self.by_id.insert(entity.id.clone(), entity);
+        true
     }
 
     /// Takes `id` out of the world.

@@ -10,12 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::Infra;
 use crate::sim::tasks::Reference;
 
 /// A power state, with VCD's number for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Status {
     /// Being created.
     Unresolved,
@@ -51,7 +52,7 @@ impl Status {
 }
 
 /// A network inside a vApp, bridged to an organization VDC network.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct VappNetwork {
     pub(crate) name: String,
     /// Bare UUID of the organization VDC network.
@@ -59,7 +60,7 @@ pub(crate) struct VappNetwork {
 }
 
 /// A metadata value with its `xsi:type`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MetadataValue {
     pub(crate) kind: String,
     pub(crate) value: String,
@@ -69,7 +70,7 @@ pub(crate) struct MetadataValue {
 pub(crate) type Metadata = BTreeMap<(String, String), MetadataValue>;
 
 /// A vApp.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Vapp {
     pub(crate) uuid: String,
     pub(crate) name: String,
@@ -82,11 +83,12 @@ pub(crate) struct Vapp {
     /// Still being composed.
     pub(crate) unresolved: bool,
     pub(crate) networks: Vec<VappNetwork>,
+    #[serde(with = "crate::sim::state::pairs")]
     pub(crate) metadata: Metadata,
 }
 
 /// A network card.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Nic {
     /// Name of a network of the vApp.
     pub(crate) network: String,
@@ -99,7 +101,7 @@ pub(crate) struct Nic {
 }
 
 /// Guest customization as last written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Customization {
     pub(crate) enabled: bool,
     pub(crate) computer_name: String,
@@ -109,7 +111,7 @@ pub(crate) struct Customization {
 }
 
 /// A virtual machine.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Vm {
     pub(crate) uuid: String,
     pub(crate) name: String,
@@ -130,6 +132,7 @@ pub(crate) struct Vm {
     /// Bare UUIDs of compute policies.
     pub(crate) sizing_policy: Option<String>,
     pub(crate) placement_policy: Option<String>,
+    #[serde(with = "crate::sim::state::pairs")]
     pub(crate) metadata: Metadata,
 }
 

@@ -41,6 +41,8 @@ use http::Method;
 
 pub(crate) use operations::{Due, fire};
 
+use serde::{Deserialize, Serialize};
+
 use super::actors::Actors;
 use super::call::Call;
 use super::context::Context;
@@ -52,7 +54,7 @@ use operations::Busy;
 use site::{Catalog, Network, Policy, StorageProfile, Template, Vdc};
 
 /// What may differ from site to site.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Rules {
     /// Whether a VDC refuses a second vApp of one name.
     pub(crate) unique_vapp_names: bool,
@@ -67,7 +69,7 @@ impl Default for Rules {
 }
 
 /// All infrastructure of the site; every map goes by bare UUID.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Infra {
     pub(crate) rules: Rules,
     pub(crate) vdcs: BTreeMap<String, Vdc>,

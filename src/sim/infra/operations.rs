@@ -9,7 +9,10 @@
 //!
 //! Source: VCD API, tasks and the text of `BUSY_ENTITY`.
 
+use std::borrow::Cow;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::Infra;
 use super::effects;
@@ -23,16 +26,16 @@ use crate::sim::timings::Timings;
 use crate::sim::world;
 
 /// A task that holds an object.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Busy {
     /// Bare UUID.
     pub(crate) task: String,
     /// Such as `VDC_RECOMPOSE_VAPP`.
-    pub(crate) operation: &'static str,
+    pub(crate) operation: Cow<'static, str>,
 }
 
 /// An operation that ends now.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Due {
     /// Bare UUID.
     task: String,
@@ -40,7 +43,7 @@ pub(crate) struct Due {
 }
 
 /// What an operation does at its end; every id is a bare UUID.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Change {
     /// Ends the composition of a vApp and of the VMs copied into it.
     Compose {
@@ -173,7 +176,7 @@ impl Infra {
                 uuid,
                 Busy {
                     task: task.clone(),
-                    operation: kind.busy_name,
+                    operation: kind.busy_name.into(),
                 },
             );
         }

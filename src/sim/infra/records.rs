@@ -435,7 +435,7 @@ impl View<'_> {
             };
             let href = format!("{}/api/task/{}", self.ctx.site, task.uuid);
             let id = format!("urn:vcloud:task:{}", task.uuid);
-            Record::new(element, id, href, task.operation_name)
+            Record::new(element, id, href, &task.operation_name)
                 .with("operationFull", &task.operation)
                 .with("status", status)
                 .with("object", &task.owner.href)

@@ -8,10 +8,12 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::sim::tasks::Reference;
 
 /// An organization VDC.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Vdc {
     pub(crate) uuid: String,
     pub(crate) name: String,
@@ -21,7 +23,7 @@ pub(crate) struct Vdc {
 }
 
 /// A routed organization VDC network with its static IP pool.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Network {
     pub(crate) uuid: String,
     pub(crate) name: String,
@@ -66,7 +68,7 @@ impl Network {
 }
 
 /// A catalog of vApp templates.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Catalog {
     pub(crate) uuid: String,
     pub(crate) name: String,
@@ -76,7 +78,7 @@ pub(crate) struct Catalog {
 }
 
 /// A vApp template with its one VM.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Template {
     pub(crate) uuid: String,
     /// Catalog item that holds it.
@@ -92,7 +94,7 @@ pub(crate) struct Template {
 }
 
 /// A VM sizing policy.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Policy {
     pub(crate) uuid: String,
     pub(crate) name: String,
@@ -108,7 +110,7 @@ impl Policy {
 }
 
 /// A storage profile of a VDC.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct StorageProfile {
     pub(crate) uuid: String,
     pub(crate) name: String,

@@ -1,5 +1,6 @@
 //! What tests and the demo look at: machines as plain rows, without going through the API.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::Infra;
@@ -75,7 +76,7 @@ impl World {
     }
 
     /// How often each effect was applied, by (effect, subject).
-    pub fn effects(&self) -> &BTreeMap<(&'static str, String), u32> {
+    pub fn effects(&self) -> &BTreeMap<(Cow<'static, str>, String), u32> {
         &self.history.effects
     }
 

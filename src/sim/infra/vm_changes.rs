@@ -7,6 +7,8 @@
 //!
 //! Source: VCD API, `reconfigureVm`, `virtualHardwareSection`, `guestCustomizationSection`.
 
+use serde::{Deserialize, Serialize};
+
 use super::access::{require, right};
 use super::machine::{Nic, Vm};
 use crate::sim::call::Call;
@@ -21,7 +23,7 @@ pub(crate) const MAX_DESCRIPTION_CHARS: usize = 256;
 const MAX_COMPUTER_NAME_CHARS: usize = 63;
 
 /// One change of a VM.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum VmChange {
     Name(String),
     Description(String),
@@ -36,7 +38,7 @@ pub(crate) enum VmChange {
 }
 
 /// A guest customization section as sent; absent parts stay as they are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NewCustomization {
     pub(crate) enabled: Option<bool>,
     pub(crate) computer_name: Option<String>,

@@ -14,6 +14,7 @@ pub(crate) mod types;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub(crate) use self::rules::{FieldRules, TypeRules};
@@ -25,7 +26,7 @@ use super::reply::Problem;
 const KUBERNETES: (&str, &str, &str) = ("vmware", "k8s", "1.0.0");
 
 /// A behavior of an interface, or a type's override of one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Behavior {
     /// `urn:vcloud:behavior-interface:...` or, for an override, `urn:vcloud:behavior-type:...`.
     pub(crate) id: String,
@@ -37,7 +38,7 @@ pub(crate) struct Behavior {
 }
 
 /// A defined interface.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Interface {
     /// `urn:vcloud:interface:<vendor>:<nss>:<version>`
     pub(crate) id: String,
@@ -52,7 +53,7 @@ pub(crate) struct Interface {
 }
 
 /// What is needed to register an entity type.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct TypeDefinition {
     pub(crate) vendor: String,
     pub(crate) nss: String,
@@ -69,9 +70,10 @@ pub(crate) struct TypeDefinition {
 }
 
 /// A registered entity type.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct EntityType {
     pub(crate) definition: TypeDefinition,
+    #[serde(skip)]
     pub(crate) rules: Arc<TypeRules>,
     pub(crate) readonly: bool,
     /// Overriding behaviors by the interface behavior they override.
@@ -83,7 +85,7 @@ pub(crate) struct EntityType {
 }
 
 /// Everything registered, by URN.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Registry {
     pub(crate) interfaces: BTreeMap<String, Interface>,
     pub(crate) types: BTreeMap<String, EntityType>,
@@ -177,6 +179,26 @@ impl Registry {
         };
         self.types.insert(id.clone(), registered);
         Ok(id)
+    }
+
+    /// Compiles the schema of every type again, after a saved world was read.
+    ///
+    /// # Errors
+    /// Names the type whose schema does not compile.
+    pub(crate) fn compile(&mut self) -> Result<(), String> {
+        for (urn, registered) in &mut self.types {
+            let TypeDefinition {
+                vendor,
+                nss,
+                version,
+                schema,
+                ..
+            } = &registered.definition;
+            let rules = TypeRules::compile((vendor, nss, version), schema)
+                .map_err(|reason| format!("the schema of {urn} does not compile: {reason}"))?;
+            registered.rules = Arc::new(rules);
+        }
+        Ok(())
     }
 
     /// Sets the access level a caller of `behavior` needs on entities of `entity_type`.

@@ -88,6 +88,9 @@ fn follow_reference<'a>(schema: &'a Value, root: &'a Value) -> &'a Value {
 }
 
 /// The compiled schema of one entity type.
+///
+/// The default knows nothing and holds a place only while a saved world is being read.
+#[derive(Default)]
 pub(crate) struct TypeRules {
     /// `urn:vcloud:type:<vendor>:<nss>:<version>`
     pub(crate) type_urn: String,
@@ -96,7 +99,8 @@ pub(crate) struct TypeRules {
     pub(crate) version: String,
     /// Restrictions from the root of the content down.
     pub(crate) fields: FieldRules,
-    validator: jsonschema::Validator,
+    /// None in the default only.
+    validator: Option<jsonschema::Validator>,
 }
 
 impl TypeRules {
@@ -119,7 +123,7 @@ impl TypeRules {
             nss: nss.to_owned(),
             version: version.to_owned(),
             fields: FieldRules::of_schema(schema, schema, 0),
-            validator,
+            validator: Some(validator),
         })
     }
 
@@ -127,7 +131,8 @@ impl TypeRules {
     pub(crate) fn validate(&self, content: &Map<String, Value>) -> Result<(), String> {
         // The validator wants a `Value`; cloning is fine, contents are small and this is rare.
         let instance = Value::Object(content.clone());
-        let Some(error) = self.validator.iter_errors(&instance).next() else {
+        let mut errors = (self.validator.iter()).flat_map(|rules| rules.iter_errors(&instance));
+        let Some(error) = errors.next() else {
             return Ok(());
         };
         let place = error.instance_path().to_string();

@@ -37,7 +37,7 @@ pub(crate) fn task_element(task: &Task, ctx: &Context<'_>) -> Element {
         .attr("name", "task")
         .attr("status", facts.status)
         .attr("operation", &task.operation)
-        .attr("operationName", task.operation_name)
+        .attr("operationName", task.operation_name.as_ref())
         .attr("serviceNamespace", "com.vmware.vcloud")
         .attr("startTime", facts.start);
     if let Some(ended) = facts.end {

@@ -119,7 +119,7 @@ fn a_vm_goes_on_off_and_away_and_each_effect_is_counted_once() {
         "vm.deleted",
         "vapp.deleted",
     ] {
-        let count = lab.world.effects().get(&(effect, MARKER.to_owned()));
+        let count = lab.world.effects().get(&(effect.into(), MARKER.to_owned()));
         assert_eq!(count, Some(&1), "{effect}");
     }
 }
