@@ -78,6 +78,7 @@ impl World {
         };
         let vdc = self.seed_vdc(&tenant);
         self.seed_catalog(&tenant, &vdc);
+        self.seed_edge(&tenant, &vdc);
         tenant
     }
 
