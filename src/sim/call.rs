@@ -22,7 +22,7 @@ pub(crate) struct ApiVersion {
 }
 
 /// The caller: an authenticated user, and the organization it acts in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Principal {
     /// `urn:vcloud:user:<uuid>`
     pub(crate) user_id: String,

@@ -12,10 +12,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::infra::Infra;
-use super::view::at;
 use super::world::World;
 
 /// Beginning of a cluster's URN.
@@ -74,12 +72,11 @@ impl World {
         let clusters = self.entities.iter();
         let clusters = clusters.filter(|entity| entity.rules.nss == "capvcdCluster");
         let clusters = clusters.map(|entity| {
-            let state = at(&entity.content, &["status", "vcdKe", "state"]);
-            let state = state.and_then(Value::as_str);
+            let state = entity.content.text_at(&["status", "vcdKe", "state"]);
             let cluster = Cluster {
                 name: entity.name.clone(),
                 org: self.org_name(&entity.org_id),
-                provisioned: state == Some("provisioned"),
+                provisioned: state.as_deref() == Some("provisioned"),
             };
             (entity.id.clone(), cluster)
         });

@@ -23,6 +23,7 @@ pub(crate) mod access;
 pub(crate) mod actors;
 pub(crate) mod auth;
 pub(crate) mod call;
+pub mod choices;
 pub(crate) mod context;
 pub mod control;
 pub mod control_api;

@@ -39,6 +39,10 @@ pub struct Timings {
     /// One node machine from its creation to Ready.
     #[serde(with = "duration")]
     pub node: Duration,
+    /// Changing a service of an edge gateway.
+    pub network: Duration,
+    /// From a virtual service's creation to its first health report.
+    pub health: Duration,
 }
 
 impl Default for Timings {
@@ -55,6 +59,8 @@ impl Default for Timings {
             behavior: Duration::from_secs(1),
             guest_phase: Duration::from_secs(30),
             node: Duration::from_secs(90),
+            network: Duration::from_secs(4),
+            health: Duration::from_secs(6),
         }
     }
 }

@@ -185,6 +185,9 @@ impl World {
         wall: Timestamp,
     ) -> Response {
         self.advance(now, wall);
+        if request.method() != Method::GET {
+            self.entities.end_walks();
+        }
         let headers = request.headers();
         let request_id = gate::request_id(headers, &mut self.rng);
         let accepts = headers

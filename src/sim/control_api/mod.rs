@@ -18,7 +18,6 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use http::{HeaderValue, StatusCode, header};
@@ -60,8 +59,7 @@ impl Operator {
 /// # Errors
 /// The listener cannot be used.
 pub fn serve(listener: TcpListener, operator: Operator) -> io::Result<Server> {
-    let app = Router::new().fallback(answer).with_state(operator);
-    serve_app(listener, None, app)
+    serve_app(listener, None, answer, operator)
 }
 
 async fn answer(

@@ -12,6 +12,7 @@
 use http::{Method, header};
 use serde_json::{Map, Value, json};
 
+use super::content::Content;
 use super::render::{self, View};
 use super::write::{fill_defaults, merge};
 use super::{Due, Entities, Entity, RdeState, behaviors, grants, list};
@@ -19,7 +20,7 @@ use crate::sim::access::{self, Level, Subject, TypeRights};
 use crate::sim::call::Call;
 use crate::sim::context::Context;
 use crate::sim::paging::{self, Listing};
-use crate::sim::registry::Registry;
+use crate::sim::registry::{EntityType, Registry};
 use crate::sim::reply::{Problem, Reply};
 use crate::sim::tasks::TaskState;
 use crate::sim::world;
@@ -36,11 +37,15 @@ pub(crate) fn handle(
         [id, rest @ ..] => (*id, rest),
         [] => return Err(Problem::no_such_url()),
     };
-    let entity = entities.get_mut(id).ok_or_else(|| invisible(id))?;
+    let entity = entities.get(id).ok_or_else(|| invisible(id))?;
     let level = level(call, entity, registry).ok_or_else(|| invisible(id))?;
     match (call.method, rest) {
-        (&Method::GET, []) => Ok(shown(call, entity, level, ctx)),
-        (&Method::GET, ["fullContents"]) => full_contents(call, entity, ctx),
+        (&Method::GET, []) => return Ok(shown(call, entity, level, ctx)),
+        (&Method::GET, ["fullContents"]) => return full_contents(call, entity, ctx),
+        _ => {}
+    }
+    let entity = entities.get_mut(id).ok_or_else(|| invisible(id))?;
+    match (call.method, rest) {
         (&Method::PUT, []) => replace(call, (entity, level), ctx, registry),
         (&Method::DELETE, []) => {
             deletable(call, (entity, level))?;
@@ -102,21 +107,17 @@ pub(super) fn invisible(id: &str) -> Problem {
 /// The caller's level on one entity; `None` when it is invisible.
 pub(super) fn level(call: &Call<'_>, entity: &Entity, registry: &Registry) -> Option<Level> {
     let rights = TypeRights::of(&call.principal, &entity.rules.right_prefix());
-    level_with(call, entity, registry, rights)
+    level_with(call, entity, registry.types.get(&entity.type_urn), rights)
 }
 
-/// The same with the rights on the type at hand; for lists.
+/// The same with the type and the rights on it at hand; for lists.
 pub(super) fn level_with(
     call: &Call<'_>,
     entity: &Entity,
-    registry: &Registry,
+    found: Option<&EntityType>,
     rights: TypeRights,
 ) -> Option<Level> {
-    let of_type = registry
-        .types
-        .get(&entity.type_urn)
-        .into_iter()
-        .flat_map(|found| found.grants.values());
+    let of_type = found.into_iter().flat_map(|found| found.grants.values());
     let subject = Subject {
         owner_id: &entity.owner_id,
         org_id: &entity.org_id,
@@ -142,12 +143,7 @@ fn need(call: &Call<'_>, level: Level, needed: Level, id: &str) -> Result<(), Pr
 }
 
 /// `200` with the entity and its tag.
-pub(super) fn shown(
-    call: &Call<'_>,
-    entity: &mut Entity,
-    level: Level,
-    ctx: &Context<'_>,
-) -> Reply {
+pub(super) fn shown(call: &Call<'_>, entity: &Entity, level: Level, ctx: &Context<'_>) -> Reply {
     let text = render::text(entity, View::of(level, call.version), ctx.directory);
     Reply::json_text(200, call.version, text).with_header("etag", entity.etag())
 }
@@ -280,7 +276,8 @@ fn replace(
         None => std::sync::Arc::clone(&entity.rules),
     };
     let view = View::of(level, call.version);
-    let mut content = merge(&entity.content, wanted.content, &entity.rules.fields, view);
+    let stored = entity.content.parse();
+    let mut content = merge(&stored, wanted.content, &entity.rules.fields, view);
     if new_type.is_some() {
         fill_defaults(&mut content, &rules.fields);
     }
@@ -293,7 +290,7 @@ fn replace(
     }
     entity.type_urn.clone_from(&rules.type_urn);
     entity.rules = rules;
-    entity.content = content;
+    entity.content = Content::of(&content);
     entity.name = wanted.name;
     entity.external_id = wanted.external_id.or(entity.external_id.take());
     entity.owner_id = new_owner.unwrap_or_else(|| entity.owner_id.clone());

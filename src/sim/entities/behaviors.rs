@@ -135,7 +135,7 @@ fn outcome(invocation: &Invocation, entity: &Entity, org: Option<&str>) -> TaskS
                 "arguments": invocation.arguments,
                 "entityId": entity.id,
                 "typeId": entity.type_urn,
-                "entity": entity.content,
+                "entity": entity.content.parse(),
                 "_metadata": {
                     "behaviorId": invocation.behavior_id,
                     "executionType": "noop",
@@ -150,11 +150,10 @@ fn outcome(invocation: &Invocation, entity: &Entity, org: Option<&str>) -> TaskS
             }
         }
         Execution::KubeConfig => {
-            let status = entity.content.get("status");
-            let config = status.and_then(|status| status.pointer("/capvcd/private/kubeConfig"));
-            match config.and_then(Value::as_str) {
+            let path = ["status", "capvcd", "private", "kubeConfig"];
+            match entity.content.text_at(&path) {
                 Some(config) => TaskState::Success {
-                    result: Some(config.to_owned()),
+                    result: Some(config),
                 },
                 None => {
                     TaskState::Failed(Problem::bad_request("The cluster has no kubeconfig yet."))

@@ -10,18 +10,19 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::Method;
 
 use super::api::level_with;
+use super::content::visible_at;
 use super::render::{self, View};
+use super::walk::{Path, Rows};
 use super::{Entities, Entity};
 use crate::sim::access::TypeRights;
 use crate::sim::call::{ApiVersion, Call};
 use crate::sim::context::Context;
-use crate::sim::fiql::{Case, Comparable, Filter};
-use crate::sim::paging::{self, Cut, MAX_PAGE_SIZE, Order, Page};
-use crate::sim::registry::{Registry, TypeRules, interface_urn};
+use crate::sim::fiql::{Case, Comparable};
+use crate::sim::paging::{self, MAX_PAGE_SIZE, Order, Page};
+use crate::sim::registry::{EntityType, Registry, TypeRules, interface_urn};
 use crate::sim::reply::{Problem, Reply, stamp};
 use crate::sim::versions::MASKED_SINCE;
 
@@ -36,9 +37,6 @@ const KEYS: [&str; 6] = [
 
 /// Keys from API 38.0 on.
 const NEWER_KEYS: [&str; 2] = ["creationDate", "lastModificationDate"];
-
-/// A row before it is rendered: what it is sorted by, and what will be shown.
-type Row<'e> = (Option<Comparable<'e>>, (&'e str, View));
 
 /// Answers the lists.
 pub(super) fn handle(
@@ -65,30 +63,31 @@ pub(super) fn handle(
     if let Some(key) = asked.or(sorted) {
         return Err(paging::unknown_key(key));
     }
-    let query = Query {
-        call,
-        types: &types,
-        filter: filter.as_ref(),
-        order: order.as_ref(),
+    let path = Path {
+        principal: call.principal.clone(),
+        version: call.version,
+        settings: *ctx.settings,
+        types,
+        filter,
+        order,
     };
-    let rows = query.rows(entities, registry);
-    let total = rows.len();
-    let cut: Vec<(String, View)> = page
-        .cut(&rows)
+    let rows = if let Some(rows) = entities.walks.rows(&path) {
+        rows
+    } else {
+        let rows = Query { call, path: &path }.rows(entities, registry);
+        entities.walks.begin(path, Arc::clone(&rows));
+        rows
+    };
+    let cut = page.cut(&rows);
+    let shown = cut
         .iter()
-        .map(|(_, (id, view))| ((*id).to_owned(), *view))
-        .collect();
-    drop(rows);
-    let shown: Vec<Bytes> = cut
-        .iter()
-        .filter_map(|(id, view)| Some(render::text(entities.get_mut(id)?, *view, ctx.directory)))
-        .collect();
-    Ok(paging::reply(
-        call,
-        ctx.site,
-        "DefinedEntities",
-        Cut { page, total, shown },
-    ))
+        .filter_map(|(id, view)| Some((entities.get(id)?, *view)));
+    let bytes = shown.clone().map(|(entity, _)| render::size(entity)).sum();
+    let mut body = paging::Body::begin(page, rows.len(), bytes);
+    for (entity, view) in shown {
+        body.row(|out| render::write(entity, view, ctx.directory, out));
+    }
+    Ok(body.end(call, ctx.site, "DefinedEntities"))
 }
 
 /// URNs of the types a list covers; none for types that are not registered.
@@ -141,52 +140,68 @@ fn is_known(key: &str, version: ApiVersion) -> bool {
 /// What rows are asked for.
 struct Query<'q> {
     call: &'q Call<'q>,
-    types: &'q [String],
-    filter: Option<&'q Filter>,
-    order: Option<&'q Order>,
+    path: &'q Path,
+}
+
+/// What the caller may do with the entities of one type; looked up once, as they share their rules.
+struct OfType<'q> {
+    rules: &'q Arc<TypeRules>,
+    found: Option<&'q EntityType>,
+    /// None when the list does not cover the type.
+    held: Option<TypeRights>,
 }
 
 impl Query<'_> {
-    fn rows<'e>(&self, entities: &'e Entities, registry: &Registry) -> Vec<Row<'e>> {
-        // Entities of one type share their rules, so rights are looked up once per type.
-        let mut rights: Vec<(&Arc<TypeRules>, Option<TypeRights>)> = Vec::new();
+    fn rows(&self, entities: &Entities, registry: &Registry) -> Rows {
+        let mut types: Vec<OfType<'_>> = Vec::new();
         let mut rows = Vec::new();
-        for entity in entities.iter() {
-            let seen = rights
+        for (id, entity) in &entities.by_id {
+            let seen = types
                 .iter()
-                .find(|(rules, _)| Arc::ptr_eq(rules, &entity.rules));
-            let held = if let Some((_, held)) = seen {
-                *held
-            } else {
-                let wanted = self.types.contains(&entity.type_urn);
-                let held = wanted
-                    .then(|| TypeRights::of(&self.call.principal, &entity.rules.right_prefix()));
-                rights.push((&entity.rules, held));
-                held
-            };
-            rows.extend(held.and_then(|held| self.row(entity, registry, held)));
+                .position(|seen| Arc::ptr_eq(seen.rules, &entity.rules));
+            let seen = seen.unwrap_or_else(|| {
+                types.push(self.of_type(entity, registry));
+                types.len() - 1
+            });
+            let row = types
+                .get(seen)
+                .and_then(|of_type| self.row(entity, of_type));
+            rows.extend(row.map(|(sort, view)| (sort, (id, view))));
         }
-        if let Some(order) = self.order {
+        if let Some(order) = &self.path.order {
             order.sort(&mut rows);
         }
-        rows
+        rows.into_iter()
+            .map(|(_, (id, view))| (Arc::clone(id), view))
+            .collect()
     }
 
+    fn of_type<'e>(&self, entity: &'e Entity, registry: &'e Registry) -> OfType<'e> {
+        let wanted = self.path.types.contains(&entity.type_urn);
+        let prefix = entity.rules.right_prefix();
+        OfType {
+            rules: &entity.rules,
+            found: registry.types.get(&entity.type_urn),
+            held: wanted.then(|| TypeRights::of(&self.call.principal, &prefix)),
+        }
+    }
+
+    /// What the entity is sorted by and how it is shown; `None` when it is not in the list.
     fn row<'e>(
         &self,
         entity: &'e Entity,
-        registry: &Registry,
-        held: TypeRights,
-    ) -> Option<Row<'e>> {
-        let level = level_with(self.call, entity, registry, held)?;
+        of_type: &OfType<'_>,
+    ) -> Option<(Option<Comparable<'e>>, View)> {
+        let level = level_with(self.call, entity, of_type.found, of_type.held?)?;
         let view = View::of(level, self.call.version);
-        if let Some(filter) = self.filter
+        if let Some(filter) = &self.path.filter
             && !filter.matches(Case::Sensitive, &|key| field(entity, key, view))
         {
             return None;
         }
-        let sort = self.order.and_then(|order| field(entity, &order.key, view));
-        Some((sort.map(Comparable::of), (&entity.id, view)))
+        let order = self.path.order.as_ref();
+        let sort = order.and_then(|order| field(entity, &order.key, view));
+        Some((sort.map(Comparable::of), view))
     }
 }
 
@@ -200,8 +215,9 @@ fn field<'e>(entity: &'e Entity, key: &str, view: View) -> Option<Cow<'e, str>> 
         "creationDate" => Some(Cow::Owned(stamp(entity.created))),
         "lastModificationDate" => Some(Cow::Owned(stamp(entity.modified))),
         nested => {
-            let value = render::visible_at(entity, nested.strip_prefix("entity.")?, view)?;
-            paging::plain(value)
+            let path = nested.strip_prefix("entity.")?;
+            let value = visible_at(&entity.content, &entity.rules.fields, path, view)?;
+            Some(Cow::Owned(value))
         }
     }
 }

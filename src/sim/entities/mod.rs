@@ -4,6 +4,7 @@
 //! and [`Entities::resolve`] directly.
 //!
 //! Invariants:
+//! - Content lies as text and is parsed by whoever changes it, not by whoever reads or lists it.
 //! - Every change of content, name, owner or state raises the revision, and the `ETag` with it.
 //! - The stored content includes secure fields; only `render` and behaviors decide what is shown.
 //! - The task that created an entity ends when the entity is first resolved, not before.
@@ -12,10 +13,13 @@
 
 pub(crate) mod api;
 mod behaviors;
+pub(crate) mod content;
 pub(crate) mod create;
 pub(crate) mod grants;
 mod list;
 mod render;
+mod scan;
+mod walk;
 mod write;
 
 use std::collections::BTreeMap;
@@ -26,7 +30,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use self::behaviors::Invocation;
-use self::render::Rendered;
+use self::content::Content;
+use self::walk::Walks;
 use super::access::Grant;
 use super::context::Context;
 use super::registry::{Registry, TypeRules};
@@ -82,7 +87,7 @@ pub(crate) struct Entity {
     pub(crate) owner_id: String,
     pub(crate) org_id: String,
     /// The content, secure fields included.
-    pub(crate) content: Map<String, Value>,
+    pub(crate) content: Content,
     /// Raised by every change.
     pub(crate) revision: u64,
     pub(crate) created: Timestamp,
@@ -91,8 +96,6 @@ pub(crate) struct Entity {
     pub(crate) create_task: Option<String>,
     /// Grants by id, besides the owner's full control.
     pub(crate) grants: BTreeMap<String, Grant>,
-    #[serde(skip)]
-    rendered: Rendered,
 }
 
 impl Entity {
@@ -120,9 +123,11 @@ pub(crate) struct NewEntity {
 }
 
 /// All entities, by URN.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Entities {
-    by_id: BTreeMap<String, Entity>,
+    by_id: BTreeMap<Arc<str>, Entity>,
+    /// Lists that somebody is in the middle of.
+    walks: Walks,
 }
 
 impl Entities {
@@ -138,7 +143,13 @@ impl Entities {
 
     /// The entity `id`, to be changed; whoever changes it calls [`Entity::touch`].
     pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut Entity> {
+        self.walks.end();
         self.by_id.get_mut(id)
+    }
+
+    /// Must be called before anything changes on which it depends who sees what.
+    pub(crate) fn end_walks(&mut self) {
+        self.walks.end();
     }
 
     /// Adds an unresolved entity and returns its URN.
@@ -158,15 +169,15 @@ impl Entities {
             message: None,
             owner_id: new.owner_id,
             org_id: new.org_id,
-            content: new.content,
+            content: Content::of(&new.content),
             revision: 1,
             created: ctx.wall,
             modified: ctx.wall,
             create_task: None,
             grants: BTreeMap::new(),
-            rendered: Rendered::default(),
         };
-        self.by_id.insert(id.clone(), entity);
+        self.walks.end();
+        self.by_id.insert(Arc::from(id.as_str()), entity);
         id
     }
 
@@ -178,10 +189,10 @@ impl Entities {
         wall: Timestamp,
         change: impl FnOnce(&mut Map<String, Value>),
     ) -> bool {
-        let Some(entity) = self.by_id.get_mut(id) else {
+        let Some(entity) = self.get_mut(id) else {
             return false;
         };
-        change(&mut entity.content);
+        entity.content.edit(change);
         entity.touch(wall);
         true
     }
@@ -189,11 +200,11 @@ impl Entities {
     /// Validates the content of `id` against its type's schema and sets the state by the outcome.
     /// Ends the task that created it. `None` when there is no such entity.
     pub(crate) fn resolve(&mut self, id: &str, ctx: &mut Context<'_>) -> Option<RdeState> {
-        let entity = self.by_id.get_mut(id)?;
+        let entity = self.get_mut(id)?;
         if entity.state == RdeState::InDeletion {
             return Some(entity.state);
         }
-        match entity.rules.validate(&entity.content) {
+        match entity.rules.validate(&entity.content.parse()) {
             Ok(()) => {
                 entity.state = RdeState::Resolved;
                 entity.message = None;
@@ -218,12 +229,15 @@ impl Entities {
             return false;
         };
         entity.rules = Arc::clone(&registered.rules);
-        self.by_id.insert(entity.id.clone(), entity);
+        entity.content.forget_rules();
+        self.walks.end();
+        self.by_id.insert(Arc::from(entity.id.as_str()), entity);
         true
     }
 
     /// Takes `id` out of the world.
     pub(crate) fn remove(&mut self, id: &str) -> Option<Entity> {
+        self.walks.end();
         self.by_id.remove(id)
     }
 }

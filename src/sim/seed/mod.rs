@@ -12,6 +12,7 @@
 mod capi_yaml;
 mod config;
 mod idle;
+mod network;
 mod payload;
 mod rights;
 mod schema_cluster;

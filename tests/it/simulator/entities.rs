@@ -312,7 +312,8 @@ fn a_rewrite_without_secure_fields_keeps_them_below_38_and_clears_them_from_ther
                 .status(),
             200
         );
-        let secure = site.world.entity_content(&id).unwrap()["spec"]["vcdKe"].get("secure");
+        let content = site.world.entity_content(&id).unwrap();
+        let secure = content["spec"]["vcdKe"].get("secure");
         assert_eq!(secure.is_some(), kept, "{version}");
     }
 }
