@@ -17,10 +17,7 @@ use super::world::Due;
 use crate::clock::Moment;
 
 /// Switches where sites differ or documents leave it open.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a switch of its own"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
@@ -57,6 +54,8 @@ pub struct Settings {
     /// Whether a behavior without an access level of its own can be invoked by nobody, as documented.
     /// Off, full control suffices.
     pub ungoverned_behaviors_are_closed: bool,
+    /// Whether entities have dates from API 39.0 on. Off, from 38.0 on, where masks begin.
+    pub entities_are_dated_late: bool,
     /// Whether lists of entities can be filtered and sorted by `owner` and `org`, by name and by id.
     pub lists_filter_by_owner: bool,
     /// Whether an interface counts as in use only once a type that implements it has entities.

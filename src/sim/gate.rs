@@ -14,7 +14,7 @@ use http::{HeaderMap, Method};
 
 use super::auth::{Sessions, bearer};
 use super::call::{ApiVersion, Call, Principal};
-use super::context::new_uuid;
+use super::context::{Settings, new_uuid};
 use super::directory::Directory;
 use super::reply::Problem;
 use crate::clock::Moment;
@@ -33,11 +33,17 @@ pub(crate) struct Arrival<'a> {
     pub(crate) body: &'a Bytes,
     pub(crate) version: ApiVersion,
     pub(crate) request_id: String,
+    pub(crate) settings: Settings,
 }
 
 impl<'a> Arrival<'a> {
     /// Takes `request` apart.
-    pub(crate) fn of(request: &'a Request, version: ApiVersion, request_id: String) -> Self {
+    pub(crate) fn of(
+        request: &'a Request,
+        version: ApiVersion,
+        request_id: String,
+        settings: Settings,
+    ) -> Self {
         let path = request.uri().path();
         let query = request.uri().query().unwrap_or_default();
         Self {
@@ -55,6 +61,7 @@ impl<'a> Arrival<'a> {
             body: request.body(),
             version,
             request_id,
+            settings,
         }
     }
 
@@ -74,6 +81,7 @@ impl<'a> Arrival<'a> {
             version: self.version,
             request_id: self.request_id,
             principal,
+            settings: self.settings,
         }
     }
 }

@@ -38,6 +38,7 @@ pub(crate) mod paging;
 pub(crate) mod registry;
 pub(crate) mod reply;
 pub(crate) mod rights;
+pub(crate) mod routes;
 pub(crate) mod schedule;
 pub mod seed;
 pub mod server;

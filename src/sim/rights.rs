@@ -102,6 +102,30 @@ pub(crate) fn add_type(directory: &mut Directory, prefix: &str) {
     }
 }
 
+/// Takes the rights and the bundle of an entity type away with its last version.
+pub(crate) fn remove_type(directory: &mut Directory, prefix: &str) {
+    let gone = of_type(prefix);
+    directory.rights.retain(|right| !gone.contains(right));
+    let bundle = derived_urn(Kind::Bundle.urn_kind(), &format!("{prefix} Entitlement"));
+    directory.right_sets.remove(&bundle);
+    for set in directory.right_sets.values_mut() {
+        set.rights.retain(|right| !gone.contains(right));
+    }
+    for user in directory.users.values_mut() {
+        if gone.iter().any(|right| user.rights.contains(right)) {
+            Arc::make_mut(&mut user.rights).retain(|right| !gone.contains(right));
+        }
+    }
+}
+
+/// Names of all rights there are.
+pub(crate) fn known(directory: &Directory) -> BTreeSet<&str> {
+    let users = directory.users.values();
+    let held = users.flat_map(|user| user.rights.iter());
+    let known = directory.rights.iter().chain(held);
+    known.map(String::as_str).collect()
+}
+
 /// Answers `/cloudapi/1.0.0/{rights|roles|globalRoles|rightsBundles}...`.
 pub(crate) fn handle(
     call: &Call<'_>,

@@ -28,7 +28,7 @@ use super::schedule::Schedule;
 use super::tasks::Tasks;
 use super::timings::Timings;
 use super::versions::{self, Offered};
-use super::{actors, entities, infra, network, rights, task_api};
+use super::{actors, entities, infra, network, rights, routes, task_api};
 use crate::clock::Moment;
 use crate::vcd::transport::{Request, Response};
 
@@ -120,13 +120,13 @@ impl World {
             let date = date_between(before, (now, wall), moment);
             let (mut ctx, areas) = self.split(moment, date);
             let Areas {
+                registry,
                 entities,
                 infra,
                 network,
-                ..
             } = areas;
             match due {
-                Due::Entities(due) => entities::fire(due, &mut ctx, entities),
+                Due::Entities(due) => entities::fire(due, &mut ctx, (entities, registry)),
                 Due::Infra(due) => infra::fire(due, &mut ctx, infra),
                 Due::Guest(due) => actors::guest::fire(due, &mut ctx, infra, entities),
                 Due::Capvcd(due) => actors::capvcd::fire(due, &mut ctx, infra, entities),
@@ -154,7 +154,7 @@ impl World {
             Ok(version) => (version, None),
             Err(problem) => (versions::highest(&self.versions), Some(problem)),
         };
-        let arrival = Arrival::of(request, version, request_id.clone());
+        let arrival = Arrival::of(request, version, request_id.clone(), self.settings);
         let template = gate::template(&arrival.segments);
         self.history
             .count("request", &format!("{} {template}", request.method()));
@@ -218,6 +218,7 @@ impl World {
         now: Moment,
         wall: Timestamp,
     ) -> Result<Reply, Problem> {
+        routes::check(call)?;
         let (mut ctx, areas) = self.split(now, wall);
         let Areas {
             registry,
@@ -239,16 +240,19 @@ impl World {
                 "rights" | "roles" | "globalRoles" | "rightsBundles" => {
                     rights::handle(call, (area, rest), ctx)
                 }
-                "interfaces" => registry::interfaces::handle(call, rest, ctx, registry),
+                "interfaces" => registry::interfaces::handle(call, rest, ctx, (registry, entities)),
                 "entityTypes" => match (call.method, rest) {
                     (&Method::POST, [urn]) => {
                         entities::create::create(call, urn, ctx, (entities, registry))
+                    }
+                    (&Method::POST, [urn, "migrateEntities"]) => {
+                        entities::migrate::migrate(call, urn, ctx, (entities, registry))
                     }
                     _ => registry::types::handle(call, rest, ctx, (registry, entities)),
                 },
                 "entities" => entities::api::handle(call, rest, ctx, (entities, registry)),
                 "entity" => entities::api::resolve_urn(call, rest, ctx, (entities, registry)),
-                "accessLevels" => entities::api::access_levels(call, ctx.site),
+                "accessLevels" => entities::api::access_levels(call, rest, ctx.site),
                 "edgeGateways"
                 | "loadBalancer"
                 | "applicationPortProfiles"

@@ -140,7 +140,13 @@ fn grants_are_listed_changed_and_taken_back_by_full_control() {
     let zeta = site.zeta.clone();
     let grant = share(&mut site, &author, &id, &zeta, "ReadOnly");
     let path = format!("{}/accessControls", entity(&id));
-    assert_eq!(site.call(Ask::get(&path).by(&rival)).status(), 403);
+    assert_eq!(site.call(Ask::get(&path).by(&rival)).status(), 200);
+    let more = json!({"grantType": "MembershipAccessControlGrant", "memberId": zeta,
+        "accessLevelId": "urn:vcloud:accessLevel:ReadOnly"});
+    assert_eq!(
+        site.call(Ask::post(&path).by(&rival).json(&more)).status(),
+        403
+    );
     let listed = site.call(Ask::get(&path).by(&author)).json();
     assert_eq!(listed["values"][0]["memberId"], zeta);
     let wider = json!({"grantType": "MembershipAccessControlGrant", "memberId": zeta,
