@@ -8,7 +8,7 @@
 //! - Under [`Clock::virtual_at`] nothing reads the machine's clock: tests run on tokio's paused time.
 //! - A scaled clock shortens waits only; wall-clock stamps stay true.
 //! - A stepped clock stands still until it is moved; who sleeps on it wakes when it has been moved
-//!   far enough.
+//!   far enough. A paced clock runs, can be moved on, and can change its pace; it never goes back.
 //!
 //! Not here: time limits of HTTP calls (`vcd::http`), which are real seconds always.
 
@@ -62,6 +62,23 @@ enum Source {
         elapsed: watch::Sender<Duration>,
         wall: Timestamp,
     },
+    /// The machine's clock at a pace that can be changed, from a moment that is given.
+    Paced { pace: watch::Sender<Pace> },
+}
+
+/// `moment` at `boot` on the machine's clock; `scale` clock seconds pass in one real second from there on.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    moment: Moment,
+    boot: Duration,
+    scale: f64,
+}
+
+impl Pace {
+    fn at(&self, boot: Duration) -> Moment {
+        let real = boot.saturating_sub(self.boot);
+        self.moment.plus(real.mul_f64(self.scale))
+    }
 }
 
 impl Clock {
@@ -94,9 +111,50 @@ impl Clock {
         Self(Source::Stepped { elapsed, wall })
     }
 
-    /// Moves a stepped clock on by `span`; the others go their own way.
+    /// The machine's clock `scale` times as fast, counting from `start`: for a simulator that goes on where
+    /// another one stopped, and whose time can be moved. Dates stay true. Clones move together.
+    pub fn paced(scale: f64, start: Moment) -> Self {
+        let (pace, _) = watch::channel(Pace {
+            moment: start,
+            boot: boot_time(),
+            scale: if scale > 1.0 { scale } else { 1.0 },
+        });
+        Self(Source::Paced { pace })
+    }
+
+    /// How many clock seconds pass in one real second: 1 for clocks that know no other pace.
+    pub fn scale(&self) -> f64 {
+        match &self.0 {
+            Source::System { scale } => *scale,
+            Source::Paced { pace } => pace.borrow().scale,
+            Source::Virtual { .. } | Source::Stepped { .. } => 1.0,
+        }
+    }
+
+    /// Lets a paced clock go on `scale` times as fast; false for the others, and for values below 1.
+    pub fn set_scale(&self, scale: f64) -> bool {
+        match &self.0 {
+            Source::Paced { pace } if (1.0..=1e6).contains(&scale) => {
+                pace.send_modify(|pace| {
+                    let boot = boot_time();
+                    *pace = Pace {
+                        moment: pace.at(boot),
+                        boot,
+                        scale,
+                    };
+                });
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Moves a stepped or paced clock on by `span`; the others go their own way.
     pub fn step(&self, span: Duration) {
         match &self.0 {
+            Source::Paced { pace } => {
+                pace.send_modify(|pace| pace.moment = pace.moment.plus(span));
+            }
             Source::Stepped { elapsed, .. } => {
                 elapsed.send_modify(|elapsed| *elapsed = elapsed.saturating_add(span));
             }
@@ -110,13 +168,14 @@ impl Clock {
             Source::System { scale } => Moment(boot_time().mul_f64(*scale)),
             Source::Virtual { origin, .. } => Moment(origin.elapsed()),
             Source::Stepped { elapsed, .. } => Moment(*elapsed.borrow()),
+            Source::Paced { pace } => pace.borrow().at(boot_time()),
         }
     }
 
     /// The date and time of day, for stamps that people read; never compared with another host's.
     pub fn wall(&self) -> Timestamp {
         match &self.0 {
-            Source::System { .. } => Timestamp::now(),
+            Source::System { .. } | Source::Paced { .. } => Timestamp::now(),
             Source::Virtual { origin, wall } => {
                 wall.checked_add(origin.elapsed()).unwrap_or(Timestamp::MAX)
             }
@@ -136,6 +195,22 @@ impl Clock {
                 let end = seen.borrow().saturating_add(delay);
                 // The sender is part of this very clock, so the wait cannot fail.
                 drop(seen.wait_for(|elapsed| *elapsed >= end).await);
+            }
+            Source::Paced { pace } => {
+                let mut changes = pace.subscribe();
+                let end = self.now().plus(delay);
+                loop {
+                    let left = end.since(self.now());
+                    if left.is_zero() {
+                        return;
+                    }
+                    let real = left.div_f64(self.scale());
+                    tokio::select! {
+                        () = tokio::time::sleep(real) => {}
+                        // A jump or another pace: look again.
+                        _ = changes.changed() => {}
+                    }
+                }
             }
         }
     }

@@ -46,6 +46,7 @@ pub mod state;
 pub(crate) mod task_api;
 pub(crate) mod tasks;
 pub mod timings;
+pub mod tls;
 pub mod transport;
 pub(crate) mod versions;
 pub mod view;

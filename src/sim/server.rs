@@ -6,7 +6,7 @@
 //! - The world's lock is never held across an await.
 //! - A lost reply closes the connection without a byte, as a dying cell does.
 //!
-//! Not here: what is answered (`World::handle`), what goes wrong (`sim::faults`).
+//! Not here: what is answered (`World::handle`), what goes wrong (`sim::faults`), certificates (`sim::tls`).
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -20,14 +20,11 @@ use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use bytes::Bytes;
 use futures_util::stream;
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
-};
 use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::task::JoinHandle;
 
 use super::faults::{self, Fault, Faults};
+pub use super::tls::{TlsIdentity, TlsIdentityError, tls_identity};
 use super::world::{World, lock};
 use crate::clock::Clock;
 use crate::vcd::transport::{Request, Response};
@@ -55,61 +52,6 @@ pub struct Server {
     address: SocketAddr,
     handle: Handle<SocketAddr>,
     task: JoinHandle<io::Result<()>>,
-}
-
-/// A certificate authority made up for one run, and a server certificate for this machine.
-#[derive(Clone, Debug)]
-pub struct TlsIdentity {
-    /// Certificate of the authority, for clients to trust.
-    pub ca_pem: String,
-    /// Key and certificate of the server, for 127.0.0.1 and `localhost`.
-    pub config: Arc<ServerConfig>,
-}
-
-/// A TLS identity could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsIdentityError {
-    /// Key or certificate could not be generated.
-    #[error("cannot make a certificate")]
-    Certificate(#[source] rcgen::Error),
-    /// The TLS stack refused what was generated.
-    #[error("cannot set up TLS")]
-    Tls(#[source] rustls::Error),
-}
-
-/// Makes a fresh authority and a server certificate signed by it.
-///
-/// # Errors
-/// [`TlsIdentityError`]: the cryptography library failed.
-pub fn tls_identity() -> Result<TlsIdentity, TlsIdentityError> {
-    let mut authority = CertificateParams::default();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    authority
-        .distinguished_name
-        .push(DnType::CommonName, "VCD simulator CA");
-    let certified = || -> Result<_, rcgen::Error> {
-        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
-        let key = KeyPair::generate()?;
-        let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
-        let certificate = CertificateParams::new(names)?.signed_by(&key, &authority)?;
-        Ok((authority.pem(), certificate, key))
-    };
-    let (ca_pem, certificate, key) = certified().map_err(TlsIdentityError::Certificate)?;
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| {
-            let builder = builder.with_no_client_auth();
-            builder.with_single_cert(vec![certificate.der().clone()], key)
-        });
-    let mut config = config.map_err(TlsIdentityError::Tls)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsIdentity {
-        ca_pem,
-        config: Arc::new(config),
-    })
 }
 
 /// Takes a free port of this machine, so that the site's URL is known before the world is made.

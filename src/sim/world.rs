@@ -48,10 +48,13 @@ pub(crate) enum Due {
 }
 
 /// A whole VCD site.
+#[derive(Serialize, Deserialize)]
 pub struct World {
     pub(crate) site: String,
+    #[serde(with = "super::state::rng")]
     pub(crate) rng: fastrand::Rng,
     /// Chance of the network alone, so that a slower line gives no other ids.
+    #[serde(with = "super::state::rng")]
     pub(crate) travel_rng: fastrand::Rng,
     pub(crate) timings: Timings,
     pub(crate) settings: Settings,
@@ -61,9 +64,11 @@ pub struct World {
     pub(crate) tasks: Tasks,
     pub(crate) schedule: Schedule<Due>,
     /// Both clocks at the last call of [`World::advance`].
-    seen_until: Option<(Moment, Timestamp)>,
+    pub(crate) seen_until: Option<(Moment, Timestamp)>,
     pub(crate) history: History,
     pub(crate) registry: Registry,
+    /// Written one by one, because they are many: see `sim::state`.
+    #[serde(skip)]
     pub(crate) entities: Entities,
     pub(crate) infra: Infra,
     pub(crate) network: Services,

@@ -251,6 +251,17 @@ impl Entities {
         Some(entity.state)
     }
 
+    /// Puts an entity back that was saved with its rules left out; false when its type is not known.
+    pub(crate) fn restore(&mut self, mut entity: Entity, registry: &Registry) -> bool {
+        let Some(registered) = registry.types.get(&entity.type_urn) else {
+            return false;
+        };
+        entity.rules = Arc::clone(&registered.rules);
+        self.walks.end();
+        self.by_id.insert(Arc::from(entity.id.as_str()), entity);
+        true
+    }
+
     /// Takes `id` out of the world.
     pub(crate) fn remove(&mut self, id: &str) -> Option<Entity> {
         self.walks.end();

@@ -1,5 +1,239 @@
 //! The whole world in a file: what a simulator goes on from after a restart, or on another machine.
+//!
+//! Format: one JSON document per line. First a head with the format's number; then the world without its
+//! entities; then one line per entity; at last a line that says how many there were, so that a file cut
+//! short is noticed. The file holds every token and password, as VCD's database does.
+//!
+//! Invariants:
+//! - Entities are written and read one by one: no second copy of all of them is ever in memory.
+//! - What was compiled from schemas is left out and compiled again.
+//! - References inside the world follow the site to its new URL; what tenants wrote stays as they wrote it.
+//! - A file of another format, or one that is damaged, is refused as a whole.
+//!
+//! Not here: when it is saved, and where to (`state::file`, `sim::standalone`); faults, which are of one run.
 
+pub mod file;
 pub(crate) mod pairs;
 pub(crate) mod rng;
 pub(crate) mod secret;
+
+use std::io::{self, BufRead, Write};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::entities::Entity;
+use super::tls::Authority;
+use super::world::World;
+use crate::clock::Moment;
+
+/// Number of the format that this program reads and writes.
+pub const FORMAT: u32 = 1;
+
+/// A saved world could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The file system, or whatever the text goes to or comes from, failed.
+    #[error("cannot {doing} the state file {file}")]
+    Io {
+        /// What was tried: `read`, `write`.
+        doing: &'static str,
+        /// Path as given.
+        file: String,
+        /// The cause.
+        #[source]
+        cause: io::Error,
+    },
+    /// A newer or foreign format.
+    #[error(
+        "format {found} is not the one this program reads ({FORMAT}); use the program that wrote it"
+    )]
+    Format {
+        /// Number in the head.
+        found: u32,
+    },
+    /// Not what [`World::save`] writes, or not all of it.
+    #[error("line {line} is damaged: {what}")]
+    Damaged {
+        /// Line, counted from 1.
+        line: usize,
+        /// What was found.
+        what: String,
+    },
+}
+
+/// The first line.
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    /// Number of the format.
+    cse_simulator_state: u32,
+    /// Version of the program that wrote it.
+    program: String,
+    /// Base URL of the hrefs inside.
+    site: String,
+    /// Who signed the server's certificate, so that clients trust it after a restart, too.
+    authority: Option<Authority>,
+}
+
+/// The last line.
+#[derive(Debug, Serialize, Deserialize)]
+struct End {
+    entities: usize,
+}
+
+/// A world read back.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The world; it stood still meanwhile.
+    pub world: World,
+    /// The moment up to which it had been looked at; its clock goes on from there.
+    pub moment: Moment,
+    /// Who signed the server's certificate.
+    pub authority: Option<Authority>,
+}
+
+impl World {
+    /// Writes the whole world.
+    ///
+    /// # Errors
+    /// Whatever `out` fails with.
+    pub fn save(&self, authority: Option<&Authority>, mut out: impl Write) -> io::Result<()> {
+        let head = Head {
+            cse_simulator_state: FORMAT,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            site: self.site.clone(),
+            authority: authority.cloned(),
+        };
+        put_line(&mut out, &head)?;
+        put_line(&mut out, self)?;
+        let mut entities = 0;
+        for entity in self.entities.iter() {
+            put_line(&mut out, entity)?;
+            entities += 1;
+        }
+        put_line(&mut out, &End { entities })?;
+        out.flush()
+    }
+
+    /// Reads a world. With `site` it moves to this base URL, without it stays where it was.
+    ///
+    /// # Errors
+    /// [`StateError`]: the text cannot be read, or is no whole world of this format.
+    pub fn load(from: impl BufRead, site: Option<&str>) -> Result<Loaded, StateError> {
+        let mut lines = Lines { from, number: 0 };
+        let text = lines.next()?;
+        let head: Value = lines.parse(&text)?;
+        let found = head.get("cse_simulator_state").and_then(Value::as_u64);
+        let found = found.ok_or_else(|| lines.damaged("this is no state of a simulator"))?;
+        if found != u64::from(FORMAT) {
+            let found = u32::try_from(found).unwrap_or(u32::MAX);
+            return Err(StateError::Format { found });
+        }
+        let head: Head = lines.parse(&text)?;
+        let mut world = lines.world(&head, site)?;
+        loop {
+            let text = lines.next()?;
+            if text.starts_with(b"{\"entities\":") {
+                let end: End = lines.parse(&text)?;
+                let there = world.entities.iter().count();
+                if end.entities != there {
+                    let what = format!("{there} entities are there, {} were saved", end.entities);
+                    return Err(lines.damaged(&what));
+                }
+                break;
+            }
+            let entity: Entity = lines.parse(&text)?;
+            let id = entity.id.clone();
+            if !world.entities.restore(entity, &world.registry) {
+                return Err(lines.damaged(&format!("the type of {id} is not registered")));
+            }
+        }
+        let moment = world
+            .seen_until
+            .map_or(Moment::default(), |(moment, _)| moment);
+        Ok(Loaded {
+            world,
+            moment,
+            authority: head.authority,
+        })
+    }
+}
+
+fn put_line(out: &mut impl Write, document: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, document)?;
+    out.write_all(b"\n")
+}
+
+struct Lines<R> {
+    from: R,
+    number: usize,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// The next line; the end of the file is no line.
+    fn next(&mut self) -> Result<Vec<u8>, StateError> {
+        let mut text = Vec::new();
+        self.number += 1;
+        match self.from.read_until(b'\n', &mut text) {
+            Ok(0) => Err(self.damaged("the file ends before the state does")),
+            Ok(_) => Ok(text),
+            Err(cause) => Err(self.damaged(&format!("it cannot be read: {cause}"))),
+        }
+    }
+
+    fn parse<T: DeserializeOwned>(&self, text: &[u8]) -> Result<T, StateError> {
+        serde_json::from_slice(text).map_err(|cause| self.damaged(&cause.to_string()))
+    }
+
+    fn damaged(&self, what: &str) -> StateError {
+        StateError::Damaged {
+            line: self.number,
+            what: what.to_owned(),
+        }
+    }
+
+    /// The world without its entities, at `site` if it moves.
+    fn world(&mut self, head: &Head, site: Option<&str>) -> Result<World, StateError> {
+        let text = self.next()?;
+        let site = site.map(|site| site.trim_end_matches('/'));
+        let mut world: World = match site.filter(|site| *site != head.site) {
+            None => self.parse(&text)?,
+            Some(site) => {
+                let mut document: Value = self.parse(&text)?;
+                move_to(&mut document, &head.site, site);
+                serde_json::from_value(document)
+                    .map_err(|cause| self.damaged(&cause.to_string()))?
+            }
+        };
+        world
+            .registry
+            .compile()
+            .map_err(|reason| self.damaged(&reason))?;
+        Ok(world)
+    }
+}
+
+/// Lets every text that is an address below `old` be one below `new`.
+fn move_to(document: &mut Value, old: &str, new: &str) {
+    match document {
+        Value::String(text) => {
+            let rest = text.strip_prefix(old);
+            let below = rest.filter(|rest| rest.is_empty() || rest.starts_with('/'));
+            if let Some(rest) = below {
+                *text = format!("{new}{rest}");
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                move_to(item, old, new);
+            }
+        }
+        Value::Object(members) => {
+            for (_, member) in members.iter_mut() {
+                move_to(member, old, new);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
