@@ -13,10 +13,11 @@ use http::{HeaderValue, Method};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::auth::{Sessions, oauth, sessions, tokens};
+use super::accounts::{orgs, plugins, users};
+use super::auth::{Sessions, oauth, service_accounts, sessions, tokens};
 use super::call::Call;
 use super::context::{Context, Settings, new_uuid};
-use super::directory::{Directory, Org, SYSTEM};
+use super::directory::{Directory, Org, Profile, SYSTEM};
 use super::entities::Entities;
 use super::gate::{self, Arrival};
 use super::history::History;
@@ -94,6 +95,7 @@ impl World {
             id: format!("urn:vcloud:org:{}", new_uuid(&mut rng)),
             name: SYSTEM.to_owned(),
             full_name: SYSTEM.to_owned(),
+            profile: Profile::default(),
         };
         directory.orgs.insert(system.id.clone(), system);
         let mut registry = Registry::default();
@@ -183,8 +185,8 @@ impl World {
         if let Some(answer) = self.answer_stranger(&arrival, now, wall) {
             return answer;
         }
-        let principal =
-            gate::authenticate(arrival.headers, &mut self.sessions, &self.directory, now)?;
+        let known = (&self.directory, &self.settings);
+        let principal = gate::authenticate(arrival.headers, &mut self.sessions, known, now)?;
         self.dispatch(&arrival.by(principal), now, wall)
     }
 
@@ -208,6 +210,14 @@ impl World {
             }
             (_, ["oauth", "tenant", org, "token"]) => {
                 return Some(oauth::token(arrival, oauth::Realm::Tenant(org), &mut ctx));
+            }
+            (_, ["oauth", "provider", "device_authorization"]) => {
+                let realm = oauth::Realm::Provider;
+                return Some(oauth::device_authorization(arrival, realm, &mut ctx));
+            }
+            (_, ["oauth", "tenant", org, "device_authorization"]) => {
+                let realm = oauth::Realm::Tenant(org);
+                return Some(oauth::device_authorization(arrival, realm, &mut ctx));
             }
             (&Method::POST, ["cloudapi", _, "sessions"]) => sessions::Door::Tenant,
             (&Method::POST, ["cloudapi", _, "sessions", "provider"]) => sessions::Door::Provider,
@@ -235,14 +245,24 @@ impl World {
         match call.path().as_slice() {
             ["api", "admin"] => versions::product(call, ctx.site),
             ["api", "session"] if *call.method == Method::DELETE => Ok(ctx.sessions.logout(call)),
+            ["api", "session"] if *call.method == Method::GET => sessions::legacy(call, ctx),
             ["api", "task", rest @ ..] => task_api::handle(call, rest, ctx),
-            ["oauth", "provider", "register"] | ["oauth", "tenant", _, "register"] => {
-                oauth::register(call, ctx)
+            ["oauth", "provider", "register"] => oauth::register(call, oauth::Realm::Provider, ctx),
+            ["oauth", "tenant", org, "register"] => {
+                oauth::register(call, oauth::Realm::Tenant(org), ctx)
+            }
+            ["cloudapi", "extensions", "ui", rest @ ..] => plugins::handle(call, rest, ctx),
+            ["transfer", id] => {
+                plugins::upload(call, id, ctx).unwrap_or_else(|| infra::handle(call, ctx, infra))
             }
             ["cloudapi", "1.0.0", area, rest @ ..] => match *area {
                 "sessions" => sessions::handle(call, rest, ctx),
                 "tokens" => tokens::handle(call, rest, ctx),
-                "rights" | "roles" | "globalRoles" | "rightsBundles" => {
+                "serviceAccounts" => service_accounts::handle(call, rest, ctx, entities),
+                "deviceLookup" => service_accounts::device_lookup(call, rest, ctx),
+                "users" => users::handle(call, rest, ctx, entities),
+                "orgs" => orgs::handle(call, rest, ctx, infra),
+                "rights" | "rightsCategories" | "roles" | "globalRoles" | "rightsBundles" => {
                     rights::handle(call, (area, rest), ctx)
                 }
                 "interfaces" => registry::interfaces::handle(call, rest, ctx, (registry, entities)),

@@ -390,6 +390,15 @@ fn a_role_is_made_filled_and_felt_by_its_users_but_not_from_a_token_session() {
     let author = site.login("author", "acme");
     let id = site.create(&author, "blue", &cluster("blue"));
     let viewer = site.login("viewer", "acme");
+    // What no bundle publishes to its organization is worth nothing to a tenant.
+    assert_eq!(site.call(Ask::get(&entity(&id)).by(&viewer)).status(), 403);
+    let bundles = "/cloudapi/1.0.0/rightsBundles";
+    let filter = "?filter=name==vmware:capvcdCluster%20Entitlement";
+    let listed = site.call(Ask::get(&format!("{bundles}{filter}")).by(&admin));
+    let listed = listed.json();
+    let bundle = listed["values"][0]["id"].as_str().unwrap();
+    let publish = format!("{bundles}/{bundle}/tenants/publishAll");
+    assert_eq!(site.call(Ask::post(&publish).by(&admin)).status(), 200);
     assert_eq!(site.call(Ask::get(&entity(&id)).by(&viewer)).status(), 200);
     let publish = format!("{roles}/{role}/tenants/publishAll");
     assert_eq!(site.call(Ask::post(&publish).by(&admin)).status(), 200);
