@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::auth::SessionLimits;
 use super::context::{Settings, new_uuid};
-use super::directory::{ApiClient, Org, User};
+use super::directory::{ApiClient, Org, Profile, TokenKind, User};
 use super::timings::Timings;
 use super::versions::Offered;
 use super::world::World;
@@ -48,6 +48,7 @@ impl World {
             id: id.clone(),
             name: name.to_owned(),
             full_name: name.to_owned(),
+            profile: Profile::default(),
         };
         self.directory.orgs.insert(id.clone(), org);
         id
@@ -63,6 +64,7 @@ impl World {
             org_id,
             role: new.role.to_owned(),
             rights: Arc::new(new.rights.iter().map(|right| (*right).to_owned()).collect()),
+            profile: Profile::default(),
         };
         self.directory.users.insert(id.clone(), user);
         if let Some(password) = new.password {
@@ -83,6 +85,7 @@ impl World {
             name: "seeded".to_owned(),
             user_id: user_id.to_owned(),
             secret: Some(token.to_owned()),
+            kind: TokenKind::Refresh,
         };
         self.directory.api_clients.insert(client_id, client);
         self.directory
@@ -103,6 +106,7 @@ impl World {
 
     /// Switches where sites differ.
     pub fn settings_mut(&mut self) -> &mut Settings {
+        self.entities.end_walks();
         &mut self.settings
     }
 

@@ -14,12 +14,12 @@
 //! `entities`, `fiql` and `paging` are the runtime defined entities; `infra` is VDCs, vApps and VMs;
 //! `actors` work inside the simulated machines; `control` and `view` are for those who hold the world.
 //!
-//! Not here: hooks, MQTT and webhook extensions, service accounts, edge gateways and load
-//! balancers; several cells; the lag of the query service.
+//! Not here: MQTT and webhook extensions; several cells; the lag of the query service.
 //! Source: VCD API 37.0 to 39.1 as `OpenAPI` and XML schema document it; the wire behaviour that
 //! `go-vcloud-director`, `terraform-provider-vcd` and CAPVCD depend on.
 
 pub(crate) mod access;
+pub(crate) mod accounts;
 pub(crate) mod actors;
 pub(crate) mod auth;
 pub(crate) mod call;
@@ -42,6 +42,7 @@ pub(crate) mod registry;
 pub(crate) mod reply;
 pub mod request_log;
 pub(crate) mod rights;
+pub(crate) mod routes;
 pub(crate) mod schedule;
 pub mod seed;
 pub mod server;
