@@ -18,7 +18,10 @@ mod desk;
 mod engine_api;
 mod firewall_api;
 mod gateway_api;
-#[expect(dead_code, reason = "for the controllers inside clusters")]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "for the controllers inside clusters")
+)]
 pub(crate) mod inside;
 mod kinds;
 pub(crate) mod model;
@@ -26,7 +29,7 @@ mod nat;
 mod nat_api;
 mod network_api;
 pub(crate) mod networks;
-#[expect(dead_code, reason = "for leak checks")]
+#[cfg_attr(not(test), expect(dead_code, reason = "for leak checks"))]
 pub(crate) mod objects;
 mod pools;
 mod profile_api;
@@ -35,6 +38,8 @@ mod rules;
 mod space_api;
 mod spaces;
 pub(crate) mod specs;
+#[cfg(test)]
+mod tests;
 mod virtual_services;
 
 pub(crate) use changes::{Due, fire};

@@ -301,7 +301,7 @@ fn settings() -> Vec<Fact> {
                 let accepted = net.send(Ask::post(POOLS).json(&net.pool("p"))).await;
                 let summary = net.summary("poolSummaries", "p").await.unwrap();
                 assert_eq!(summary["status"], "PENDING");
-                net.bench.world().settings_mut().new_balancers_are_hidden = true;
+                net.set(|set| set.new_balancers_are_hidden = true);
                 assert!(net.summary("poolSummaries", "p").await.is_none());
                 net.bench.succeeded(&accepted, &net.token).await;
                 assert!(net.summary("poolSummaries", "p").await.is_some());
@@ -313,10 +313,10 @@ fn settings() -> Vec<Fact> {
             "members are up without a machine, where the setting says so, and so is the service",
             async |bench| {
                 let net = Net::of(bench).await;
-                let mut world = net.bench.world();
-                world.settings_mut().pool_members_need_no_machine = true;
-                world.settings_mut().missing_network_objects_are_404 = true;
-                drop(world);
+                net.set(|set| {
+                    set.pool_members_need_no_machine = true;
+                    set.missing_network_objects_are_404 = true;
+                });
                 let mut body = net.pool("p");
                 body["members"] = json!([{"ipAddress": "10.1.1.1"}]);
                 net.change(Ask::post(POOLS).json(&body)).await;
@@ -339,10 +339,7 @@ fn settings() -> Vec<Fact> {
             "virtual services share an address, unless the setting says otherwise",
             async |bench| {
                 let net = Net::of(bench).await;
-                net.bench
-                    .world()
-                    .settings_mut()
-                    .virtual_addresses_are_exclusive = true;
+                net.set(|set| set.virtual_addresses_are_exclusive = true);
                 let pool = net.new_pool("p").await;
                 net.new_service("s", &pool, "192.168.8.2").await;
                 let mut other = net.service("t", &pool, "192.168.8.2").await;

@@ -108,9 +108,7 @@ fn shape() -> Vec<Fact> {
                 let pool = Ask::post("/cloudapi/1.0.0/loadBalancer/pools").json(&net.pool("p"));
                 let accepted = net.send(pool).await.expect(202);
                 assert_eq!(net.get(&path).await["status"], "CONFIGURING");
-                let mut world = net.bench.world();
-                world.settings_mut().busy_gateways_stay_realized = true;
-                drop(world);
+                net.set(|set| set.busy_gateways_stay_realized = true);
                 assert_eq!(net.get(&path).await["status"], "REALIZED");
                 net.bench.succeeded(&accepted, &net.token).await;
             },

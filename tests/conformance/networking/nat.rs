@@ -130,7 +130,7 @@ fn rules() -> Vec<Fact> {
                 let post = || Ask::post(&net.below("nat/rules")).json(&rule);
                 net.change(post()).await;
                 net.change(post()).await;
-                net.bench.world().settings_mut().nat_rule_names_are_unique = true;
+                net.set(|set| set.nat_rule_names_are_unique = true);
                 net.send(post()).await.refused(400, "DUPLICATE_NAME");
             },
         ),

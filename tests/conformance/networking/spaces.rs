@@ -200,7 +200,7 @@ fn floats() -> Vec<Fact> {
                     let ask = Ask::post(&format!("{space}/allocate")).json(&body);
                     net.send(ask).await.refused(400, "BAD_REQUEST");
                 }
-                net.bench.world().settings_mut().used_addresses_are_released = true;
+                net.set(|set| set.used_addresses_are_released = true);
                 let result = allocate(&net, &space).await;
                 let path = format!("{space}/allocations/{}", text(&result["id"]));
                 let mark = json!({"usageState": "USED_MANUAL", "description": "d"});

@@ -1,5 +1,6 @@
 //! A tenant's session on the networking paths, with what clients find out first.
 
+use cse_server::sim::Settings;
 use serde_json::{Value, json};
 
 use crate::support::bench::Bench;
@@ -42,6 +43,11 @@ impl Net {
     /// A path below the gateway.
     pub(super) fn below(&self, rest: &str) -> String {
         format!("/cloudapi/1.0.0/edgeGateways/{}/{rest}", self.gateway_id())
+    }
+
+    /// Sets the site's switches.
+    pub(super) fn set(&self, change: impl FnOnce(&mut Settings)) {
+        change(self.bench.world().settings_mut());
     }
 
     pub(super) async fn send(&self, ask: Ask) -> Answer {
