@@ -370,7 +370,9 @@ impl World {
                 "edgeGateways"
                 | "loadBalancer"
                 | "applicationPortProfiles"
+                | "firewallGroups"
                 | "ipSpaces"
+                | "orgVdcNetworks"
                 | "ssl" => network::handle(call, ctx, infra, network),
                 _ => infra::handle(call, ctx, infra),
             },

@@ -54,6 +54,7 @@ impl World {
     pub fn seed_site(&mut self) -> SiteAccess {
         self.seed_types();
         self.seed_roles();
+        self.seed_network_site();
         for (name, cpus, memory_mib) in POLICIES {
             let uuid = new_uuid(&mut self.rng).to_string();
             let name = name.to_owned();
