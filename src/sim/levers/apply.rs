@@ -1,15 +1,15 @@
 //! What actions do to the world.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::changes::{Change, Changes, InForce, Values};
-use super::{Action, LeverError, NodeEnd, NodeFailure};
+use super::{Action, LeverError, NodeEnd, NodeFailure, Stale};
 use crate::clock::Moment;
-use crate::sim::entities::Entities;
 use crate::sim::infra::effects;
 use crate::sim::infra::operations;
 use crate::sim::world::{self, World};
@@ -30,14 +30,10 @@ enum What {
     Pull(Box<Action>),
     /// The end of a change, by its number.
     EndChange(u64),
-    /// Reads are up to date again.
+    /// Reads of entities are up to date again.
     EndStale,
-}
-
-/// Reads answer from these entities.
-#[derive(Debug)]
-pub(crate) struct Stale {
-    pub(crate) entities: Entities,
+    /// The query service sees what is there now, and again `lag` later until that moment.
+    Lag { lag: Duration, until: Moment },
 }
 
 impl Action {
@@ -53,11 +49,15 @@ impl Action {
                 let values = Values::default();
                 change.map_or(Ok(()), |(change, _)| change.over(values).map(drop))
             }
+            Self::QueryLag { lag, .. } if lag.is_zero() => {
+                Err(LeverError::invalid("lag", "it is no time"))
+            }
             Self::FailOver { lost_per_mille, .. } if *lost_per_mille > 1000 => {
                 Err(LeverError::invalid("lost_per_mille", "it is above 1000"))
             }
             Self::FailOver { .. }
             | Self::Maintenance { .. }
+            | Self::QueryLag { .. }
             | Self::ExpireSessions { .. }
             | Self::RevokeToken { .. }
             | Self::LimitPool { .. }
@@ -70,7 +70,7 @@ impl Action {
     }
 
     /// What it changes of settings and timings, and for how long.
-    fn change(&self) -> Option<(Change, Option<std::time::Duration>)> {
+    fn change(&self) -> Option<(Change, Option<Duration>)> {
         match self {
             Self::Slow {
                 operations,
@@ -96,6 +96,7 @@ impl Action {
             Self::Fault(_)
             | Self::Maintenance { .. }
             | Self::FailOver { .. }
+            | Self::QueryLag { .. }
             | Self::ExpireSessions { .. }
             | Self::RevokeToken { .. }
             | Self::LimitPool { .. }
@@ -125,6 +126,10 @@ impl World {
                 stale_for,
                 ..
             } => Ok(self.fail_over(*lost_per_mille, *stale_for, (label, at.0))),
+            Action::QueryLag { lag, lasts } => {
+                self.lag_behind((*lag, at.0.plus(*lasts)), (label, at.0));
+                Ok(json!({}))
+            }
             Action::ExpireSessions { org, user } => {
                 self.expire_sessions(org.as_deref(), user.as_deref())
             }
@@ -168,7 +173,8 @@ impl World {
                 let (levers, mut force) = self.in_force();
                 levers.end(|one, _| one == id, &mut force);
             }
-            What::EndStale => self.stale = None,
+            What::EndStale => self.stale.entities = None,
+            What::Lag { lag, until } => self.lag_behind((lag, until), (&label, at.0)),
         }
     }
 
@@ -176,6 +182,8 @@ impl World {
     pub(super) fn stop_scenario(&mut self, name: &str) -> bool {
         self.schedule
             .retain(|due| !matches!(due, world::Due::Lever(due) if due.label == name));
+        // A copy that somebody else wanted, too, is taken again at the next of its ticks.
+        self.stale = Stale::default();
         let (levers, mut force) = self.in_force();
         levers.end(|_, label| label == name, &mut force);
         self.infra.actors.withdraw(name);
@@ -228,7 +236,7 @@ impl World {
     fn fail_over(
         &mut self,
         lost_per_mille: u32,
-        stale_for: Option<std::time::Duration>,
+        stale_for: Option<Duration>,
         (label, now): (&str, Moment),
     ) -> Value {
         let rng = &mut self.rng;
@@ -236,14 +244,20 @@ impl World {
             .sessions
             .close_where(|_| rng.u32(0..1000) < lost_per_mille);
         if let Some(span) = stale_for {
-            let mut entities = Entities::default();
-            for entity in self.entities.iter() {
-                entities.restore(entity.clone(), &self.registry);
-            }
-            self.stale = Some(Stale { entities });
+            self.stale.entities = Some(self.entities.clone());
             self.put_due(label, What::EndStale, now.plus(span));
         }
         json!({"sessions_lost": lost})
+    }
+
+    fn lag_behind(&mut self, (lag, until): (Duration, Moment), (label, now): (&str, Moment)) {
+        if now >= until {
+            self.stale.records = None;
+            return;
+        }
+        self.freeze_records();
+        let next = now.plus(lag).min(until);
+        self.put_due(label, What::Lag { lag, until }, next);
     }
 
     fn expire_sessions(
