@@ -353,40 +353,66 @@ impl World {
         failure: &NodeFailure,
         at: (Moment, Timestamp),
     ) -> Result<Value, LeverError> {
-        let (mut ctx, areas) = self.split(at.0, at.1);
-        let named = |entity: &&crate::sim::entities::Entity| {
-            entity.id == failure.cluster || entity.name == failure.cluster
-        };
-        let cluster = areas.entities.iter().find(named);
-        let cluster = cluster.ok_or_else(|| LeverError::unknown("cluster", &failure.cluster))?;
-        let infra = areas.infra;
+        let all = failure.cluster == "*";
+        let entities = self.entities.iter();
+        let clusters: Vec<String> = entities
+            .filter(|entity| entity.rules.nss == "capvcdCluster")
+            .filter(|entity| all || entity.id == failure.cluster || entity.name == failure.cluster)
+            .map(|entity| entity.id.clone())
+            .collect();
+        if clusters.is_empty() && !all {
+            return Err(LeverError::unknown("cluster", &failure.cluster));
+        }
+        let mut lost = Vec::new();
+        for cluster in &clusters {
+            match self.node_of(cluster, failure.node.as_deref()) {
+                Some((name, uuid)) => {
+                    self.end_node(uuid, failure.how, at)?;
+                    lost.push(name);
+                }
+                // Of all clusters, some may have no node yet.
+                None if all => {}
+                None => {
+                    let name = failure.node.as_deref().unwrap_or("(any)");
+                    return Err(LeverError::unknown("node", name));
+                }
+            }
+        }
+        Ok(json!({"nodes": lost}))
+    }
+
+    /// Name and bare UUID of a node of the cluster: the one called `name`, or the first worker there is.
+    fn node_of(&self, cluster: &str, name: Option<&str>) -> Option<(String, String)> {
+        let infra = &self.infra;
         let is_its = |vapp: &str| {
             let metadata = infra.vapps.get(vapp).map(|vapp| &vapp.metadata);
-            metadata.is_some_and(|all| all.values().any(|one| one.value == cluster.id))
+            metadata.is_some_and(|all| all.values().any(|one| one.value == cluster))
         };
-        let mut nodes: Vec<(&str, &str)> = infra
-            .vms
-            .values()
-            .filter(|vm| is_its(&vm.vapp))
-            .map(|vm| (vm.name.as_str(), vm.uuid.as_str()))
+        let its = infra.vms.values().filter(|vm| is_its(&vm.vapp));
+        let mut nodes: Vec<(bool, &str, &str)> = its
+            .filter(|vm| name.is_none_or(|name| vm.name == name))
+            .map(|vm| {
+                let (name, uuid) = (vm.name.as_str(), vm.uuid.as_str());
+                (name.contains("control-plane"), name, uuid)
+            })
             .collect();
         nodes.sort_unstable();
-        let is_worker = |node: &str| !node.contains("control-plane");
-        let chosen = if let Some(name) = &failure.node {
-            nodes.iter().find(|(node, _)| node == name)
-        } else {
-            let worker = nodes.iter().find(|(node, _)| is_worker(node));
-            worker.or(nodes.first())
-        };
-        let missing = failure.node.as_deref().unwrap_or("(any)");
-        let (name, uuid) = chosen.ok_or_else(|| LeverError::unknown("node", missing))?;
-        let (name, uuid) = ((*name).to_owned(), (*uuid).to_owned());
-        let change = match failure.how {
+        let (_, name, uuid) = nodes.first()?;
+        Some(((*name).to_owned(), (*uuid).to_owned()))
+    }
+
+    fn end_node(
+        &mut self,
+        uuid: String,
+        how: NodeEnd,
+        at: (Moment, Timestamp),
+    ) -> Result<(), LeverError> {
+        let change = match how {
             NodeEnd::PowerOff => operations::Change::PowerOff { vms: vec![uuid] },
             NodeEnd::Remove => operations::Change::DeleteVm { vm: uuid },
         };
-        effects::apply(change, &mut ctx, infra)
-            .map_err(|problem| LeverError::invalid("node", &problem.message))?;
-        Ok(json!({"node": name}))
+        let (mut ctx, areas) = self.split(at.0, at.1);
+        let ended = effects::apply(change, &mut ctx, areas.infra);
+        ended.map_err(|problem| LeverError::invalid("node", &problem.message))
     }
 }

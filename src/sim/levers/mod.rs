@@ -282,7 +282,7 @@ pub struct TaskFailure {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NodeFailure {
-    /// Name or URN of the cluster.
+    /// Name or URN of the cluster; `*` for every cluster that has nodes.
     pub cluster: String,
     /// Name of the node; the first worker when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
