@@ -154,18 +154,18 @@ pub(super) fn patched<T: Serialize + DeserializeOwned>(
     values: T,
     patch: &Map<String, Value>,
 ) -> Result<T, LeverError> {
-    if patch.is_empty() {
-        return Ok(values);
-    }
-    let wrong = |cause: serde_json::Error| LeverError::invalid(what, &cause.to_string());
-    let mut document = serde_json::to_value(&values).map_err(wrong)?;
+    let mut values = values;
     for (name, value) in patch {
+        let field = format!("{what}.{name}");
+        let wrong = |cause: serde_json::Error| LeverError::invalid(&field, &cause.to_string());
+        let mut document = serde_json::to_value(&values).map_err(wrong)?;
         let Some(old) = document.get_mut(name) else {
-            return Err(LeverError::invalid(what, &format!("there is no {name:?}")));
+            return Err(LeverError::invalid(&field, "there is no such one"));
         };
         *old = value.clone();
+        values = serde_json::from_value(document).map_err(wrong)?;
     }
-    serde_json::from_value(document).map_err(wrong)
+    Ok(values)
 }
 
 impl Changes {

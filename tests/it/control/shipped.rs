@@ -1,15 +1,14 @@
 //! Every scenario that is shipped does what its description says.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use cse_server::sim::levers::{Lever, Scenario};
 use cse_server::sim::request_log::Wanted;
-use cse_server::sim::transport::InProcess;
-use cse_server::vcd::transport::{CallLimits, Response, Transport, TransportError};
+use cse_server::vcd::transport::{Response, TransportError};
 use serde_json::Value;
 
+use super::client::Client;
 use crate::support::fleet::Fleet;
 use crate::support::site::{Ask, entity};
 
@@ -64,90 +63,6 @@ fn done(fleet: &Fleet) -> Vec<(Value, Value)> {
     let done = document["done"].as_array().unwrap().iter();
     done.map(|one| (one["action"].clone(), one["outcome"].clone()))
         .collect()
-}
-
-/// A client of one user, who logs in with an API token.
-struct Client {
-    connection: InProcess,
-    org: Option<String>,
-    api_token: String,
-    session: String,
-}
-
-impl Client {
-    async fn of(fleet: &Fleet, org: Option<&str>, api_token: &str) -> Self {
-        let connection = InProcess::new(
-            Arc::clone(&fleet.world),
-            fleet.clock.clone(),
-            Arc::clone(&fleet.faults),
-        );
-        let mut client = Self {
-            connection: connection.labelled("probe"),
-            org: org.map(str::to_owned),
-            api_token: api_token.to_owned(),
-            session: String::new(),
-        };
-        client.login().await;
-        client
-    }
-
-    async fn author(fleet: &Fleet) -> Self {
-        let tenant = &fleet.tenants[0];
-        Self::of(fleet, Some(&tenant.org), &tenant.api_token).await
-    }
-
-    /// The provider's account, which sees every cluster.
-    async fn service(fleet: &Fleet) -> Self {
-        Self::of(fleet, None, &fleet.access.provider_token).await
-    }
-
-    /// Exchanges the API token; the status tells whether it was taken.
-    async fn login(&mut self) -> u16 {
-        let path = match &self.org {
-            Some(org) => format!("/oauth/tenant/{org}/token"),
-            None => "/oauth/provider/token".to_owned(),
-        };
-        let form = [
-            ("grant_type", "refresh_token"),
-            ("refresh_token", &self.api_token),
-        ];
-        let ask = Ask::post(&path)
-            .header("content-type", "application/x-www-form-urlencoded")
-            .form(&form);
-        let answer = self.raw(ask).await.unwrap();
-        let status = answer.status().as_u16();
-        if status == 200 {
-            let body: Value = serde_json::from_slice(answer.body()).unwrap();
-            self.session = body["access_token"].as_str().unwrap().to_owned();
-        }
-        status
-    }
-
-    async fn raw(&self, ask: Ask) -> Result<Response, TransportError> {
-        let limits = CallLimits {
-            timeout: MINUTE,
-            max_body_bytes: 16 * 1024 * 1024,
-        };
-        self.connection.send(ask.request(), limits).await
-    }
-
-    async fn send(&self, ask: Ask) -> Result<Response, TransportError> {
-        self.raw(ask.by(&self.session)).await
-    }
-
-    async fn status(&self, ask: Ask) -> Option<u16> {
-        let answer = self.send(ask).await;
-        answer.ok().map(|response| response.status().as_u16())
-    }
-
-    /// How `times` requests are answered; 0 stands for no answer.
-    async fn statuses(&self, times: usize, ask: &Ask) -> Vec<u16> {
-        let mut statuses = Vec::new();
-        for _ in 0..times {
-            statuses.push(self.status(ask.clone()).await.unwrap_or_default());
-        }
-        statuses
-    }
 }
 
 fn count(statuses: &[u16], wanted: u16) -> usize {
