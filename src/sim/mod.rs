@@ -12,9 +12,11 @@
 //!
 //! Code map: versions, `auth`, `directory`, `rights` and `access` say who may ask; `registry`,
 //! `entities`, `fiql` and `paging` are the runtime defined entities; `infra` is VDCs, vApps and VMs;
-//! `network` is edge gateways with their load balancers, NAT and IP spaces; `actors` work inside the simulated machines; `control` and `view` are for those who hold the world.
+//! `network` is edge gateways with their load balancers, NAT and IP spaces; `actors` work inside the
+//! simulated machines; `control` and `view` are for those who hold the world.
 //!
-//! Not here: hooks, MQTT and webhook extensions, service accounts; several cells; the lag of the query service.
+//! Not here: hooks, MQTT and webhook extensions, service accounts; several cells; the lag of the query
+//! service.
 //! Source: VCD API 37.0 to 39.1 as `OpenAPI` and XML schema document it; the wire behaviour that
 //! `go-vcloud-director`, `terraform-provider-vcd` and CAPVCD depend on.
 
