@@ -27,7 +27,7 @@ use crate::clock::Moment;
 use crate::sim::context::Context;
 use crate::sim::entities::{Entities, RdeState};
 use crate::sim::infra::Infra;
-use crate::sim::infra::machine::{MetadataValue, Vapp, VappNetwork};
+use crate::sim::infra::machine::{Lease, MetadataValue, Vapp, VappNetwork};
 use crate::sim::tasks::Starter;
 use crate::sim::world;
 
@@ -242,11 +242,8 @@ fn step(
         return Some(RESYNC);
     }
     if cluster.self_managed {
-        let yaml = entity
-            .content
-            .get("spec")
-            .and_then(|spec| spec.get("capiYaml"));
-        follow(cluster, yaml.and_then(Value::as_str).unwrap_or_default());
+        let yaml = entity.content.text_at(&["spec", "capiYaml"]);
+        follow(cluster, &yaml.unwrap_or_default());
     }
     if infrastructure(cluster, ctx, infra) {
         nodes::reconcile(cluster, ctx, infra);
@@ -361,10 +358,7 @@ fn compose(cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Infra) {
         name: network.name.clone(),
         parent: network.uuid.clone(),
     });
-    let mark = MetadataValue {
-        kind: "MetadataStringValue".to_owned(),
-        value: cluster.home.rde_id.clone(),
-    };
+    let mark = MetadataValue::text(&cluster.home.rde_id);
     let starter = cluster.starter.clone();
     let vapp = Vapp {
         uuid: ctx.uuid(),
@@ -377,6 +371,9 @@ fn compose(cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Infra) {
         unresolved: true,
         networks: network.into_iter().collect(),
         metadata: [(("GENERAL".to_owned(), INFRA_ID.to_owned()), mark)].into(),
+        auto_nature: false,
+        lease: Lease::default(),
+        product: Vec::new(),
     };
     match infra.require_free_name(&vapp) {
         Ok(()) => {

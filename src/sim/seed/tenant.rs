@@ -159,6 +159,7 @@ impl World {
             vdc: vdc.to_owned(),
             product_version: image.version.to_owned(),
             disk_mib: IMAGE_DISK_MIB,
+            metadata: BTreeMap::new(),
         };
         self.infra.templates.insert(template.uuid.clone(), template);
     }
