@@ -28,6 +28,7 @@ use super::schedule::Schedule;
 use super::tasks::Tasks;
 use super::timings::Timings;
 use super::versions::{self, Offered};
+use super::xml::json;
 use super::{actors, entities, infra, network, rights, task_api};
 use crate::clock::Moment;
 use crate::vcd::transport::{Request, Response};
@@ -165,8 +166,10 @@ impl World {
             Some(problem) => Err(problem),
             None => self.answer(arrival, now, wall),
         };
+        let xml = xml && !json::wanted(headers);
         let reply =
             answer.unwrap_or_else(|problem| Reply::problem(&problem, xml, version, &request_id));
+        let reply = json::adapt(headers, version, reply);
         respond(reply, &request_id)
     }
 
@@ -232,6 +235,7 @@ impl World {
             ["api", "admin"] => versions::product(call, ctx.site),
             ["api", "session"] if *call.method == Method::DELETE => Ok(ctx.sessions.logout(call)),
             ["api", "task", rest @ ..] => task_api::handle(call, rest, ctx),
+            ["api", "query"] => infra::query::handle(call, ctx, infra, network),
             ["oauth", "provider", "register"] | ["oauth", "tenant", _, "register"] => {
                 oauth::register(call, ctx)
             }
