@@ -14,6 +14,7 @@
     reason = "tests fail loudly"
 )]
 
+mod disks;
 mod fact;
 mod login;
 mod support;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
-    let facts = [login::facts()];
+    let facts = [login::facts(), disks::facts()];
     let trials = facts.into_iter().flatten().map(fact::Fact::trial);
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
