@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use uuid::{Builder, Uuid};
 
 use super::auth::Sessions;
+use super::choices::{
+    InvalidRewrite, RestrictedWrites, UnresolvableRewrite, UnresolvedDeletion, UnversionedAccept,
+};
 use super::directory::Directory;
 use super::history::History;
 use super::schedule::Schedule;
@@ -14,9 +17,9 @@ use super::world::Due;
 use crate::clock::Moment;
 
 /// Switches where sites differ or documents leave it open.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Settings {
     /// Whether a behavior may be invoked on a resolved entity only.
     ///
@@ -24,6 +27,50 @@ pub struct Settings {
     /// resolves the cluster only when it is finished, so the sites it runs on permit it. Off by
     /// default; on, it shows how a server copes with the documented rule.
     pub behaviors_need_resolution: bool,
+    /// What a `PUT` makes of an entity whose resolution failed.
+    pub unresolvable_rewrite: UnresolvableRewrite,
+    /// What happens to a `PUT` that makes a resolved entity invalid.
+    pub invalid_rewrite: InvalidRewrite,
+    /// What happens to a `DELETE` of an entity that was never resolved.
+    pub unresolved_deletion: UnresolvedDeletion,
+    /// Whether `invokeHooks=false` deletes an entity that was never resolved, too.
+    pub unhooked_deletion_of_unresolved: bool,
+    /// Whether an entity that a `PUT` set to `IN_DELETION` goes by itself. Else it waits for a `DELETE`.
+    pub marked_entities_go: bool,
+    /// Whether the `ETag` of an entity comes without quotes. Both spellings are taken back.
+    pub bare_etags: bool,
+    /// Whether `If-Match: *` is refused as stale.
+    pub wildcard_tag_is_stale: bool,
+    /// What happens to restricted fields that a writer without full control sends.
+    pub restricted_writes: RestrictedWrites,
+    /// Whether a provider without tenant context lists the entities of its own organization only, as
+    /// documented. Off, administrator rights reach those of all organizations: the CSE server finds the
+    /// clusters of all tenants that way.
+    pub providers_list_own_org_only: bool,
+    /// Whether grants on an entity of one tenant mean nothing to another tenant.
+    pub tenancy_barrier: bool,
+    /// Whether a grant on an entity type counts as one on each of its entities.
+    pub type_grants_open_entities: bool,
+    /// Whether a behavior without an access level of its own can be invoked by nobody, as documented.
+    /// Off, full control suffices.
+    pub ungoverned_behaviors_are_closed: bool,
+    /// Whether entities have dates from API 39.0 on. Off, from 38.0 on, where masks begin.
+    pub entities_are_dated_late: bool,
+    /// Whether lists of entities can be filtered and sorted by `owner` and `org`, by name and by id.
+    pub lists_filter_by_owner: bool,
+    /// Whether an interface counts as in use only once a type that implements it has entities.
+    pub interfaces_free_until_entities: bool,
+    /// Whether a page size above the limit is cut to it. Off, it is a 400.
+    pub oversized_pages_are_cut: bool,
+    /// The version an `Accept` header without one is answered in.
+    pub unversioned_accept: UnversionedAccept,
+    /// Whether a wrong API token is 401. Off, it is 400, as the standard has it.
+    pub invalid_grant_is_unauthorized: bool,
+    /// Whether `expires_in` of an access token is the idle time of its session. Off, it is 30 days, as
+    /// the vendor's examples show.
+    pub tokens_tell_idle_time: bool,
+    /// Whether a tenant that names another organization as its context stays in its own. Off, it is 403.
+    pub foreign_context_is_ignored: bool,
     /// Whether a pool member counts as up although no powered-on machine behind the gateway has its
     /// address. Off: the service engines see nobody there.
     pub pool_members_need_no_machine: bool,

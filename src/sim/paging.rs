@@ -66,10 +66,13 @@ impl Page {
                     ))
                 }),
         };
-        let page = Self {
+        let mut page = Self {
             number: number("page", 1)?,
             size: number("pageSize", DEFAULT_PAGE_SIZE)?,
         };
+        if call.settings.oversized_pages_are_cut {
+            page.size = page.size.min(max_size);
+        }
         if page.size > max_size {
             return Err(Problem::bad_request(format!(
                 "The query parameter pageSize must not be greater than {max_size}."
@@ -147,6 +150,14 @@ pub(crate) fn filter(call: &Call<'_>) -> Result<Option<Filter>, Problem> {
     text.map(|text| Filter::parse(text, encoded)).transpose()
 }
 
+/// Reads `metadata`, whose keys are `[namespace|]key` and whose texts stand between single quotes.
+pub(crate) fn metadata_filter(call: &Call<'_>) -> Result<Option<Filter>, Problem> {
+    let text = call
+        .query("metadata")
+        .filter(|text| !text.trim().is_empty());
+    text.map(|text| Filter::parse(text, false)).transpose()
+}
+
 /// 400 for a key that a list cannot filter or sort by.
 pub(crate) fn unknown_key(key: &str) -> Problem {
     Problem::bad_request(format!(
@@ -178,21 +189,11 @@ pub(crate) fn list(
             order.compare(a.as_deref(), b.as_deref())
         });
     }
-    let shown: Vec<Bytes> = page
-        .cut(&rows)
-        .iter()
-        .map(|row| Bytes::from(row.to_string()))
-        .collect();
-    Ok(reply(
-        call,
-        site,
-        listing.model,
-        Cut {
-            page,
-            total: rows.len(),
-            shown,
-        },
-    ))
+    let mut body = Body::begin(page, rows.len(), 0);
+    for row in page.cut(&rows) {
+        body.row(|out| out.extend_from_slice(row.to_string().as_bytes()));
+    }
+    Ok(body.end(call, site, listing.model))
 }
 
 /// The text of a plain value at a dotted key; objects, arrays and nulls have none.
@@ -213,45 +214,56 @@ pub(crate) fn plain(value: &Value) -> Option<Cow<'_, str>> {
     }
 }
 
-/// A page cut out of a list.
+/// A page under construction: rows are written where they will lie.
 #[derive(Debug)]
-pub(crate) struct Cut {
-    pub(crate) page: Page,
-    /// Rows of all pages.
-    pub(crate) total: usize,
-    /// The rows of this page as JSON text.
-    pub(crate) shown: Vec<Bytes>,
+pub(crate) struct Body {
+    page: Page,
+    pages: usize,
+    text: Vec<u8>,
+    begun: bool,
 }
 
-/// The envelope around the rows of `cut`, with link headers.
-pub(crate) fn reply(call: &Call<'_>, site: &str, model: &str, cut: Cut) -> Reply {
-    let Cut { page, total, shown } = cut;
-    let pages = total.div_ceil(page.size);
-    let mut body = Vec::with_capacity(shown.iter().map(|row| row.len() + 1).sum::<usize>() + 160);
-    body.extend_from_slice(
-        format!(
+impl Body {
+    /// A page of a list of `total` rows, with room for rows of `bytes` bytes.
+    pub(crate) fn begin(page: Page, total: usize, bytes: usize) -> Self {
+        let pages = total.div_ceil(page.size);
+        let head = format!(
             "{{\"resultTotal\":{total},\"pageCount\":{pages},\"page\":{},\"pageSize\":{},\
              \"associations\":null,\"values\":[",
             page.number, page.size
-        )
-        .as_bytes(),
-    );
-    for (at, row) in shown.iter().enumerate() {
-        if at > 0 {
-            body.push(b',');
-        }
-        body.extend_from_slice(row);
-    }
-    body.extend_from_slice(b"]}");
-    let mut reply = Reply::json_text(200, call.version, Bytes::from(body));
-    for (rel, number) in links(page.number, pages) {
-        let link = format!(
-            "<{}>;rel=\"{rel}\";type=\"application/json\";model=\"{model}\"",
-            page_url(call, site, number)
         );
-        reply = reply.with_header("link", link);
+        let mut text = Vec::with_capacity(head.len() + bytes + page.size.min(MAX_PAGE_SIZE) + 2);
+        text.extend_from_slice(head.as_bytes());
+        Self {
+            page,
+            pages,
+            text,
+            begun: false,
+        }
     }
-    reply
+
+    /// Adds the row that `write` puts at the end of the text, as JSON.
+    pub(crate) fn row(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.begun {
+            self.text.push(b',');
+        }
+        self.begun = true;
+        write(&mut self.text);
+    }
+
+    /// The answer, with link headers.
+    pub(crate) fn end(mut self, call: &Call<'_>, site: &str, model: &str) -> Reply {
+        self.text.extend_from_slice(b"]}");
+        let mut reply = Reply::json_text(200, call.version, Bytes::from(self.text));
+        for (rel, number) in links(self.page.number, self.pages) {
+            let link = format!(
+                "<{}>;rel=\"{rel}\";type=\"application/json\";model=\"{model}\"",
+                page_url(call, site, number)
+            );
+            reply = reply.with_header("link", link);
+        }
+        reply
+    }
 }
 
 fn links(number: usize, pages: usize) -> Vec<(&'static str, usize)> {

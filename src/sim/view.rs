@@ -1,13 +1,14 @@
 //! What tests and the demo look at: clusters as plain rows, without going through the API.
 
 use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::entities::Entity;
 use super::world::World;
 
 /// One cluster as its entity tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClusterView {
     /// Entity URN.
     pub urn: String,
@@ -46,13 +47,13 @@ impl World {
     }
 
     /// Content of one entity with its secure fields; `None` when it is gone.
-    pub fn entity_content(&self, urn: &str) -> Option<&Map<String, Value>> {
-        self.entities.get(urn).map(|entity| &entity.content)
+    pub fn entity_content(&self, urn: &str) -> Option<Map<String, Value>> {
+        self.entities.get(urn).map(|entity| entity.content.parse())
     }
 
     fn view(&self, entity: &Entity) -> ClusterView {
-        let value = |path: &[&str]| at(&entity.content, path);
-        let text = |path: &[&str]| value(path).and_then(Value::as_str).map(str::to_owned);
+        let value = |path: &[&str]| entity.content.at(path);
+        let text = |path: &[&str]| entity.content.text_at(path);
         ClusterView {
             urn: entity.id.clone(),
             name: entity.name.clone(),
@@ -65,18 +66,13 @@ impl World {
             state: text(&["status", "vcdKe", "state"]),
             holder: text(&["status", "vcdKe", "workerId"]),
             heartbeat: text(&["status", "vcdKe", "heartbeatString"]),
-            last_event: value(&["status", "vcdKe", "eventSet"]).and_then(newest_event),
+            last_event: value(&["status", "vcdKe", "eventSet"]).and_then(|set| newest_event(&set)),
             created: entity.created,
             capvcd_phase: text(&["status", "capvcd", "phase"]),
-            auto_repair: value(&["spec", "vcdKe", "autoRepairOnErrors"]).and_then(Value::as_bool),
+            auto_repair: value(&["spec", "vcdKe", "autoRepairOnErrors"])
+                .and_then(|value| value.as_bool()),
         }
     }
-}
-
-fn at<'a>(content: &'a Map<String, Value>, path: &[&str]) -> Option<&'a Value> {
-    let (first, rest) = path.split_first()?;
-    rest.iter()
-        .try_fold(content.get(*first)?, |value, key| value.get(key))
 }
 
 /// Name of the entry with the latest `occurredAt`; among equals the last one, as they are appended.

@@ -243,11 +243,8 @@ fn step(
         return Some(RESYNC);
     }
     if cluster.self_managed {
-        let yaml = entity
-            .content
-            .get("spec")
-            .and_then(|spec| spec.get("capiYaml"));
-        follow(cluster, yaml.and_then(Value::as_str).unwrap_or_default());
+        let yaml = entity.content.text_at(&["spec", "capiYaml"]);
+        follow(cluster, &yaml.unwrap_or_default());
     }
     if infrastructure(cluster, ctx, infra) {
         nodes::reconcile(cluster, ctx, infra);

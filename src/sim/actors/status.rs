@@ -45,7 +45,7 @@ pub(crate) fn write(
         .is_some_and(|(written, at)| *written == whole && ctx.now.since(*at) < RESYNC);
     let has_status = entities
         .get(&rde_id)
-        .is_some_and(|one| has_object(&one.content, "status"));
+        .is_some_and(|one| one.content.has_object(&["status"]));
     if has_status && (!same || !cluster.notices.is_empty()) {
         let notices = std::mem::take(&mut cluster.notices);
         let occurred = stamp(ctx.wall);
@@ -68,10 +68,6 @@ pub(crate) fn write(
     if cluster.initialized && unresolved {
         entities.resolve(&rde_id, ctx);
     }
-}
-
-fn has_object(content: &Map<String, Value>, key: &str) -> bool {
-    content.get(key).is_some_and(Value::is_object)
 }
 
 /// CAPVCD sets the external id of the entity to its vApp.

@@ -10,20 +10,21 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::Method;
 
 use super::api::level_with;
+use super::content::visible_at;
 use super::render::{self, View};
-use super::{Entities, Entity};
+use super::walk::{Path, Rows};
+use super::{Entities, Entity, metadata};
 use crate::sim::access::TypeRights;
-use crate::sim::call::{ApiVersion, Call};
+use crate::sim::call::Call;
 use crate::sim::context::Context;
-use crate::sim::fiql::{Case, Comparable, Filter};
-use crate::sim::paging::{self, Cut, MAX_PAGE_SIZE, Order, Page};
-use crate::sim::registry::{Registry, TypeRules, interface_urn};
+use crate::sim::directory::Directory;
+use crate::sim::fiql::{Case, Comparable};
+use crate::sim::paging::{self, MAX_PAGE_SIZE, Order, Page};
+use crate::sim::registry::{EntityType, Interface, Registry, TypeRules, types};
 use crate::sim::reply::{Problem, Reply, stamp};
-use crate::sim::versions::MASKED_SINCE;
 
 const KEYS: [&str; 6] = [
     "id",
@@ -34,11 +35,11 @@ const KEYS: [&str; 6] = [
     "entityState",
 ];
 
-/// Keys from API 38.0 on.
+/// Keys of the versions that show dates.
 const NEWER_KEYS: [&str; 2] = ["creationDate", "lastModificationDate"];
 
-/// A row before it is rendered: what it is sorted by, and what will be shown.
-type Row<'e> = (Option<Comparable<'e>>, (&'e str, View));
+/// Keys of sites that have them.
+const OWNER_KEYS: [&str; 4] = ["owner.id", "owner.name", "org.id", "org.name"];
 
 /// Answers the lists.
 pub(super) fn handle(
@@ -52,8 +53,9 @@ pub(super) fn handle(
     }
     let types = scope(rest, registry)?;
     let page = Page::of(call, MAX_PAGE_SIZE)?;
-    let known = |key: &str| is_known(key, call.version);
+    let known = |key: &str| is_known(key, call);
     let filter = paging::filter(call)?;
+    let metadata = paging::metadata_filter(call)?;
     let order = Order::of(call);
     let asked = filter
         .as_ref()
@@ -65,30 +67,37 @@ pub(super) fn handle(
     if let Some(key) = asked.or(sorted) {
         return Err(paging::unknown_key(key));
     }
-    let query = Query {
-        call,
-        types: &types,
-        filter: filter.as_ref(),
-        order: order.as_ref(),
+    let path = Path {
+        principal: call.principal.clone(),
+        version: call.version,
+        settings: *ctx.settings,
+        types,
+        filter,
+        metadata,
+        order,
     };
-    let rows = query.rows(entities, registry);
-    let total = rows.len();
-    let cut: Vec<(String, View)> = page
-        .cut(&rows)
+    let rows = if let Some(rows) = entities.walks.rows(&path) {
+        rows
+    } else {
+        let query = Query {
+            call,
+            path: &path,
+            directory: ctx.directory,
+        };
+        let rows = query.rows(entities, registry);
+        entities.walks.begin(path, Arc::clone(&rows));
+        rows
+    };
+    let cut = page.cut(&rows);
+    let shown = cut
         .iter()
-        .map(|(_, (id, view))| ((*id).to_owned(), *view))
-        .collect();
-    drop(rows);
-    let shown: Vec<Bytes> = cut
-        .iter()
-        .filter_map(|(id, view)| Some(render::text(entities.get_mut(id)?, *view, ctx.directory)))
-        .collect();
-    Ok(paging::reply(
-        call,
-        ctx.site,
-        "DefinedEntities",
-        Cut { page, total, shown },
-    ))
+        .filter_map(|(id, view)| Some((entities.get(id)?, *view)));
+    let bytes = shown.clone().map(|(entity, _)| render::size(entity)).sum();
+    let mut body = paging::Body::begin(page, rows.len(), bytes);
+    for (entity, view) in shown {
+        body.row(|out| render::write(entity, view, ctx.directory, out));
+    }
+    Ok(body.end(call, ctx.site, "DefinedEntities"))
 }
 
 /// URNs of the types a list covers; none for types that are not registered.
@@ -99,10 +108,10 @@ fn scope(rest: &[&str], registry: &Registry) -> Result<Vec<String>, Problem> {
             .map(|found| found.rules.type_urn.clone())
             .collect::<Vec<_>>()
     };
-    let implementing = |interface: &str| {
+    let implementing = |wanted: &dyn Fn(&Interface) -> bool| {
+        let known = |id: &String| registry.interfaces.get(id).is_some_and(wanted);
         let types = registry.types.values();
-        let types =
-            types.filter(|found| found.definition.interfaces.iter().any(|id| id == interface));
+        let types = types.filter(|found| found.definition.interfaces.iter().any(known));
         types
             .map(|found| found.rules.type_urn.clone())
             .collect::<Vec<_>>()
@@ -115,10 +124,11 @@ fn scope(rest: &[&str], registry: &Registry) -> Result<Vec<String>, Problem> {
         ["types", vendor, nss, version] => Ok(matching(&|rules| {
             rules.vendor == *vendor && rules.nss == *nss && is_prefix(version, &rules.version)
         })),
-        ["interfaces", urn] => Ok(implementing(urn)),
-        ["interfaces", vendor, nss, version] => {
-            Ok(implementing(&interface_urn((vendor, nss, version))))
-        }
+        ["interfaces", urn] => Ok(implementing(&|interface| interface.id == *urn)),
+        ["interfaces", vendor, nss, version] => Ok(implementing(&|interface| {
+            (interface.vendor.as_str(), interface.nss.as_str()) == (*vendor, *nss)
+                && is_prefix(version, &interface.version)
+        })),
         _ => Err(Problem::no_such_url()),
     }
 }
@@ -130,9 +140,10 @@ fn is_prefix(prefix: &str, version: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-fn is_known(key: &str, version: ApiVersion) -> bool {
+fn is_known(key: &str, call: &Call<'_>) -> bool {
     KEYS.contains(&key)
-        || (NEWER_KEYS.contains(&key) && version >= MASKED_SINCE)
+        || (NEWER_KEYS.contains(&key) && render::shows_dates(call))
+        || (OWNER_KEYS.contains(&key) && call.settings.lists_filter_by_owner)
         || key
             .strip_prefix("entity.")
             .is_some_and(|path| !path.is_empty())
@@ -141,52 +152,99 @@ fn is_known(key: &str, version: ApiVersion) -> bool {
 /// What rows are asked for.
 struct Query<'q> {
     call: &'q Call<'q>,
-    types: &'q [String],
-    filter: Option<&'q Filter>,
-    order: Option<&'q Order>,
+    path: &'q Path,
+    directory: &'q Directory,
 }
 
-impl Query<'_> {
-    fn rows<'e>(&self, entities: &'e Entities, registry: &Registry) -> Vec<Row<'e>> {
-        // Entities of one type share their rules, so rights are looked up once per type.
-        let mut rights: Vec<(&Arc<TypeRules>, Option<TypeRights>)> = Vec::new();
+/// What the caller may do with the entities of one type; looked up once, as they share their rules.
+struct OfType<'q> {
+    rules: &'q Arc<TypeRules>,
+    found: Option<&'q EntityType>,
+    /// None when the list does not cover the type.
+    held: Option<TypeRights>,
+}
+
+impl<'q> Query<'q> {
+    fn rows(&self, entities: &Entities, registry: &Registry) -> Rows {
+        let mut types: Vec<OfType<'_>> = Vec::new();
         let mut rows = Vec::new();
-        for entity in entities.iter() {
-            let seen = rights
+        for (id, entity) in &entities.by_id {
+            let seen = types
                 .iter()
-                .find(|(rules, _)| Arc::ptr_eq(rules, &entity.rules));
-            let held = if let Some((_, held)) = seen {
-                *held
-            } else {
-                let wanted = self.types.contains(&entity.type_urn);
-                let held = wanted
-                    .then(|| TypeRights::of(&self.call.principal, &entity.rules.right_prefix()));
-                rights.push((&entity.rules, held));
-                held
-            };
-            rows.extend(held.and_then(|held| self.row(entity, registry, held)));
+                .position(|seen| Arc::ptr_eq(seen.rules, &entity.rules));
+            let seen = seen.unwrap_or_else(|| {
+                types.push(self.of_type(entity, registry));
+                types.len() - 1
+            });
+            let row = types
+                .get(seen)
+                .and_then(|of_type| self.row(entity, of_type));
+            rows.extend(row.map(|(sort, view)| (sort, (id, view))));
         }
-        if let Some(order) = self.order {
+        if let Some(order) = &self.path.order {
             order.sort(&mut rows);
         }
-        rows
+        rows.into_iter()
+            .map(|(_, (id, view))| (Arc::clone(id), view))
+            .collect()
     }
 
+    fn of_type<'e>(&self, entity: &'e Entity, registry: &'e Registry) -> OfType<'e> {
+        let wanted = self.path.types.contains(&entity.type_urn);
+        let found = registry.types.get(&entity.type_urn);
+        let rights = || types::rights(&self.call.principal, &entity.rules, found);
+        OfType {
+            rules: &entity.rules,
+            found,
+            held: wanted.then(rights),
+        }
+    }
+
+    /// What the entity is sorted by and how it is shown; `None` when it is not in the list.
     fn row<'e>(
         &self,
         entity: &'e Entity,
-        registry: &Registry,
-        held: TypeRights,
-    ) -> Option<Row<'e>> {
-        let level = level_with(self.call, entity, registry, held)?;
-        let view = View::of(level, self.call.version);
-        if let Some(filter) = self.filter
-            && !filter.matches(Case::Sensitive, &|key| field(entity, key, view))
+        of_type: &OfType<'_>,
+    ) -> Option<(Option<Comparable<'e>>, View)>
+    where
+        'q: 'e,
+    {
+        let who = &self.call.principal;
+        let abroad = who.provider && !who.in_context && entity.org_id != who.org_id;
+        if abroad && self.call.settings.providers_list_own_org_only {
+            return None;
+        }
+        let level = level_with(self.call, entity, of_type.found, of_type.held?)?;
+        let view = View::of(self.call, level);
+        if let Some(filter) = &self.path.filter
+            && !filter.matches(Case::Sensitive, &|key| self.field(entity, key, view))
         {
             return None;
         }
-        let sort = self.order.and_then(|order| field(entity, &order.key, view));
-        Some((sort.map(Comparable::of), (&entity.id, view)))
+        if let Some(filter) = &self.path.metadata
+            && !metadata::matches(self.call, entity, filter)
+        {
+            return None;
+        }
+        let order = self.path.order.as_ref();
+        let sort = order.and_then(|order| self.field(entity, &order.key, view));
+        Some((sort.map(Comparable::of), view))
+    }
+
+    fn field<'e>(&self, entity: &'e Entity, key: &str, view: View) -> Option<Cow<'e, str>>
+    where
+        'q: 'e,
+    {
+        match key {
+            "owner.id" => Some(Cow::Borrowed(&entity.owner_id)),
+            "org.id" => Some(Cow::Borrowed(&entity.org_id)),
+            "org.name" => self.directory.org_name(&entity.org_id).map(Cow::Borrowed),
+            "owner.name" => {
+                let owner = self.directory.users.get(&entity.owner_id)?;
+                Some(Cow::Borrowed(&owner.name))
+            }
+            _ => field(entity, key, view),
+        }
     }
 }
 
@@ -200,8 +258,9 @@ fn field<'e>(entity: &'e Entity, key: &str, view: View) -> Option<Cow<'e, str>> 
         "creationDate" => Some(Cow::Owned(stamp(entity.created))),
         "lastModificationDate" => Some(Cow::Owned(stamp(entity.modified))),
         nested => {
-            let value = render::visible_at(entity, nested.strip_prefix("entity.")?, view)?;
-            paging::plain(value)
+            let path = nested.strip_prefix("entity.")?;
+            let value = visible_at(&entity.content, &entity.rules.fields, path, view)?;
+            Some(Cow::Owned(value))
         }
     }
 }

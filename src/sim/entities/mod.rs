@@ -4,6 +4,7 @@
 //! and [`Entities::resolve`] directly.
 //!
 //! Invariants:
+//! - Content lies as text and is parsed by whoever changes it, not by whoever reads or lists it.
 //! - Every change of content, name, owner or state raises the revision, and the `ETag` with it.
 //! - The stored content includes secure fields; only `render` and behaviors decide what is shown.
 //! - The task that created an entity ends when the entity is first resolved, not before.
@@ -12,10 +13,19 @@
 
 pub(crate) mod api;
 mod behaviors;
+pub(crate) mod content;
+mod convert;
 pub(crate) mod create;
 pub(crate) mod grants;
+pub(crate) mod hooks;
+mod life;
 mod list;
+mod metadata;
+pub(crate) mod migrate;
 mod render;
+mod replace;
+mod scan;
+mod walk;
 mod write;
 
 use std::collections::BTreeMap;
@@ -26,7 +36,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use self::behaviors::Invocation;
-use self::render::Rendered;
+use self::content::Content;
+use self::life::Lives;
+use self::metadata::Entry;
+use self::migrate::Migration;
+use self::walk::Walks;
 use super::access::Grant;
 use super::context::Context;
 use super::registry::{Registry, TypeRules};
@@ -42,11 +56,15 @@ pub(crate) enum Due {
         /// Entity URN.
         id: String,
     },
+    /// The entities of a type change to another version.
+    Migration(Box<Migration>),
 }
 
 /// Where an entity stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum RdeState {
+    /// Waits for its `PreCreate` hook.
+    PreValidated,
     PreCreated,
     Resolved,
     ResolutionError,
@@ -57,6 +75,7 @@ impl RdeState {
     /// As VCD spells it.
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::PreValidated => "PRE_VALIDATED",
             Self::PreCreated => "PRE_CREATED",
             Self::Resolved => "RESOLVED",
             Self::ResolutionError => "RESOLUTION_ERROR",
@@ -66,7 +85,7 @@ impl RdeState {
 }
 
 /// One entity.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Entity {
     /// `urn:vcloud:entity:<vendor>:<nss>:<uuid>`
     pub(crate) id: String,
@@ -82,7 +101,7 @@ pub(crate) struct Entity {
     pub(crate) owner_id: String,
     pub(crate) org_id: String,
     /// The content, secure fields included.
-    pub(crate) content: Map<String, Value>,
+    pub(crate) content: Content,
     /// Raised by every change.
     pub(crate) revision: u64,
     pub(crate) created: Timestamp,
@@ -91,14 +110,24 @@ pub(crate) struct Entity {
     pub(crate) create_task: Option<String>,
     /// Grants by id, besides the owner's full control.
     pub(crate) grants: BTreeMap<String, Grant>,
-    #[serde(skip)]
-    rendered: Rendered,
+    /// Metadata entries by id.
+    metadata: BTreeMap<String, Entry>,
 }
 
 impl Entity {
     /// The version tag clients see.
     pub(crate) fn etag(&self) -> String {
         format!("\"r{}\"", self.revision)
+    }
+
+    /// This entity as one of another version of its type would look.
+    pub(super) fn converted(&self, rules: Arc<TypeRules>, content: &Map<String, Value>) -> Self {
+        Self {
+            type_urn: rules.type_urn.clone(),
+            rules,
+            content: Content::of(content),
+            ..self.clone()
+        }
     }
 
     /// Records that something a client can see has changed.
@@ -120,9 +149,11 @@ pub(crate) struct NewEntity {
 }
 
 /// All entities, by URN.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Entities {
-    by_id: BTreeMap<String, Entity>,
+    by_id: BTreeMap<Arc<str>, Entity>,
+    /// Lists that somebody is in the middle of.
+    walks: Walks,
 }
 
 impl Entities {
@@ -138,7 +169,13 @@ impl Entities {
 
     /// The entity `id`, to be changed; whoever changes it calls [`Entity::touch`].
     pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut Entity> {
+        self.walks.end();
         self.by_id.get_mut(id)
+    }
+
+    /// Must be called before anything changes on which it depends who sees what.
+    pub(crate) fn end_walks(&mut self) {
+        self.walks.end();
     }
 
     /// Adds an unresolved entity and returns its URN.
@@ -158,15 +195,16 @@ impl Entities {
             message: None,
             owner_id: new.owner_id,
             org_id: new.org_id,
-            content: new.content,
+            content: Content::of(&new.content),
             revision: 1,
             created: ctx.wall,
             modified: ctx.wall,
             create_task: None,
             grants: BTreeMap::new(),
-            rendered: Rendered::default(),
+            metadata: BTreeMap::new(),
         };
-        self.by_id.insert(id.clone(), entity);
+        self.walks.end();
+        self.by_id.insert(Arc::from(id.as_str()), entity);
         id
     }
 
@@ -178,10 +216,10 @@ impl Entities {
         wall: Timestamp,
         change: impl FnOnce(&mut Map<String, Value>),
     ) -> bool {
-        let Some(entity) = self.by_id.get_mut(id) else {
+        let Some(entity) = self.get_mut(id) else {
             return false;
         };
-        change(&mut entity.content);
+        entity.content.edit(change);
         entity.touch(wall);
         true
     }
@@ -189,11 +227,11 @@ impl Entities {
     /// Validates the content of `id` against its type's schema and sets the state by the outcome.
     /// Ends the task that created it. `None` when there is no such entity.
     pub(crate) fn resolve(&mut self, id: &str, ctx: &mut Context<'_>) -> Option<RdeState> {
-        let entity = self.by_id.get_mut(id)?;
-        if entity.state == RdeState::InDeletion {
+        let entity = self.get_mut(id)?;
+        if matches!(entity.state, RdeState::InDeletion | RdeState::PreValidated) {
             return Some(entity.state);
         }
-        match entity.rules.validate(&entity.content) {
+        match entity.rules.validate(&entity.content.parse()) {
             Ok(()) => {
                 entity.state = RdeState::Resolved;
                 entity.message = None;
@@ -218,20 +256,35 @@ impl Entities {
             return false;
         };
         entity.rules = Arc::clone(&registered.rules);
-        self.by_id.insert(entity.id.clone(), entity);
+        entity.content.forget_rules();
+        self.walks.end();
+        self.by_id.insert(Arc::from(entity.id.as_str()), entity);
         true
     }
 
     /// Takes `id` out of the world.
     pub(crate) fn remove(&mut self, id: &str) -> Option<Entity> {
+        self.walks.end();
         self.by_id.remove(id)
     }
 }
 
 /// Lets `due` happen.
-pub(crate) fn fire(due: Due, ctx: &mut Context<'_>, entities: &mut Entities) {
+pub(crate) fn fire(
+    due: Due,
+    ctx: &mut Context<'_>,
+    (entities, registry): (&mut Entities, &Registry),
+) {
     match due {
-        Due::Behavior(invocation) => behaviors::finish(&invocation, ctx, entities),
+        Due::Behavior(invocation) => {
+            let outcome = behaviors::finish(&invocation, ctx, entities);
+            life::go_on(
+                *invocation,
+                &outcome,
+                &mut Lives::of(ctx, entities, registry),
+            );
+        }
         Due::Deletion { id } => entities.delete(&id, ctx),
+        Due::Migration(migration) => migrate::finish(&migration, ctx, (entities, registry)),
     }
 }

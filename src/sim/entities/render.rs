@@ -1,95 +1,110 @@
-//! Entities as clients see them: restricted fields left out or masked.
+//! Entities as clients see them: the envelope, and content with restricted fields left out or masked.
 //!
 //! Invariants:
 //! - No secure value is ever written here; the only way to one is a behavior or the full contents.
-//! - The rendered text of one revision is made once per view and then shared, so that a page of
-//!   large entities costs a copy and no serialization.
+//! - Content is never parsed to be shown: an answer is the envelope around a copy of its text.
 //!
 //! Source: VCD `x-vcloud-restricted`: `private` for full control only; `secure` left out below API
 //! 38.0 and shown as asterisks from there on, where the dates of the envelope begin, too.
 
 use bytes::Bytes;
-use serde::ser::{SerializeMap, SerializeSeq};
-use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde::Serialize;
 
 use super::Entity;
 use crate::sim::access::Level;
-use crate::sim::call::ApiVersion;
+use crate::sim::call::{ApiVersion, Call};
 use crate::sim::directory::Directory;
-use crate::sim::registry::FieldRules;
 use crate::sim::reply::stamp;
 use crate::sim::versions::MASKED_SINCE;
 
 /// What a secure value looks like from API 38.0 on.
 pub(crate) const MASK: &str = "******";
 
+/// Since when an entity has dates, where that is later than masks.
+const DATED_LATE: ApiVersion = ApiVersion {
+    major: 39,
+    minor: 0,
+};
+
+/// Room for an envelope, in bytes; longer ones cost another allocation.
+const ENVELOPE_BYTES: usize = 1024;
+
 /// The ways one entity can look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct View {
     /// Shows private fields.
     pub(crate) full: bool,
-    /// Shows that secure fields are there, and dates.
+    /// Shows that secure fields are there.
     pub(crate) masked: bool,
+    /// Shows dates.
+    pub(crate) dated: bool,
 }
 
 impl View {
-    /// The view of a caller with `level` at `version`.
-    pub(crate) fn of(level: Level, version: ApiVersion) -> Self {
+    /// The view of a caller with `level`.
+    pub(crate) fn of(call: &Call<'_>, level: Level) -> Self {
         Self {
             full: level == Level::FullControl,
-            masked: version >= MASKED_SINCE,
+            masked: call.version >= MASKED_SINCE,
+            dated: shows_dates(call),
         }
     }
 }
 
-/// Rendered texts of one entity, each with the revision it shows.
-#[derive(Debug, Default)]
-pub(crate) struct Rendered {
-    texts: [Option<(u64, Bytes)>; 4],
-}
-
-impl Rendered {
-    fn slot(&mut self, view: View) -> Option<&mut Option<(u64, Bytes)>> {
-        self.texts
-            .get_mut(usize::from(view.full) * 2 + usize::from(view.masked))
-    }
+/// Whether the version of a request knows the dates of an entity.
+pub(super) fn shows_dates(call: &Call<'_>) -> bool {
+    let since = if call.settings.entities_are_dated_late {
+        DATED_LATE
+    } else {
+        MASKED_SINCE
+    };
+    call.version >= since
 }
 
 /// The entity as JSON text.
-pub(crate) fn text(entity: &mut Entity, view: View, directory: &Directory) -> Bytes {
-    let revision = entity.revision;
-    if let Some(Some((shown, text))) = entity.rendered.slot(view)
-        && *shown == revision
-    {
-        return text.clone();
-    }
-    let shown = Shown {
-        object: &entity.content,
-        rules: &entity.rules.fields,
-        view,
-    };
-    let text = envelope(entity, view, &shown, directory);
-    if let Some(slot) = entity.rendered.slot(view) {
-        *slot = Some((revision, text.clone()));
-    }
-    text
+pub(crate) fn text(entity: &Entity, view: View, directory: &Directory) -> Bytes {
+    let mut out = Vec::with_capacity(size(entity));
+    write(entity, view, directory, &mut out);
+    Bytes::from(out)
+}
+
+/// About how many bytes [`write`] will add.
+pub(super) fn size(entity: &Entity) -> usize {
+    entity.content.text().len() + ENVELOPE_BYTES
+}
+
+/// Adds the entity as JSON text to the end of `out`.
+pub(super) fn write(entity: &Entity, view: View, directory: &Directory, out: &mut Vec<u8>) {
+    let fields = &entity.rules.fields;
+    envelope(entity, view, directory, out, |out| {
+        entity.content.write(fields, view, out);
+    });
 }
 
 /// The entity as JSON text with everything in it; for `fullContents` only.
-pub(crate) fn full_text(entity: &Entity, version: ApiVersion, directory: &Directory) -> Bytes {
-    let view = View::of(Level::FullControl, version);
-    envelope(entity, view, &entity.content, directory)
+pub(crate) fn full_text(call: &Call<'_>, entity: &Entity, directory: &Directory) -> Bytes {
+    let view = View::of(call, Level::FullControl);
+    let mut out = Vec::with_capacity(size(entity));
+    envelope(entity, view, directory, &mut out, |out| {
+        out.extend_from_slice(entity.content.text().as_bytes());
+    });
+    Bytes::from(out)
 }
 
+/// What stands before the content.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Envelope<'a, C> {
+struct Before<'a> {
     id: &'a str,
     entity_type: &'a str,
     name: &'a str,
     external_id: Option<&'a str>,
-    entity: &'a C,
+}
+
+/// What stands after it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct After<'a> {
     // Older clients read `state`, newer documents say `entityState`; both always agree.
     state: &'static str,
     entity_state: &'static str,
@@ -108,27 +123,29 @@ struct Named<'a> {
     id: &'a str,
 }
 
-fn envelope<C: Serialize>(
+fn envelope(
     entity: &Entity,
     view: View,
-    content: &C,
     directory: &Directory,
-) -> Bytes {
-    let owner = directory
-        .users
-        .get(&entity.owner_id)
-        .map(|user| user.name.as_str());
-    let envelope = Envelope {
+    out: &mut Vec<u8>,
+    content: impl FnOnce(&mut Vec<u8>),
+) {
+    let before = Before {
         id: &entity.id,
         entity_type: &entity.type_urn,
         name: &entity.name,
         external_id: entity.external_id.as_deref(),
-        entity: content,
+    };
+    let owner = directory
+        .users
+        .get(&entity.owner_id)
+        .map(|user| user.name.as_str());
+    let after = After {
         state: entity.state.name(),
         entity_state: entity.state.name(),
         message: entity.message.as_deref(),
-        creation_date: view.masked.then(|| stamp(entity.created)),
-        last_modification_date: view.masked.then(|| stamp(entity.modified)),
+        creation_date: view.dated.then(|| stamp(entity.created)),
+        last_modification_date: view.dated.then(|| stamp(entity.modified)),
         owner: Named {
             name: owner.unwrap_or_default(),
             id: &entity.owner_id,
@@ -138,95 +155,21 @@ fn envelope<C: Serialize>(
             id: &entity.org_id,
         },
     };
-    // JSON values with text keys always serialize.
-    Bytes::from(serde_json::to_vec(&envelope).unwrap_or_default())
+    out.push(b'{');
+    members(&before, out);
+    out.extend_from_slice(b",\"entity\":");
+    content(out);
+    out.push(b',');
+    members(&after, out);
+    out.push(b'}');
 }
 
-/// An object with what the view hides left out.
-struct Shown<'a> {
-    object: &'a Map<String, Value>,
-    rules: &'a FieldRules,
-    view: View,
-}
-
-impl Serialize for Shown<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (name, value) in self.object {
-            let Some(rules) = self.rules.properties.get(name) else {
-                map.serialize_entry(name, value)?;
-                continue;
-            };
-            if rules.private && !self.view.full {
-                continue;
-            }
-            if !rules.secure {
-                map.serialize_entry(
-                    name,
-                    &Field {
-                        value,
-                        rules,
-                        view: self.view,
-                    },
-                )?;
-            } else if self.view.masked {
-                map.serialize_entry(name, MASK)?;
-            }
-        }
-        map.end()
-    }
-}
-
-/// A value that may hold restricted fields further down.
-struct Field<'a> {
-    value: &'a Value,
-    rules: &'a FieldRules,
-    view: View,
-}
-
-impl Serialize for Field<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match (self.value, &self.rules.items) {
-            (Value::Object(object), _) => Shown {
-                object,
-                rules: self.rules,
-                view: self.view,
-            }
-            .serialize(serializer),
-            (Value::Array(values), Some(rules)) => {
-                let mut list = serializer.serialize_seq(Some(values.len()))?;
-                for value in values {
-                    list.serialize_element(&Field {
-                        value,
-                        rules,
-                        view: self.view,
-                    })?;
-                }
-                list.end()
-            }
-            (plain, _) => plain.serialize(serializer),
-        }
-    }
-}
-
-/// The plain value at a dotted path below the content, unless the view hides it.
-pub(crate) fn visible_at<'e>(entity: &'e Entity, path: &str, view: View) -> Option<&'e Value> {
-    let mut rules = Some(&entity.rules.fields);
-    let mut parts = path.split('.');
-    let first = parts.next()?;
-    let mut value = entity.content.get(first)?;
-    let mut hidden = |name: &str| {
-        rules = rules.and_then(|rules| rules.properties.get(name));
-        rules.is_some_and(|rules| rules.secure || (rules.private && !view.full))
-    };
-    if hidden(first) {
-        return None;
-    }
-    for part in parts {
-        value = value.get(part)?;
-        if hidden(part) {
-            return None;
-        }
-    }
-    Some(value)
+/// Adds what stands between the braces of an object.
+fn members(object: &impl Serialize, out: &mut Vec<u8>) {
+    // Shapes of text alone always serialize.
+    let text = serde_json::to_vec(object).unwrap_or_default();
+    out.extend_from_slice(
+        text.get(1..text.len().saturating_sub(1))
+            .unwrap_or_default(),
+    );
 }

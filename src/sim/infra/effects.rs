@@ -78,6 +78,19 @@ pub(crate) fn apply(
     }
 }
 
+/// What is left when `change` fails before it begins: nothing of what would have been copied.
+pub(crate) fn abandon(change: &Change, infra: &mut Infra) {
+    let (Change::Compose { added, .. } | Change::Recompose { added, .. }) = change else {
+        return;
+    };
+    for vm in added {
+        forget_vm(vm, infra);
+    }
+    if let Change::Compose { vapp, .. } = change {
+        infra.vapps.remove(vapp);
+    }
+}
+
 /// The object an operation works on has vanished meanwhile.
 pub(crate) fn gone(what: &str, uuid: &str) -> Problem {
     Problem::new(

@@ -164,7 +164,6 @@ pub(crate) fn handle(
             vdcs::storage_profile(call, ctx, infra, (id, true))
         }
         ["api", "vdc", id, "hwv", name] => vdcs::hardware_version(call, ctx, infra, (id, name)),
-        ["api", "session"] => settings::session(call, ctx),
         ["api", "admin", "extension", "settings", "general"] => settings::general(call, ctx),
         ["api", "catalog", id] | ["api", "admin", "catalog", id] => {
             catalogs::catalog(call, ctx, infra, id)
@@ -180,7 +179,6 @@ pub(crate) fn handle(
             policies::compute_policies(call, ctx, infra, rest)
         }
         ["cloudapi", _, "vdcs", rest @ ..] => vdc_api::handle(call, ctx, infra, rest),
-        ["cloudapi", _, "orgVdcNetworks", rest @ ..] => policies::networks(call, ctx, infra, rest),
         _ => Err(Problem::no_such_url()),
     }
 }

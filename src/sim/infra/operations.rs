@@ -213,7 +213,13 @@ impl Infra {
 /// Lets an operation end.
 pub(crate) fn fire(due: Due, ctx: &mut Context<'_>, infra: &mut Infra) {
     let Due { task, change } = due;
-    let outcome = effects::apply(change, ctx, infra);
+    let outcome = match ctx.tasks.ordered_failure(&task) {
+        Some(problem) => {
+            effects::abandon(&change, infra);
+            Err(problem)
+        }
+        None => effects::apply(change, ctx, infra),
+    };
     infra.busy.retain(|_, busy| busy.task != task);
     let state = match outcome {
         Ok(()) => TaskState::Success { result: None },

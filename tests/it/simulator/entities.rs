@@ -224,8 +224,9 @@ fn bring_to(site: &mut Site, token: &str, state: &str, content: &Value) -> Strin
 }
 
 #[test]
-fn a_deletion_begun_by_state_ends_by_itself() {
+fn a_deletion_begun_by_state_ends_by_itself_where_the_site_is_set_so() {
     let mut site = Site::new();
+    site.world.settings_mut().marked_entities_go = true;
     let author = site.login("author", "acme");
     let id = site.create(&author, "blue", &cluster("blue"));
     site.resolve(&author, &id);
@@ -312,7 +313,8 @@ fn a_rewrite_without_secure_fields_keeps_them_below_38_and_clears_them_from_ther
                 .status(),
             200
         );
-        let secure = site.world.entity_content(&id).unwrap()["spec"]["vcdKe"].get("secure");
+        let content = site.world.entity_content(&id).unwrap();
+        let secure = content["spec"]["vcdKe"].get("secure");
         assert_eq!(secure.is_some(), kept, "{version}");
     }
 }

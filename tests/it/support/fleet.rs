@@ -239,7 +239,7 @@ impl Fleet {
 
     /// An entity's content as it stands.
     pub(crate) fn content(&self, urn: &str) -> Map<String, Value> {
-        self.world().entity_content(urn).cloned().unwrap()
+        self.world().entity_content(urn).unwrap()
     }
 
     /// Whether the cluster's state is `state`.
@@ -344,7 +344,8 @@ impl Fleet {
 
     pub(crate) fn event_names(&self, urn: &str) -> Vec<String> {
         let world = self.world();
-        let status = &world.entity_content(urn).unwrap()["status"]["vcdKe"];
+        let content = world.entity_content(urn).unwrap();
+        let status = &content["status"]["vcdKe"];
         let names = |set: &str| -> Vec<String> {
             let entries = status[set].as_array().cloned().unwrap_or_default();
             entries
