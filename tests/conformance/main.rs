@@ -17,8 +17,14 @@
 mod disks;
 mod fact;
 mod login;
+mod machine_changes;
+mod machine_documents;
+mod machine_refusals;
+mod machines;
 mod networking;
+mod query;
 mod support;
+mod tasks;
 
 use std::process::ExitCode;
 
@@ -27,6 +33,12 @@ fn main() -> ExitCode {
     let facts = [
         login::facts(),
         disks::facts(),
+        machine_changes::facts(),
+        machine_documents::facts(),
+        machine_refusals::facts(),
+        machines::facts(),
+        query::facts(),
+        tasks::facts(),
         networking::balancers::facts(),
         networking::clusters::facts(),
         networking::gateways::facts(),

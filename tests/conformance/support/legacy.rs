@@ -88,18 +88,6 @@ impl<'b> Legacy<'b> {
         panic!("{task} does not end");
     }
 
-    /// The href of a link by `rel` and media type.
-    #[track_caller]
-    pub(crate) fn link(&self, document: &str, rel: &str, media: &str) -> String {
-        let mut links = document.split("<Link ").skip(1);
-        let found = links.find(|link| {
-            let link = link.split('>').next().unwrap();
-            link.contains(&format!("rel=\"{rel}\"")) && link.contains(&format!("type=\"{media}\""))
-        });
-        let link = found.unwrap_or_else(|| panic!("no {rel} {media} in {document}"));
-        attribute(&format!("<Link {link}"), "<Link ", "href")
-    }
-
     /// The tenant's VDC, found as go-vcloud-director finds it.
     pub(crate) async fn vdc(&self) -> String {
         let query = format!(
@@ -206,4 +194,16 @@ pub(crate) fn attributes(document: &str, start: &str, name: &str) -> Vec<String>
 /// The hrefs of every element that begins with `start`.
 pub(crate) fn hrefs(document: &str, start: &str) -> Vec<String> {
     attributes(document, start, "href")
+}
+
+/// The href of a link by `rel` and media type.
+#[track_caller]
+pub(crate) fn link(document: &str, rel: &str, media: &str) -> String {
+    let mut links = document.split("<Link ").skip(1);
+    let found = links.find(|link| {
+        let link = link.split('>').next().unwrap();
+        link.contains(&format!("rel=\"{rel}\"")) && link.contains(&format!("type=\"{media}\""))
+    });
+    let link = found.unwrap_or_else(|| panic!("no {rel} {media} in {document}"));
+    attribute(&format!("<Link {link}"), "<Link ", "href")
 }
