@@ -54,7 +54,8 @@ fn not_found(urn: &str) -> Problem {
     Problem::forbidden(format!("{urn} was not found or you lack access to it."))
 }
 
-fn policy_document(policy: &Policy) -> Value {
+/// A compute policy as the `OpenAPI` shows it.
+pub(crate) fn policy_document(policy: &Policy) -> Value {
     json!({
         "id": policy.urn(),
         "name": policy.name,
