@@ -10,6 +10,8 @@
 //! Source: VCD API, namespace `http://www.vmware.com/vcloud/v1.5`, error and task documents.
 
 mod body;
+#[cfg(test)]
+mod properties;
 mod reader;
 mod task;
 
