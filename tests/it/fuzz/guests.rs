@@ -1,4 +1,4 @@
-//! Who asks.
+//! Who asks: two tenants, the provider, and those without a session.
 
 use std::collections::BTreeMap;
 
