@@ -66,6 +66,11 @@ pub(crate) struct Grant {
 }
 
 impl Grant {
+    /// Whether the grant holds in the organization `org_id`: a membership holds where it was granted.
+    pub(crate) fn reaches(&self, org_id: &str) -> bool {
+        matches!(self.grantee, Grantee::Right(_)) || self.tenant_id == org_id
+    }
+
     fn covers(&self, who: &Principal) -> bool {
         match &self.grantee {
             Grantee::Member(member) => {

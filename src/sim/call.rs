@@ -12,6 +12,7 @@ use http::{HeaderMap, Method};
 
 use serde::{Deserialize, Serialize};
 
+use super::context::Settings;
 use super::reply::Problem;
 
 /// An API version such as 37.2, ordered.
@@ -64,6 +65,7 @@ pub(crate) struct Call<'a> {
     /// The id that answers and error messages carry.
     pub(crate) request_id: String,
     pub(crate) principal: Principal,
+    pub(crate) settings: Settings,
 }
 
 impl Call<'_> {

@@ -54,6 +54,8 @@ pub struct Settings {
     /// Whether a behavior without an access level of its own can be invoked by nobody, as documented.
     /// Off, full control suffices.
     pub ungoverned_behaviors_are_closed: bool,
+    /// Whether entities have dates from API 39.0 on. Off, from 38.0 on, where masks begin.
+    pub entities_are_dated_late: bool,
     /// Whether lists of entities can be filtered and sorted by `owner` and `org`, by name and by id.
     pub lists_filter_by_owner: bool,
     /// Whether an interface counts as in use only once a type that implements it has entities.

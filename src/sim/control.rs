@@ -10,10 +10,11 @@ use serde_json::{Map, Value};
 
 use super::auth::SessionLimits;
 use super::context::{Settings, new_uuid};
-use super::directory::{ApiClient, Org, User};
+use super::directory::{ApiClient, Org, Profile, TokenKind, User};
 use super::timings::Timings;
 use super::versions::Offered;
 use super::world::World;
+use crate::clock::Moment;
 use crate::sim::call::ApiVersion;
 
 /// A user to be made.
@@ -47,6 +48,7 @@ impl World {
             id: id.clone(),
             name: name.to_owned(),
             full_name: name.to_owned(),
+            profile: Profile::default(),
         };
         self.directory.orgs.insert(id.clone(), org);
         id
@@ -62,6 +64,7 @@ impl World {
             org_id,
             role: new.role.to_owned(),
             rights: Arc::new(new.rights.iter().map(|right| (*right).to_owned()).collect()),
+            profile: Profile::default(),
         };
         self.directory.users.insert(id.clone(), user);
         if let Some(password) = new.password {
@@ -82,6 +85,7 @@ impl World {
             name: "seeded".to_owned(),
             user_id: user_id.to_owned(),
             secret: Some(token.to_owned()),
+            kind: TokenKind::Refresh,
         };
         self.directory.api_clients.insert(client_id, client);
         self.directory
@@ -102,6 +106,7 @@ impl World {
 
     /// Switches where sites differ.
     pub fn settings_mut(&mut self) -> &mut Settings {
+        self.entities.end_walks();
         &mut self.settings
     }
 
@@ -128,6 +133,11 @@ impl World {
         change: impl FnOnce(&mut Map<String, Value>),
     ) -> bool {
         self.entities.modify(urn, wall, change)
+    }
+
+    /// The world was not looked at until now, and nothing happened in it: what is due comes later.
+    pub(crate) fn stood_still(&mut self, at: (Moment, Timestamp)) {
+        self.seen_until = Some(at);
     }
 
     /// How long the next request is under way, there and back.

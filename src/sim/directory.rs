@@ -13,6 +13,8 @@ use uuid::Builder;
 
 use serde::{Deserialize, Serialize};
 
+use super::accounts::plugins::Plugin;
+use super::auth::service_accounts::ServiceAccount;
 use super::rights::RightSet;
 
 /// Name of the provider's organization.
@@ -30,6 +32,20 @@ pub(crate) struct Org {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) full_name: String,
+    #[serde(default)]
+    pub(crate) profile: Profile,
+}
+
+/// What is told of an organization or a user and means little.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Profile {
+    pub(crate) full_name: String,
+    pub(crate) description: String,
+    pub(crate) email: String,
+    /// Whether nobody logs in.
+    pub(crate) disabled: bool,
+    /// Whether an organization publishes catalogs.
+    pub(crate) can_publish: bool,
 }
 
 /// A user and what its role permits.
@@ -41,6 +57,8 @@ pub(crate) struct User {
     pub(crate) org_id: String,
     pub(crate) role: String,
     pub(crate) rights: Arc<BTreeSet<String>>,
+    #[serde(default)]
+    pub(crate) profile: Profile,
 }
 
 impl User {
@@ -57,6 +75,29 @@ pub(crate) struct ApiClient {
     pub(crate) user_id: String,
     /// The token's text; absent until it is asked for.
     pub(crate) secret: Option<String>,
+    #[serde(default)]
+    pub(crate) kind: TokenKind,
+}
+
+/// What a token is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum TokenKind {
+    /// An API token.
+    #[default]
+    Refresh,
+    Proxy,
+    Extension,
+}
+
+impl TokenKind {
+    /// As VCD spells it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Refresh => "REFRESH",
+            Self::Proxy => "PROXY",
+            Self::Extension => "EXTENSION",
+        }
+    }
 }
 
 /// Orgs by URN, users by URN, API tokens by their secret text.
@@ -74,6 +115,12 @@ pub(crate) struct Directory {
     pub(crate) rights: BTreeSet<String>,
     /// Roles, global roles and rights bundles by URN.
     pub(crate) right_sets: BTreeMap<String, RightSet>,
+    /// Service accounts by client id, the bare UUID of their URN. Each acts as a user under its URN.
+    #[serde(default)]
+    pub(crate) service_accounts: BTreeMap<String, ServiceAccount>,
+    /// UI plug-ins by URN.
+    #[serde(default)]
+    pub(crate) plugins: BTreeMap<String, Plugin>,
 }
 
 impl Directory {
@@ -91,7 +138,14 @@ impl Directory {
 
     /// User an API token belongs to.
     pub(crate) fn token_user(&self, token: &str) -> Option<&User> {
-        self.users.get(self.api_tokens.get(token)?)
+        let user = self.users.get(self.api_tokens.get(token)?);
+        user.filter(|user| self.may_enter(user))
+    }
+
+    /// Whether neither the user nor its organization is disabled.
+    pub(crate) fn may_enter(&self, user: &User) -> bool {
+        let org = self.orgs.get(&user.org_id);
+        !user.profile.disabled && org.is_some_and(|org| !org.profile.disabled)
     }
 
     /// User that logs in by name, organization and password.
@@ -100,7 +154,8 @@ impl Directory {
         let mut users = self.users.values();
         let user =
             users.find(|user| user.org_id == org.id && user.name.eq_ignore_ascii_case(name))?;
-        (self.passwords.get(&user.id)? == password).then_some(user)
+        let known = self.passwords.get(&user.id)? == password;
+        (known && self.may_enter(user)).then_some(user)
     }
 
     /// `urn:vcloud:site:<uuid>` of this site, derived from the id of its System organization.

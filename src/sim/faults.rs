@@ -19,6 +19,7 @@ use bytes::Bytes;
 use http::Method;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 pub use self::refusal::Refusal;
 use crate::clock::Moment;
@@ -113,6 +114,23 @@ impl Target {
             times,
             ..Self::default()
         }
+    }
+
+    /// The target for people; moments in seconds of the site's clock.
+    pub(crate) fn document(&self) -> Value {
+        let secs =
+            |moment: Option<Moment>| moment.map(|moment| moment.since_origin().as_secs_f64());
+        json!({
+            "method": self.method.as_ref().map(Method::as_str),
+            "path": self.path,
+            "except": self.except,
+            "caller": self.caller.as_ref().or(self.caller_part.as_ref()),
+            "after": self.after,
+            "times": (self.times != u64::MAX).then_some(self.times),
+            "from_secs": secs(self.from),
+            "until_secs": secs(self.until),
+            "per_mille": self.per_mille,
+        })
     }
 
     fn matches(&self, caller: &str, request: &Request, now: Moment) -> bool {

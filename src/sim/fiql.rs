@@ -243,7 +243,7 @@ fn term(input: &mut &str) -> ModalResult<Node> {
 
 fn comparison(input: &mut &str) -> ModalResult<Comparison> {
     let key = take_while(1.., |c: char| {
-        c.is_ascii_alphanumeric() || "._-:@/".contains(c)
+        c.is_ascii_alphanumeric() || "._-:@/|".contains(c)
     });
     let build = |(key, operator, value): (&str, Operator, String)| Comparison {
         key: key.to_owned(),

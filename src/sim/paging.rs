@@ -66,10 +66,13 @@ impl Page {
                     ))
                 }),
         };
-        let page = Self {
+        let mut page = Self {
             number: number("page", 1)?,
             size: number("pageSize", DEFAULT_PAGE_SIZE)?,
         };
+        if call.settings.oversized_pages_are_cut {
+            page.size = page.size.min(max_size);
+        }
         if page.size > max_size {
             return Err(Problem::bad_request(format!(
                 "The query parameter pageSize must not be greater than {max_size}."
@@ -145,6 +148,14 @@ pub(crate) fn filter(call: &Call<'_>) -> Result<Option<Filter>, Problem> {
         .is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let text = call.query("filter").filter(|text| !text.trim().is_empty());
     text.map(|text| Filter::parse(text, encoded)).transpose()
+}
+
+/// Reads `metadata`, whose keys are `[namespace|]key` and whose texts stand between single quotes.
+pub(crate) fn metadata_filter(call: &Call<'_>) -> Result<Option<Filter>, Problem> {
+    let text = call
+        .query("metadata")
+        .filter(|text| !text.trim().is_empty());
+    text.map(|text| Filter::parse(text, false)).transpose()
 }
 
 /// 400 for a key that a list cannot filter or sort by.

@@ -4,9 +4,16 @@
 //! - Registering an entity type brings its five rights and its bundle into being; System
 //!   Administrators hold them at once, everybody else by role.
 //! - A changed role changes its users. A session that came from an API token only reads here.
+//! - A global role that is published to an organization is a role there, which only reads.
+//! - Bundles and global roles are the provider's.
+//!
+//! Flow: `documents` shows single rights, `publishing` says which organizations have what.
 //!
 //! Not here: what a right permits (each handler).
 //! Source: VCD `OpenAPI`, `rights`, `roles`, `globalRoles`, `rightsBundles`.
+
+mod documents;
+mod publishing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,6 +27,8 @@ use super::context::Context;
 use super::directory::{Directory, derived_urn, role_id};
 use super::paging::{self, Listing};
 use super::reply::{Problem, Reply};
+
+const KEYS: [&str; 2] = ["id", "name"];
 
 /// The three kinds of named sets of rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +45,14 @@ impl Kind {
             "globalRoles" => Some(Self::GlobalRole),
             "rightsBundles" => Some(Self::Bundle),
             _ => None,
+        }
+    }
+
+    const fn model(self) -> &'static str {
+        match self {
+            Self::Role => "Roles",
+            Self::GlobalRole => "GlobalRoles",
+            Self::Bundle => "RightsBundles",
         }
     }
 
@@ -102,6 +119,30 @@ pub(crate) fn add_type(directory: &mut Directory, prefix: &str) {
     }
 }
 
+/// Takes the rights and the bundle of an entity type away with its last version.
+pub(crate) fn remove_type(directory: &mut Directory, prefix: &str) {
+    let gone = of_type(prefix);
+    directory.rights.retain(|right| !gone.contains(right));
+    let bundle = derived_urn(Kind::Bundle.urn_kind(), &format!("{prefix} Entitlement"));
+    directory.right_sets.remove(&bundle);
+    for set in directory.right_sets.values_mut() {
+        set.rights.retain(|right| !gone.contains(right));
+    }
+    for user in directory.users.values_mut() {
+        if gone.iter().any(|right| user.rights.contains(right)) {
+            Arc::make_mut(&mut user.rights).retain(|right| !gone.contains(right));
+        }
+    }
+}
+
+/// Names of all rights there are.
+pub(crate) fn known(directory: &Directory) -> BTreeSet<&str> {
+    let users = directory.users.values();
+    let held = users.flat_map(|user| user.rights.iter());
+    let known = directory.rights.iter().chain(held);
+    known.map(String::as_str).collect()
+}
+
 /// Answers `/cloudapi/1.0.0/{rights|roles|globalRoles|rightsBundles}...`.
 pub(crate) fn handle(
     call: &Call<'_>,
@@ -112,18 +153,17 @@ pub(crate) fn handle(
         may_change(call)?;
     }
     let Some(kind) = Kind::of(area) else {
-        return single_rights(call, rest, ctx);
+        return documents::handle(call, (area, rest), ctx);
     };
+    if kind != Kind::Role && !call.principal.provider {
+        return Err(Problem::forbidden("Access is forbidden"));
+    }
     match (call.method, rest) {
         (&Method::GET, []) => {
             let rows = visible(call, kind, ctx.directory);
-            let rows = rows.values().map(document).collect();
-            paging::list(
-                call,
-                ctx.site,
-                &Listing::of("RightSets", &["id", "name"]),
-                rows,
-            )
+            let rows = rows.values().map(|set| document(set, ctx.directory));
+            let listing = Listing::of(kind.model(), &KEYS);
+            paging::list(call, ctx.site, &listing, rows.collect())
         }
         (&Method::POST, []) => create(call, kind, ctx),
         (_, [id, rest @ ..]) => one(call, kind, (id, rest), ctx),
@@ -141,51 +181,12 @@ fn may_change(call: &Call<'_>) -> Result<(), Problem> {
             "A session created from an API token cannot change roles, global roles or rights bundles.",
         ));
     }
-    if call.principal.provider {
+    let who = &call.principal;
+    if who.provider || who.has("Role: Create, Edit, Delete, or Copy") {
         Ok(())
     } else {
         Err(Problem::forbidden("Access is forbidden"))
     }
-}
-
-fn single_rights(call: &Call<'_>, rest: &[&str], ctx: &Context<'_>) -> Result<Reply, Problem> {
-    let mut known: BTreeSet<&String> = ctx
-        .directory
-        .users
-        .values()
-        .flat_map(|user| user.rights.iter())
-        .collect();
-    known.extend(&ctx.directory.rights);
-    known.retain(|right| call.principal.provider || call.principal.has(right));
-    let rows: Vec<Value> = known.into_iter().map(|name| right_document(name)).collect();
-    match (call.method, rest) {
-        (&Method::GET, []) => paging::list(
-            call,
-            ctx.site,
-            &Listing::of("Rights", &["id", "name", "rightType"]),
-            rows,
-        ),
-        (&Method::GET, [id]) => {
-            let row = rows
-                .iter()
-                .find(|row| row.get("id").is_some_and(|own| own == id));
-            Ok(Reply::json(200, call.version, row.ok_or_else(not_found)?))
-        }
-        _ => Err(Problem::wrong_method()),
-    }
-}
-
-fn right_document(name: &str) -> Value {
-    let category = name.split(':').next().unwrap_or_default();
-    json!({
-        "id": derived_urn("right", name),
-        "name": name,
-        "description": name,
-        "category": derived_urn("rightsCategory", category),
-        "bundleKey": null,
-        "rightType": if name.ends_with("View") { "VIEW" } else { "MODIFY" },
-        "impliedRights": [],
-    })
 }
 
 /// The sets of `kind` the caller may see: registered ones, and roles that only users tell of.
@@ -202,6 +203,9 @@ fn visible(call: &Call<'_>, kind: Kind, directory: &Directory) -> BTreeMap<Strin
         .map(|set| (set.id.clone(), set.clone()))
         .collect();
     if kind == Kind::Role {
+        for role in publishing::roles_of(&who.acting_org_id, directory) {
+            sets.entry(role.id.clone()).or_insert(role);
+        }
         for user in directory
             .users
             .values()
@@ -223,15 +227,20 @@ fn visible(call: &Call<'_>, kind: Kind, directory: &Directory) -> BTreeMap<Strin
     sets
 }
 
-fn document(set: &RightSet) -> Value {
-    json!({
+fn document(set: &RightSet, directory: &Directory) -> Value {
+    let mut document = json!({
         "id": set.id,
         "name": set.name,
         "description": set.description,
         "bundleKey": "com.vmware.vcloud.undefined.key",
-        "readOnly": false,
-        "publishAll": set.published_to_all,
-    })
+        "readOnly": publishing::is_given(set, directory),
+    });
+    if set.kind != Kind::Role
+        && let Some(document) = document.as_object_mut()
+    {
+        document.insert("publishAll".to_owned(), json!(set.published_to_all));
+    }
+    document
 }
 
 fn create(call: &Call<'_>, kind: Kind, ctx: &mut Context<'_>) -> Result<Reply, Problem> {
@@ -266,7 +275,7 @@ fn create(call: &Call<'_>, kind: Kind, ctx: &mut Context<'_>) -> Result<Reply, P
         tenants: BTreeSet::new(),
         published_to_all: false,
     };
-    let reply = Reply::json(201, call.version, &document(&set));
+    let reply = Reply::json(201, call.version, &document(&set, ctx.directory));
     ctx.directory.right_sets.insert(id, set);
     Ok(reply)
 }
@@ -280,10 +289,18 @@ fn one(
     let mut set = visible(call, kind, ctx.directory)
         .remove(id)
         .ok_or_else(not_found)?;
+    if *call.method == Method::GET {
+        return read(call, rest, &set, ctx);
+    }
+    if publishing::is_given(&set, ctx.directory) {
+        return Err(Problem::forbidden(format!(
+            "The role {} is read-only.",
+            set.name
+        )));
+    }
     let reply = match (call.method, rest) {
-        (&Method::GET, rest) => return read(call, rest, &set, ctx),
         (&Method::DELETE, []) => {
-            ctx.directory.right_sets.remove(id);
+            delete(&set, ctx.directory)?;
             return Ok(Reply::empty(204));
         }
         (&Method::PUT, []) => {
@@ -291,7 +308,7 @@ fn one(
             let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
             set.name = text("name").unwrap_or(set.name);
             set.description = text("description").unwrap_or(set.description);
-            Reply::json(200, call.version, &document(&set))
+            Reply::json(200, call.version, &document(&set, ctx.directory))
         }
         (&Method::POST | &Method::PUT, ["rights"]) => {
             let named = values(call, ctx.directory)?;
@@ -301,14 +318,29 @@ fn one(
             set.rights.extend(named);
             read(call, rest, &set, ctx)?
         }
-        (&Method::POST, ["tenants", verb]) => {
-            publish(call, verb, &mut set)?;
-            Reply::json(200, call.version, &json!({}))
+        (&Method::POST | &Method::PUT, ["tenants", rest @ ..]) if kind != Kind::Role => {
+            publishing::change(call, rest, &mut set, ctx.directory)?;
+            read(call, &["tenants"], &set, ctx)?
         }
         _ => return Err(Problem::wrong_method()),
     };
     store(set, ctx.directory);
     Ok(reply)
+}
+
+fn delete(set: &RightSet, directory: &mut Directory) -> Result<(), Problem> {
+    let held = set.kind == Kind::Role
+        && directory
+            .users
+            .values()
+            .any(|user| user.role_id() == set.id);
+    if held {
+        let message = format!("The role {} is in use.", set.name);
+        return Err(Problem::bad_request(message));
+    }
+    directory.right_sets.remove(&set.id);
+    publishing::settle(directory, &set.rights);
+    Ok(())
 }
 
 fn read(
@@ -317,65 +349,66 @@ fn read(
     set: &RightSet,
     ctx: &Context<'_>,
 ) -> Result<Reply, Problem> {
-    let keys = ["id", "name"];
     match rest {
-        [] => Ok(Reply::json(200, call.version, &document(set))),
+        [] => Ok(Reply::json(
+            200,
+            call.version,
+            &document(set, ctx.directory),
+        )),
         ["rights"] => {
-            let rows = set.rights.iter().map(|name| right_document(name)).collect();
-            paging::list(call, ctx.site, &Listing::of("Rights", &keys), rows)
+            let rows = set.rights.iter().map(|name| documents::right(name));
+            let listing = Listing::of("EntityReferences", &KEYS);
+            paging::list(call, ctx.site, &listing, rows.collect())
         }
-        ["tenants"] => {
+        ["tenants"] if set.kind != Kind::Role => {
             let named = |id: &String| json!({"id": id, "name": ctx.directory.org_name(id)});
             let rows = set.tenants.iter().map(named).collect();
-            paging::list(call, ctx.site, &Listing::of("Tenants", &keys), rows)
+            let listing = Listing::of("EntityReferences", &KEYS);
+            paging::list(call, ctx.site, &listing, rows)
         }
         _ => Err(Problem::wrong_method()),
     }
 }
 
-fn publish(call: &Call<'_>, verb: &str, set: &mut RightSet) -> Result<(), Problem> {
-    let named = || -> Result<Vec<String>, Problem> {
-        let body = call.json()?;
-        let ids = body
-            .get("values")
-            .unwrap_or(&body)
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        let ids = ids
-            .iter()
-            .filter_map(|org| org.get("id").and_then(Value::as_str));
-        Ok(ids.map(str::to_owned).collect())
-    };
-    match verb {
-        "publishAll" => set.published_to_all = true,
-        "unpublishAll" => {
-            set.published_to_all = false;
-            set.tenants.clear();
-        }
-        "publish" => set.tenants.extend(named()?),
-        "unpublish" => {
-            let named = named()?;
-            set.tenants.retain(|org| !named.contains(org));
-        }
-        _ => return Err(not_found()),
+/// Name and rights of a role of the organization, known by its id or by its name.
+pub(crate) fn role_of(
+    directory: &Directory,
+    org_id: &str,
+    (id, name): (&str, &str),
+) -> Option<(String, BTreeSet<String>)> {
+    let wanted = |role_id: &str, role: &str| role_id == id || (id.is_empty() && role == name);
+    let own = directory
+        .right_sets
+        .values()
+        .filter(|set| set.kind == Kind::Role && set.org_id.as_deref() == Some(org_id));
+    let given = publishing::roles_of(org_id, directory);
+    let mut sets = own.cloned().chain(given);
+    if let Some(set) = sets.find(|set| wanted(&set.id, &set.name)) {
+        return Some((set.name, set.rights));
     }
-    Ok(())
+    let mut users = directory.users.values();
+    let user = users.find(|user| user.org_id == org_id && wanted(&user.role_id(), &user.role))?;
+    Some((user.role.clone(), (*user.rights).clone()))
 }
 
-/// Stores `set` and gives the users of the role its rights.
+/// Stores `set` and lets those who depend on it feel it.
 fn store(set: RightSet, directory: &mut Directory) {
-    for user in directory.users.values_mut() {
-        let holds = match set.kind {
-            Kind::Role => user.role_id() == set.id,
-            Kind::GlobalRole => user.role == set.name,
-            Kind::Bundle => false,
-        };
-        if holds {
-            user.rights = Arc::new(set.rights.clone());
-        }
+    let (id, kind, name) = (set.id.clone(), set.kind, set.name.clone());
+    let mut touched = set.rights.clone();
+    let before = directory.right_sets.insert(id.clone(), set);
+    touched.extend(before.into_iter().flat_map(|before| before.rights));
+    if kind == Kind::Bundle {
+        publishing::settle(directory, &touched);
+        return;
     }
-    directory.right_sets.insert(set.id.clone(), set);
+    let users = directory.users.values().filter(|user| match kind {
+        Kind::Role => user.role_id() == id,
+        Kind::GlobalRole | Kind::Bundle => user.role == name,
+    });
+    let users: Vec<String> = users.map(|user| user.id.clone()).collect();
+    for user in users {
+        publishing::settle_user(directory, &user);
+    }
 }
 
 /// The rights named in `{"values": [{"name", "id"}]}`; an unknown one is a 400.
@@ -389,12 +422,8 @@ fn values(call: &Call<'_>, directory: &Directory) -> Result<BTreeSet<String>, Pr
     let mut names = BTreeSet::new();
     for value in &values {
         let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
-        let mut known = directory
-            .rights
-            .iter()
-            .chain(directory.users.values().flat_map(|user| user.rights.iter()));
-        let found =
-            known.find(|name| *name == text("name") || derived_urn("right", name) == text("id"));
+        let meant = |name: &&str| *name == text("name") || derived_urn("right", name) == text("id");
+        let found = known(directory).into_iter().find(meant);
         let name = found.ok_or_else(|| {
             Problem::bad_request(format!(
                 "There is no right {} {}.",
@@ -402,7 +431,7 @@ fn values(call: &Call<'_>, directory: &Directory) -> Result<BTreeSet<String>, Pr
                 text("id")
             ))
         })?;
-        names.insert(name.clone());
+        names.insert(name.to_owned());
     }
     Ok(names)
 }

@@ -76,10 +76,20 @@ pub fn serve(
     tls: Option<Arc<ServerConfig>>,
     site: Site,
 ) -> io::Result<Server> {
+    serve_app(listener, tls, answer, site)
+}
+
+/// Serves `answer` on `listener`.
+pub(crate) fn serve_app<H: Handler<T, S>, T: 'static, S: Clone + Send + Sync + 'static>(
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    answer: H,
+    state: S,
+) -> io::Result<Server> {
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let handle = Handle::new();
-    let app = answer.with_state(site).into_make_service();
+    let app = answer.with_state(state).into_make_service();
     let server = axum_server::from_tcp(listener)?.handle(handle.clone());
     let plain = NoDelayAcceptor::new();
     let task = if let Some(config) = tls {

@@ -14,10 +14,11 @@ use http::{HeaderValue, Method};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::auth::{Sessions, oauth, sessions, tokens};
+use super::accounts::{orgs, plugins, users};
+use super::auth::{Sessions, oauth, service_accounts, sessions, tokens};
 use super::call::Call;
 use super::context::{Context, Settings, new_uuid};
-use super::directory::{Directory, Org, SYSTEM};
+use super::directory::{Directory, Org, Profile, SYSTEM};
 use super::entities::Entities;
 use super::gate::{self, Arrival};
 use super::history::History;
@@ -30,7 +31,7 @@ use super::schedule::Schedule;
 use super::tasks::Tasks;
 use super::timings::Timings;
 use super::versions::{self, Offered};
-use super::{actors, entities, infra, levers, network, rights, task_api};
+use super::{actors, entities, infra, levers, network, rights, routes, task_api};
 use crate::clock::Moment;
 use crate::vcd::transport::{Request, Response};
 
@@ -110,6 +111,7 @@ impl World {
             id: format!("urn:vcloud:org:{}", new_uuid(&mut rng)),
             name: SYSTEM.to_owned(),
             full_name: SYSTEM.to_owned(),
+            profile: Profile::default(),
         };
         directory.orgs.insert(system.id.clone(), system);
         let mut registry = Registry::default();
@@ -147,13 +149,13 @@ impl World {
             self.changes += 1;
             let (mut ctx, areas) = self.split(moment, date);
             let Areas {
+                registry,
                 entities,
                 infra,
                 network,
-                ..
             } = areas;
             match due {
-                Due::Entities(due) => entities::fire(due, &mut ctx, entities),
+                Due::Entities(due) => entities::fire(due, &mut ctx, (entities, registry)),
                 Due::Infra(due) => infra::fire(due, &mut ctx, infra),
                 Due::Guest(due) => actors::guest::fire(due, &mut ctx, infra, entities),
                 Due::Capvcd(due) => actors::capvcd::fire(due, &mut ctx, infra, entities),
@@ -198,7 +200,7 @@ impl World {
             Ok(version) => (version, None),
             Err(problem) => (versions::highest(&self.versions), Some(problem)),
         };
-        let arrival = Arrival::of(request, version, request_id.clone());
+        let arrival = Arrival::of(request, version, request_id.clone(), self.settings);
         let endpoint = endpoint(request, &arrival.segments);
         self.history.count("request", &endpoint);
         let xml = arrival.segments.first().is_some_and(|first| first == "api");
@@ -258,8 +260,8 @@ impl World {
         if let Some(answer) = self.answer_stranger(&arrival, now, wall) {
             return answer;
         }
-        let principal =
-            gate::authenticate(arrival.headers, &mut self.sessions, &self.directory, now)?;
+        let known = (&self.directory, &self.settings);
+        let principal = gate::authenticate(arrival.headers, &mut self.sessions, known, now)?;
         *user = Some(format!("{}@{}", principal.user_name, principal.org_name));
         let call = arrival.by(principal);
         let reads_entities = *call.method == Method::GET
@@ -298,6 +300,14 @@ impl World {
             (_, ["oauth", "tenant", org, "token"]) => {
                 return Some(oauth::token(arrival, oauth::Realm::Tenant(org), &mut ctx));
             }
+            (_, ["oauth", "provider", "device_authorization"]) => {
+                let realm = oauth::Realm::Provider;
+                return Some(oauth::device_authorization(arrival, realm, &mut ctx));
+            }
+            (_, ["oauth", "tenant", org, "device_authorization"]) => {
+                let realm = oauth::Realm::Tenant(org);
+                return Some(oauth::device_authorization(arrival, realm, &mut ctx));
+            }
             (&Method::POST, ["cloudapi", _, "sessions"]) => sessions::Door::Tenant,
             (&Method::POST, ["cloudapi", _, "sessions", "provider"]) => sessions::Door::Provider,
             (&Method::POST, ["api", "sessions"]) => sessions::Door::Legacy,
@@ -312,6 +322,7 @@ impl World {
         now: Moment,
         wall: Timestamp,
     ) -> Result<Reply, Problem> {
+        routes::check(call)?;
         let (mut ctx, areas) = self.split(now, wall);
         let Areas {
             registry,
@@ -323,30 +334,45 @@ impl World {
         match call.path().as_slice() {
             ["api", "admin"] => versions::product(call, ctx.site),
             ["api", "session"] if *call.method == Method::DELETE => Ok(ctx.sessions.logout(call)),
+            ["api", "session"] if *call.method == Method::GET => sessions::legacy(call, ctx),
             ["api", "task", rest @ ..] => task_api::handle(call, rest, ctx),
-            ["oauth", "provider", "register"] | ["oauth", "tenant", _, "register"] => {
-                oauth::register(call, ctx)
+            ["oauth", "provider", "register"] => oauth::register(call, oauth::Realm::Provider, ctx),
+            ["oauth", "tenant", org, "register"] => {
+                oauth::register(call, oauth::Realm::Tenant(org), ctx)
+            }
+            ["cloudapi", "extensions", "ui", rest @ ..] => plugins::handle(call, rest, ctx),
+            ["transfer", id] => {
+                plugins::upload(call, id, ctx).unwrap_or_else(|| infra::handle(call, ctx, infra))
             }
             ["cloudapi", "1.0.0", area, rest @ ..] => match *area {
                 "sessions" => sessions::handle(call, rest, ctx),
                 "tokens" => tokens::handle(call, rest, ctx),
-                "rights" | "roles" | "globalRoles" | "rightsBundles" => {
+                "serviceAccounts" => service_accounts::handle(call, rest, ctx, entities),
+                "deviceLookup" => service_accounts::device_lookup(call, rest, ctx),
+                "users" => users::handle(call, rest, ctx, entities),
+                "orgs" => orgs::handle(call, rest, ctx, infra),
+                "rights" | "rightsCategories" | "roles" | "globalRoles" | "rightsBundles" => {
                     rights::handle(call, (area, rest), ctx)
                 }
-                "interfaces" => registry::interfaces::handle(call, rest, ctx, registry),
+                "interfaces" => registry::interfaces::handle(call, rest, ctx, (registry, entities)),
                 "entityTypes" => match (call.method, rest) {
                     (&Method::POST, [urn]) => {
                         entities::create::create(call, urn, ctx, (entities, registry))
+                    }
+                    (&Method::POST, [urn, "migrateEntities"]) => {
+                        entities::migrate::migrate(call, urn, ctx, (entities, registry))
                     }
                     _ => registry::types::handle(call, rest, ctx, (registry, entities)),
                 },
                 "entities" => entities::api::handle(call, rest, ctx, (entities, registry)),
                 "entity" => entities::api::resolve_urn(call, rest, ctx, (entities, registry)),
-                "accessLevels" => entities::api::access_levels(call, ctx.site),
+                "accessLevels" => entities::api::access_levels(call, rest, ctx.site),
                 "edgeGateways"
                 | "loadBalancer"
                 | "applicationPortProfiles"
+                | "firewallGroups"
                 | "ipSpaces"
+                | "orgVdcNetworks"
                 | "ssl" => network::handle(call, ctx, infra, network),
                 _ => infra::handle(call, ctx, infra),
             },

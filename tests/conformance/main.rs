@@ -16,13 +16,22 @@
 
 mod fact;
 mod login;
+mod networking;
 mod support;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
-    let facts = [login::facts()];
+    let facts = [
+        login::facts(),
+        networking::balancers::facts(),
+        networking::clusters::facts(),
+        networking::gateways::facts(),
+        networking::nat::facts(),
+        networking::networks::facts(),
+        networking::spaces::facts(),
+    ];
     let trials = facts.into_iter().flatten().map(fact::Fact::trial);
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

@@ -10,6 +10,7 @@
 //! Source: VCD API, `/cloudapi/1.0.0/sessions`, `/oauth`, session timeouts in the general settings.
 
 pub(crate) mod oauth;
+pub(crate) mod service_accounts;
 pub(crate) mod sessions;
 pub(crate) mod tokens;
 
@@ -19,6 +20,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, header};
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -32,10 +34,13 @@ const SIGNATURE_BYTES: usize = 256;
 
 /// How long a session lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SessionLimits {
     /// Longest pause between two requests.
+    #[serde(with = "duration")]
     pub idle: Duration,
     /// Longest life, however busy.
+    #[serde(with = "duration")]
     pub absolute: Duration,
 }
 
@@ -110,6 +115,13 @@ impl Sessions {
         self.by_token.values()
     }
 
+    /// The access token of the session `id`.
+    pub(crate) fn token_of(&self, id: &str) -> Option<&str> {
+        let mut sessions = self.by_token.iter();
+        let (token, _) = sessions.find(|(_, session)| session.id == id)?;
+        Some(token)
+    }
+
     /// Ends one session.
     pub(crate) fn close(&mut self, token: &str) {
         self.by_token.remove(token);
@@ -120,6 +132,17 @@ impl Sessions {
         let before = self.by_token.len();
         self.by_token.retain(|_, session| !which(session));
         before - self.by_token.len()
+    }
+
+    /// Ends the session `id`.
+    pub(crate) fn close_by_id(&mut self, id: &str) {
+        self.by_token.retain(|_, session| session.id != id);
+    }
+
+    /// Ends all sessions of a user.
+    pub(crate) fn close_of_user(&mut self, user_id: &str) {
+        self.by_token
+            .retain(|_, session| session.user_id != user_id);
     }
 
     /// Ends all sessions that came from an API token.
@@ -138,6 +161,7 @@ impl Sessions {
         let session = self.by_token.get_mut(token)?;
         let over = session.is_over(self.limits, now);
         let user = directory.users.get(&session.user_id);
+        let user = user.filter(|user| directory.may_enter(user));
         let Some(user) = user.filter(|_| !over) else {
             self.by_token.remove(token);
             return None;

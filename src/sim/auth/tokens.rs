@@ -11,11 +11,22 @@ use serde_json::{Value, json};
 
 use crate::sim::call::Call;
 use crate::sim::context::Context;
-use crate::sim::directory::{ApiClient, Directory};
+use crate::sim::directory::{ApiClient, Directory, TokenKind};
 use crate::sim::paging::{self, Listing};
 use crate::sim::reply::{Problem, Reply};
 
-const KEYS: [&str; 5] = ["id", "name", "type", "owner.name", "owner.id"];
+const KEYS: [&str; 7] = [
+    "id",
+    "name",
+    "type",
+    "owner.name",
+    "owner.id",
+    "username",
+    "org.id",
+];
+
+/// Characters of a new token.
+const TOKEN_CHARS: usize = 32;
 
 /// Whether the caller may create, list and revoke API tokens at all.
 pub(super) fn may_manage(call: &Call<'_>) -> Result<(), Problem> {
@@ -50,6 +61,7 @@ pub(crate) fn handle(
                 .collect();
             paging::list(call, ctx.site, &Listing::of("Tokens", &KEYS), rows)
         }
+        (&Method::POST, []) => create(call, ctx),
         (&Method::GET, [urn]) => {
             let (id, client) = find(call, urn, ctx.directory)?;
             Ok(Reply::json(
@@ -70,6 +82,38 @@ pub(crate) fn handle(
         }
         _ => Err(Problem::wrong_method()),
     }
+}
+
+/// Makes a token that is no API token; its text is told here and never again.
+fn create(call: &Call<'_>, ctx: &mut Context<'_>) -> Result<Reply, Problem> {
+    let body = call.json()?;
+    let text = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or_default();
+    let kind = match text("type") {
+        "PROXY" => TokenKind::Proxy,
+        "EXTENSION" if call.principal.provider => TokenKind::Extension,
+        "EXTENSION" => return Err(Problem::forbidden("Tenants have no extensions.")),
+        _ => return Err(Problem::bad_request("type is neither PROXY nor EXTENSION")),
+    };
+    let name = text("name");
+    if name.is_empty() {
+        return Err(Problem::bad_request("name is missing"));
+    }
+    let id = ctx.uuid();
+    let secret: String = std::iter::repeat_with(|| ctx.rng.alphanumeric())
+        .take(TOKEN_CHARS)
+        .collect();
+    let client = ApiClient {
+        name: name.to_owned(),
+        user_id: call.principal.user_id.clone(),
+        secret: Some(secret.clone()),
+        kind,
+    };
+    let mut body = document(&id, &client, ctx.directory);
+    if let Some(body) = body.as_object_mut() {
+        body.insert("token".to_owned(), json!(secret));
+    }
+    ctx.directory.api_clients.insert(id, client);
+    Ok(Reply::json(201, call.version, &body))
 }
 
 fn manages(call: &Call<'_>, client: &ApiClient, directory: &Directory) -> bool {
@@ -106,7 +150,7 @@ fn document(id: &str, client: &ApiClient, directory: &Directory) -> Value {
         "id": format!("urn:vcloud:token:{id}"),
         "name": client.name,
         "token": null,
-        "type": "REFRESH",
+        "type": client.kind.name(),
         "owner": {"name": user_name, "id": client.user_id},
         "org": {"name": org_name, "id": org_id},
         "username": user_name,

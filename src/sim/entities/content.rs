@@ -266,18 +266,22 @@ mod tests {
         View {
             full: false,
             masked: false,
+            dated: false,
         },
         View {
             full: false,
             masked: true,
+            dated: false,
         },
         View {
             full: true,
             masked: false,
+            dated: false,
         },
         View {
             full: true,
             masked: true,
+            dated: false,
         },
     ];
 

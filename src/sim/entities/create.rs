@@ -8,8 +8,10 @@
 
 use serde_json::Value;
 
-use super::{Entities, NewEntity, RdeState};
-use crate::sim::access::{Level, TypeRights};
+use super::api::{hooks_wanted, may_skip_hooks};
+use super::life::Lives;
+use super::{Entities, NewEntity};
+use crate::sim::access::Level;
 use crate::sim::call::Call;
 use crate::sim::context::Context;
 use crate::sim::registry::{Registry, types};
@@ -31,13 +33,14 @@ pub(crate) fn create(
     let found = found.ok_or_else(|| {
         Problem::forbidden(format!("{type_urn} not found or you lack access to it."))
     })?;
-    let rights = TypeRights::of(&call.principal, &found.rules.right_prefix());
-    if rights.own.max(rights.administrator) != Some(Level::FullControl) {
+    let rights = types::rights(&call.principal, &found.rules, Some(found));
+    if rights.own.max(rights.administrator) < Some(Level::ReadWrite) {
         return Err(Problem::forbidden(format!(
-            "Either you need some or all of the following rights [{}: Full Access].",
+            "Either you need some or all of the following rights [{}: Modify].",
             found.rules.right_prefix()
         )));
     }
+    may_skip_hooks(call, Some(found))?;
     let body: Value = call.json()?;
     let text = |key: &str| {
         body.get(key)
@@ -74,13 +77,10 @@ pub(crate) fn create(
     if let Some(entity) = entities.get_mut(&id) {
         entity.create_task = Some(task.clone());
     }
-    if call
+    let resolve = call
         .query("resolveEntity")
-        .is_some_and(|value| value.eq_ignore_ascii_case("true"))
-        && entities.resolve(&id, ctx) == Some(RdeState::ResolutionError)
-    {
-        // The entity stays, with the reason in its message; the task goes on until it is resolved.
-        ctx.history.count("entity.unresolvable", &id);
-    }
+        .is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let lives = &mut Lives::of(ctx, entities, registry);
+    lives.born(&id, &Starter::of(call), (hooks_wanted(call), resolve));
     Ok(accepted(ctx.site, &task))
 }

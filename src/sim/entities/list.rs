@@ -16,15 +16,15 @@ use super::api::level_with;
 use super::content::visible_at;
 use super::render::{self, View};
 use super::walk::{Path, Rows};
-use super::{Entities, Entity};
+use super::{Entities, Entity, metadata};
 use crate::sim::access::TypeRights;
-use crate::sim::call::{ApiVersion, Call};
+use crate::sim::call::Call;
 use crate::sim::context::Context;
+use crate::sim::directory::Directory;
 use crate::sim::fiql::{Case, Comparable};
 use crate::sim::paging::{self, MAX_PAGE_SIZE, Order, Page};
-use crate::sim::registry::{EntityType, Registry, TypeRules, interface_urn};
+use crate::sim::registry::{EntityType, Interface, Registry, TypeRules, types};
 use crate::sim::reply::{Problem, Reply, stamp};
-use crate::sim::versions::MASKED_SINCE;
 
 const KEYS: [&str; 6] = [
     "id",
@@ -35,8 +35,11 @@ const KEYS: [&str; 6] = [
     "entityState",
 ];
 
-/// Keys from API 38.0 on.
+/// Keys of the versions that show dates.
 const NEWER_KEYS: [&str; 2] = ["creationDate", "lastModificationDate"];
+
+/// Keys of sites that have them.
+const OWNER_KEYS: [&str; 4] = ["owner.id", "owner.name", "org.id", "org.name"];
 
 /// Answers the lists.
 pub(super) fn handle(
@@ -50,8 +53,9 @@ pub(super) fn handle(
     }
     let types = scope(rest, registry)?;
     let page = Page::of(call, MAX_PAGE_SIZE)?;
-    let known = |key: &str| is_known(key, call.version);
+    let known = |key: &str| is_known(key, call);
     let filter = paging::filter(call)?;
+    let metadata = paging::metadata_filter(call)?;
     let order = Order::of(call);
     let asked = filter
         .as_ref()
@@ -69,12 +73,18 @@ pub(super) fn handle(
         settings: *ctx.settings,
         types,
         filter,
+        metadata,
         order,
     };
     let rows = if let Some(rows) = entities.walks.rows(&path) {
         rows
     } else {
-        let rows = Query { call, path: &path }.rows(entities, registry);
+        let query = Query {
+            call,
+            path: &path,
+            directory: ctx.directory,
+        };
+        let rows = query.rows(entities, registry);
         entities.walks.begin(path, Arc::clone(&rows));
         rows
     };
@@ -98,10 +108,10 @@ fn scope(rest: &[&str], registry: &Registry) -> Result<Vec<String>, Problem> {
             .map(|found| found.rules.type_urn.clone())
             .collect::<Vec<_>>()
     };
-    let implementing = |interface: &str| {
+    let implementing = |wanted: &dyn Fn(&Interface) -> bool| {
+        let known = |id: &String| registry.interfaces.get(id).is_some_and(wanted);
         let types = registry.types.values();
-        let types =
-            types.filter(|found| found.definition.interfaces.iter().any(|id| id == interface));
+        let types = types.filter(|found| found.definition.interfaces.iter().any(known));
         types
             .map(|found| found.rules.type_urn.clone())
             .collect::<Vec<_>>()
@@ -114,10 +124,11 @@ fn scope(rest: &[&str], registry: &Registry) -> Result<Vec<String>, Problem> {
         ["types", vendor, nss, version] => Ok(matching(&|rules| {
             rules.vendor == *vendor && rules.nss == *nss && is_prefix(version, &rules.version)
         })),
-        ["interfaces", urn] => Ok(implementing(urn)),
-        ["interfaces", vendor, nss, version] => {
-            Ok(implementing(&interface_urn((vendor, nss, version))))
-        }
+        ["interfaces", urn] => Ok(implementing(&|interface| interface.id == *urn)),
+        ["interfaces", vendor, nss, version] => Ok(implementing(&|interface| {
+            (interface.vendor.as_str(), interface.nss.as_str()) == (*vendor, *nss)
+                && is_prefix(version, &interface.version)
+        })),
         _ => Err(Problem::no_such_url()),
     }
 }
@@ -129,9 +140,10 @@ fn is_prefix(prefix: &str, version: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-fn is_known(key: &str, version: ApiVersion) -> bool {
+fn is_known(key: &str, call: &Call<'_>) -> bool {
     KEYS.contains(&key)
-        || (NEWER_KEYS.contains(&key) && version >= MASKED_SINCE)
+        || (NEWER_KEYS.contains(&key) && render::shows_dates(call))
+        || (OWNER_KEYS.contains(&key) && call.settings.lists_filter_by_owner)
         || key
             .strip_prefix("entity.")
             .is_some_and(|path| !path.is_empty())
@@ -141,6 +153,7 @@ fn is_known(key: &str, version: ApiVersion) -> bool {
 struct Query<'q> {
     call: &'q Call<'q>,
     path: &'q Path,
+    directory: &'q Directory,
 }
 
 /// What the caller may do with the entities of one type; looked up once, as they share their rules.
@@ -151,7 +164,7 @@ struct OfType<'q> {
     held: Option<TypeRights>,
 }
 
-impl Query<'_> {
+impl<'q> Query<'q> {
     fn rows(&self, entities: &Entities, registry: &Registry) -> Rows {
         let mut types: Vec<OfType<'_>> = Vec::new();
         let mut rows = Vec::new();
@@ -178,11 +191,12 @@ impl Query<'_> {
 
     fn of_type<'e>(&self, entity: &'e Entity, registry: &'e Registry) -> OfType<'e> {
         let wanted = self.path.types.contains(&entity.type_urn);
-        let prefix = entity.rules.right_prefix();
+        let found = registry.types.get(&entity.type_urn);
+        let rights = || types::rights(&self.call.principal, &entity.rules, found);
         OfType {
             rules: &entity.rules,
-            found: registry.types.get(&entity.type_urn),
-            held: wanted.then(|| TypeRights::of(&self.call.principal, &prefix)),
+            found,
+            held: wanted.then(rights),
         }
     }
 
@@ -191,17 +205,46 @@ impl Query<'_> {
         &self,
         entity: &'e Entity,
         of_type: &OfType<'_>,
-    ) -> Option<(Option<Comparable<'e>>, View)> {
+    ) -> Option<(Option<Comparable<'e>>, View)>
+    where
+        'q: 'e,
+    {
+        let who = &self.call.principal;
+        let abroad = who.provider && !who.in_context && entity.org_id != who.org_id;
+        if abroad && self.call.settings.providers_list_own_org_only {
+            return None;
+        }
         let level = level_with(self.call, entity, of_type.found, of_type.held?)?;
-        let view = View::of(level, self.call.version);
+        let view = View::of(self.call, level);
         if let Some(filter) = &self.path.filter
-            && !filter.matches(Case::Sensitive, &|key| field(entity, key, view))
+            && !filter.matches(Case::Sensitive, &|key| self.field(entity, key, view))
+        {
+            return None;
+        }
+        if let Some(filter) = &self.path.metadata
+            && !metadata::matches(self.call, entity, filter)
         {
             return None;
         }
         let order = self.path.order.as_ref();
-        let sort = order.and_then(|order| field(entity, &order.key, view));
+        let sort = order.and_then(|order| self.field(entity, &order.key, view));
         Some((sort.map(Comparable::of), view))
+    }
+
+    fn field<'e>(&self, entity: &'e Entity, key: &str, view: View) -> Option<Cow<'e, str>>
+    where
+        'q: 'e,
+    {
+        match key {
+            "owner.id" => Some(Cow::Borrowed(&entity.owner_id)),
+            "org.id" => Some(Cow::Borrowed(&entity.org_id)),
+            "org.name" => self.directory.org_name(&entity.org_id).map(Cow::Borrowed),
+            "owner.name" => {
+                let owner = self.directory.users.get(&entity.owner_id)?;
+                Some(Cow::Borrowed(&owner.name))
+            }
+            _ => field(entity, key, view),
+        }
     }
 }
 

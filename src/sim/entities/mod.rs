@@ -14,10 +14,16 @@
 pub(crate) mod api;
 mod behaviors;
 pub(crate) mod content;
+mod convert;
 pub(crate) mod create;
 pub(crate) mod grants;
+pub(crate) mod hooks;
+mod life;
 mod list;
+mod metadata;
+pub(crate) mod migrate;
 mod render;
+mod replace;
 mod scan;
 mod walk;
 mod write;
@@ -31,6 +37,9 @@ use serde_json::{Map, Value};
 
 use self::behaviors::Invocation;
 use self::content::Content;
+use self::life::Lives;
+use self::metadata::Entry;
+use self::migrate::Migration;
 use self::walk::Walks;
 use super::access::Grant;
 use super::context::Context;
@@ -47,11 +56,15 @@ pub(crate) enum Due {
         /// Entity URN.
         id: String,
     },
+    /// The entities of a type change to another version.
+    Migration(Box<Migration>),
 }
 
 /// Where an entity stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum RdeState {
+    /// Waits for its `PreCreate` hook.
+    PreValidated,
     PreCreated,
     Resolved,
     ResolutionError,
@@ -62,6 +75,7 @@ impl RdeState {
     /// As VCD spells it.
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::PreValidated => "PRE_VALIDATED",
             Self::PreCreated => "PRE_CREATED",
             Self::Resolved => "RESOLVED",
             Self::ResolutionError => "RESOLUTION_ERROR",
@@ -96,12 +110,24 @@ pub(crate) struct Entity {
     pub(crate) create_task: Option<String>,
     /// Grants by id, besides the owner's full control.
     pub(crate) grants: BTreeMap<String, Grant>,
+    /// Metadata entries by id.
+    metadata: BTreeMap<String, Entry>,
 }
 
 impl Entity {
     /// The version tag clients see.
     pub(crate) fn etag(&self) -> String {
         format!("\"r{}\"", self.revision)
+    }
+
+    /// This entity as one of another version of its type would look.
+    pub(super) fn converted(&self, rules: Arc<TypeRules>, content: &Map<String, Value>) -> Self {
+        Self {
+            type_urn: rules.type_urn.clone(),
+            rules,
+            content: Content::of(content),
+            ..self.clone()
+        }
     }
 
     /// Records that something a client can see has changed.
@@ -175,6 +201,7 @@ impl Entities {
             modified: ctx.wall,
             create_task: None,
             grants: BTreeMap::new(),
+            metadata: BTreeMap::new(),
         };
         self.walks.end();
         self.by_id.insert(Arc::from(id.as_str()), entity);
@@ -201,7 +228,7 @@ impl Entities {
     /// Ends the task that created it. `None` when there is no such entity.
     pub(crate) fn resolve(&mut self, id: &str, ctx: &mut Context<'_>) -> Option<RdeState> {
         let entity = self.get_mut(id)?;
-        if entity.state == RdeState::InDeletion {
+        if matches!(entity.state, RdeState::InDeletion | RdeState::PreValidated) {
             return Some(entity.state);
         }
         match entity.rules.validate(&entity.content.parse()) {
@@ -243,9 +270,21 @@ impl Entities {
 }
 
 /// Lets `due` happen.
-pub(crate) fn fire(due: Due, ctx: &mut Context<'_>, entities: &mut Entities) {
+pub(crate) fn fire(
+    due: Due,
+    ctx: &mut Context<'_>,
+    (entities, registry): (&mut Entities, &Registry),
+) {
     match due {
-        Due::Behavior(invocation) => behaviors::finish(&invocation, ctx, entities),
+        Due::Behavior(invocation) => {
+            let outcome = behaviors::finish(&invocation, ctx, entities);
+            life::go_on(
+                *invocation,
+                &outcome,
+                &mut Lives::of(ctx, entities, registry),
+            );
+        }
         Due::Deletion { id } => entities.delete(&id, ctx),
+        Due::Migration(migration) => migrate::finish(&migration, ctx, (entities, registry)),
     }
 }

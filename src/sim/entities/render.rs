@@ -12,13 +12,19 @@ use serde::Serialize;
 
 use super::Entity;
 use crate::sim::access::Level;
-use crate::sim::call::ApiVersion;
+use crate::sim::call::{ApiVersion, Call};
 use crate::sim::directory::Directory;
 use crate::sim::reply::stamp;
 use crate::sim::versions::MASKED_SINCE;
 
 /// What a secure value looks like from API 38.0 on.
 pub(crate) const MASK: &str = "******";
+
+/// Since when an entity has dates, where that is later than masks.
+const DATED_LATE: ApiVersion = ApiVersion {
+    major: 39,
+    minor: 0,
+};
 
 /// Room for an envelope, in bytes; longer ones cost another allocation.
 const ENVELOPE_BYTES: usize = 1024;
@@ -28,18 +34,31 @@ const ENVELOPE_BYTES: usize = 1024;
 pub(crate) struct View {
     /// Shows private fields.
     pub(crate) full: bool,
-    /// Shows that secure fields are there, and dates.
+    /// Shows that secure fields are there.
     pub(crate) masked: bool,
+    /// Shows dates.
+    pub(crate) dated: bool,
 }
 
 impl View {
-    /// The view of a caller with `level` at `version`.
-    pub(crate) fn of(level: Level, version: ApiVersion) -> Self {
+    /// The view of a caller with `level`.
+    pub(crate) fn of(call: &Call<'_>, level: Level) -> Self {
         Self {
             full: level == Level::FullControl,
-            masked: version >= MASKED_SINCE,
+            masked: call.version >= MASKED_SINCE,
+            dated: shows_dates(call),
         }
     }
+}
+
+/// Whether the version of a request knows the dates of an entity.
+pub(super) fn shows_dates(call: &Call<'_>) -> bool {
+    let since = if call.settings.entities_are_dated_late {
+        DATED_LATE
+    } else {
+        MASKED_SINCE
+    };
+    call.version >= since
 }
 
 /// The entity as JSON text.
@@ -63,8 +82,8 @@ pub(super) fn write(entity: &Entity, view: View, directory: &Directory, out: &mu
 }
 
 /// The entity as JSON text with everything in it; for `fullContents` only.
-pub(crate) fn full_text(entity: &Entity, version: ApiVersion, directory: &Directory) -> Bytes {
-    let view = View::of(Level::FullControl, version);
+pub(crate) fn full_text(call: &Call<'_>, entity: &Entity, directory: &Directory) -> Bytes {
+    let view = View::of(call, Level::FullControl);
     let mut out = Vec::with_capacity(size(entity));
     envelope(entity, view, directory, &mut out, |out| {
         out.extend_from_slice(entity.content.text().as_bytes());
@@ -125,8 +144,8 @@ fn envelope(
         state: entity.state.name(),
         entity_state: entity.state.name(),
         message: entity.message.as_deref(),
-        creation_date: view.masked.then(|| stamp(entity.created)),
-        last_modification_date: view.masked.then(|| stamp(entity.modified)),
+        creation_date: view.dated.then(|| stamp(entity.created)),
+        last_modification_date: view.dated.then(|| stamp(entity.modified)),
         owner: Named {
             name: owner.unwrap_or_default(),
             id: &entity.owner_id,

@@ -32,6 +32,7 @@ pub(super) struct Path {
     /// URNs of the types.
     pub(super) types: Vec<String>,
     pub(super) filter: Option<Filter>,
+    pub(super) metadata: Option<Filter>,
     pub(super) order: Option<Order>,
 }
 

@@ -96,6 +96,34 @@ fn merge_items(stored: &[Value], sent: Vec<Value>, rules: &FieldRules, view: Vie
         .collect()
 }
 
+/// The first restricted field, dotted, for which `sent` has another value than `stored`.
+pub(super) fn restricted_change(
+    stored: &Map<String, Value>,
+    sent: &Map<String, Value>,
+    rules: &FieldRules,
+) -> Option<String> {
+    rules.properties.iter().find_map(|(name, rules)| {
+        let (before, after) = (stored.get(name), sent.get(name)?);
+        if rules.protected || rules.private || rules.secure {
+            let masked = after.as_str() == Some(MASK);
+            return (before != Some(after) && !masked && !same_where_shown(before, after))
+                .then(|| name.clone());
+        }
+        let below = restricted_change(before?.as_object()?, after.as_object()?, rules)?;
+        Some(format!("{name}.{below}"))
+    })
+}
+
+/// Whether `after` differs from `before` only by what it leaves out, such as hidden fields further down.
+fn same_where_shown(before: Option<&Value>, after: &Value) -> bool {
+    match (before, after) {
+        (Some(Value::Object(before)), Value::Object(after)) => after
+            .iter()
+            .all(|(name, after)| same_where_shown(before.get(name), after)),
+        (before, after) => before == Some(after) || after.as_str() == Some(MASK),
+    }
+}
+
 /// Adds the defaults of a schema where the content has no value; for a change of the type's version.
 pub(super) fn fill_defaults(content: &mut Map<String, Value>, rules: &FieldRules) {
     for (name, rules) in &rules.properties {
@@ -141,18 +169,22 @@ mod tests {
     const OWNER: View = View {
         full: true,
         masked: false,
+        dated: false,
     };
     const OWNER_38: View = View {
         full: true,
         masked: true,
+        dated: false,
     };
     const WRITER: View = View {
         full: false,
         masked: false,
+        dated: false,
     };
     const WRITER_38: View = View {
         full: false,
         masked: true,
+        dated: false,
     };
 
     fn check(view: View, table: &[(&str, Value, Value)]) {

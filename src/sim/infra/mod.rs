@@ -167,7 +167,6 @@ pub(crate) fn handle(
         ["cloudapi", _, "vdcComputePolicies", rest @ ..] => {
             policies::compute_policies(call, ctx, infra, rest)
         }
-        ["cloudapi", _, "orgVdcNetworks", rest @ ..] => policies::networks(call, ctx, infra, rest),
         _ => Err(Problem::no_such_url()),
     }
 }

@@ -6,14 +6,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::changes::{Change, Changes, InForce};
+use super::changes::{Change, Changes, InForce, Values};
 use super::{Action, LeverError, NodeEnd, NodeFailure};
 use crate::clock::Moment;
-use crate::sim::context::Settings;
 use crate::sim::entities::Entities;
 use crate::sim::infra::effects;
 use crate::sim::infra::operations;
-use crate::sim::timings::Timings;
 use crate::sim::world::{self, World};
 
 /// Characters of an API token that replaces another one.
@@ -29,7 +27,7 @@ pub(crate) struct Due {
 #[derive(Debug, Serialize, Deserialize)]
 enum What {
     /// A step of a scenario.
-    Pull(Action),
+    Pull(Box<Action>),
     /// The end of a change, by its number.
     EndChange(u64),
     /// Reads are up to date again.
@@ -52,7 +50,7 @@ impl Action {
             Self::Fault(order) => order.target(Moment::default()).map(drop),
             Self::Slow { .. } | Self::Set { .. } => {
                 let change = self.change();
-                let values = (Timings::default(), Settings::default());
+                let values = Values::default();
                 change.map_or(Ok(()), |(change, _)| change.over(values).map(drop))
             }
             Self::FailOver { lost_per_mille, .. } if *lost_per_mille > 1000 => {
@@ -85,10 +83,15 @@ impl Action {
             Self::Set {
                 settings,
                 timings,
+                sessions,
                 lasts,
             } => {
-                let (settings, timings) = (settings.clone(), timings.clone());
-                Some((Change::Set { settings, timings }, *lasts))
+                let change = Change::Set {
+                    settings: settings.clone(),
+                    timings: timings.clone(),
+                    sessions: sessions.clone(),
+                };
+                Some((change, *lasts))
             }
             Self::Fault(_)
             | Self::Maintenance { .. }
@@ -144,7 +147,7 @@ impl World {
 
     /// Orders `action` for a later moment.
     pub(super) fn order(&mut self, action: &Action, label: &str, at: Moment) {
-        self.put_due(label, What::Pull(action.clone()), at);
+        self.put_due(label, What::Pull(Box::new(action.clone())), at);
     }
 
     fn put_due(&mut self, label: &str, what: What, at: Moment) {
@@ -201,13 +204,23 @@ impl World {
                 self.put_due(label, What::EndChange(id), now.plus(lasts));
             }
         }
-        Ok(json!({"timings": self.timings, "settings": self.settings}))
+        Ok(self.values())
+    }
+
+    /// Settings, timings and limits of sessions as they are in force.
+    pub fn values(&self) -> Value {
+        json!({
+            "settings": self.settings,
+            "timings": self.timings,
+            "sessions": self.sessions.limits,
+        })
     }
 
     fn in_force(&mut self) -> (&mut Changes, InForce<'_>) {
         let force = InForce {
             timings: &mut self.timings,
             settings: &mut self.settings,
+            sessions: &mut self.sessions.limits,
         };
         (&mut self.levers, force)
     }

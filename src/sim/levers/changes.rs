@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{Action, LeverError, Scenario};
+use crate::sim::auth::SessionLimits;
 use crate::sim::context::Settings;
 use crate::sim::timings::Timings;
 
@@ -22,16 +23,30 @@ const MAX_TOLD: usize = 200;
 pub(super) struct InForce<'a> {
     pub(super) timings: &'a mut Timings,
     pub(super) settings: &'a mut Settings,
+    pub(super) sessions: &'a mut SessionLimits,
+}
+
+/// The same, apart from the site.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Values {
+    timings: Timings,
+    settings: Settings,
+    sessions: SessionLimits,
 }
 
 impl InForce<'_> {
-    fn values(&self) -> (Timings, Settings) {
-        (*self.timings, *self.settings)
+    fn values(&self) -> Values {
+        Values {
+            timings: *self.timings,
+            settings: *self.settings,
+            sessions: *self.sessions,
+        }
     }
 
-    fn set(&mut self, (timings, settings): (Timings, Settings)) {
-        *self.timings = timings;
-        *self.settings = settings;
+    fn set(&mut self, values: Values) {
+        *self.timings = values.timings;
+        *self.settings = values.settings;
+        *self.sessions = values.sessions;
     }
 }
 
@@ -53,6 +68,7 @@ pub(super) enum Change {
     Set {
         settings: Map<String, Value>,
         timings: Map<String, Value>,
+        sessions: Map<String, Value>,
     },
 }
 
@@ -76,7 +92,7 @@ struct Started {
 /// All that levers leave in the world.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Changes {
-    base: Option<(Timings, Settings)>,
+    base: Option<Values>,
     running: Vec<Running>,
     changed_ever: u64,
     scenarios: BTreeMap<String, Started>,
@@ -85,10 +101,7 @@ pub(crate) struct Changes {
 
 impl Change {
     /// The values with this change over them.
-    pub(super) fn over(
-        &self,
-        (mut timings, settings): (Timings, Settings),
-    ) -> Result<(Timings, Settings), LeverError> {
+    pub(super) fn over(&self, mut values: Values) -> Result<Values, LeverError> {
         match self {
             Self::Slow { operations, factor } => {
                 if !(0.001..=100_000.0).contains(factor) {
@@ -97,7 +110,7 @@ impl Change {
                         "it is not between 0.001 and 100000",
                     ));
                 }
-                let mut all = timings.by_name();
+                let mut all = values.timings.by_name();
                 if let Some(unknown) = operations
                     .iter()
                     .find(|name| all.iter().all(|(known, _)| known != name))
@@ -109,15 +122,17 @@ impl Change {
                         **duration = duration.mul_f64(*factor);
                     }
                 }
-                Ok((timings, settings))
+                Ok(values)
             }
             Self::Set {
-                settings: of_settings,
-                timings: of_timings,
-            } => Ok((
-                patched("timings", timings, of_timings)?,
-                patched("settings", settings, of_settings)?,
-            )),
+                settings,
+                timings,
+                sessions,
+            } => Ok(Values {
+                timings: patched("timings", values.timings, timings)?,
+                settings: patched("settings", values.settings, settings)?,
+                sessions: patched("sessions", values.sessions, sessions)?,
+            }),
         }
     }
 }

@@ -97,7 +97,7 @@ pub enum Action {
         #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
         lasts: Option<Duration>,
     },
-    /// Changes settings and timings, by their names.
+    /// Changes settings, timings and limits of sessions, by their names.
     Set {
         /// Settings and their new values.
         #[serde(default)]
@@ -105,6 +105,9 @@ pub enum Action {
         /// Timings and their new values.
         #[serde(default)]
         timings: Map<String, Value>,
+        /// Limits of sessions, `idle` and `absolute`.
+        #[serde(default)]
+        sessions: Map<String, Value>,
         /// For how long; until they are changed again when absent.
         #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
         lasts: Option<Duration>,
@@ -122,6 +125,25 @@ pub enum Action {
         /// Name of the snapshot.
         name: String,
     },
+}
+
+impl Action {
+    /// As scenarios and the control API spell them.
+    pub const NAMES: [&'static str; 13] = [
+        "fault",
+        "maintenance",
+        "fail_over",
+        "expire_sessions",
+        "revoke_token",
+        "limit_pool",
+        "fail_phase",
+        "fail_task",
+        "slow",
+        "set",
+        "fail_node",
+        "snapshot",
+        "restore",
+    ];
 }
 
 const fn thousand() -> u32 {

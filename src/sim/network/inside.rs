@@ -295,6 +295,7 @@ impl Services {
         if let Some(found) = self.claimed(space, &gateway.org_id, request.claim) {
             return Ok(Progress::Done(found.value.to_string()));
         }
+        self.require_free("ipSpaceIpAllocation", request.claim)?;
         let found = self.ip_spaces.get(space).cloned();
         let found = found.ok_or_else(|| gone("IP Space", space))?;
         let wish = Wish {

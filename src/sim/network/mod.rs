@@ -10,28 +10,43 @@
 //! Not here: machines and the addresses they have in a network (`sim::infra`).
 //! Source: VCD `OpenAPI`, networking; go-vcloud-director, CAPVCD and the VCD cloud provider.
 
-#![expect(
-    dead_code,
-    reason = "the endpoints that use the rest are not there yet"
-)]
-
 mod addresses;
+mod balancer_api;
+mod certificate_api;
 mod changes;
+mod desk;
+mod engine_api;
+mod firewall_api;
+mod gateway_api;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "for the controllers inside clusters")
+)]
 pub(crate) mod inside;
 mod kinds;
 pub(crate) mod model;
 mod nat;
+mod nat_api;
+mod network_api;
 pub(crate) mod networks;
+#[cfg_attr(not(test), expect(dead_code, reason = "for leak checks"))]
 pub(crate) mod objects;
 mod pools;
+mod profile_api;
 mod profiles;
 mod rules;
+mod space_api;
 mod spaces;
 pub(crate) mod specs;
+#[cfg(test)]
+mod tests;
 mod virtual_services;
 
 pub(crate) use changes::{Due, fire};
+pub(crate) use desk::right;
 pub(crate) use model::Services;
+
+use desk::Desk;
 
 use super::call::Call;
 use super::context::Context;
@@ -39,11 +54,37 @@ use super::infra::Infra;
 use super::reply::{Problem, Reply};
 
 /// Answers a request of the networking paths.
+///
+/// # Errors
+/// The refusal VCD gives: 403 for what is not permitted or not there, 400 for what does not fit.
 pub(crate) fn handle(
-    _call: &Call<'_>,
-    _ctx: &mut Context<'_>,
-    _infra: &mut Infra,
-    _services: &mut Services,
+    call: &Call<'_>,
+    ctx: &mut Context<'_>,
+    infra: &mut Infra,
+    services: &mut Services,
 ) -> Result<Reply, Problem> {
-    Err(Problem::no_such_url())
+    let path = call.path();
+    let mut desk = Desk {
+        call,
+        ctx,
+        infra,
+        services,
+    };
+    let ["cloudapi", _, area, rest @ ..] = path.as_slice() else {
+        return Err(Problem::no_such_url());
+    };
+    match (*area, rest) {
+        ("edgeGateways", rest) => gateway_api::handle(&mut desk, rest),
+        ("orgVdcNetworks", rest) => network_api::handle(&mut desk, rest),
+        ("loadBalancer", ["pools", rest @ ..]) => balancer_api::pools(&mut desk, rest),
+        ("loadBalancer", ["virtualServices", rest @ ..]) => {
+            balancer_api::virtual_services(&mut desk, rest)
+        }
+        ("loadBalancer", ["serviceEngineGroups", rest @ ..]) => engine_api::handle(&desk, rest),
+        ("applicationPortProfiles", rest) => profile_api::handle(&mut desk, rest),
+        ("ipSpaces", rest) => space_api::handle(&mut desk, rest),
+        ("firewallGroups", rest) => firewall_api::groups(&desk, rest),
+        ("ssl", rest) => certificate_api::handle(&mut desk, rest),
+        _ => Err(Problem::no_such_url()),
+    }
 }

@@ -67,6 +67,9 @@ impl Services {
         if self.profile_by_name(org, &spec.scope, &spec.name).is_some() {
             return Err(duplicate("application port profile", &spec.name));
         }
+        // The name is taken from the request on, although nothing is there yet.
+        let reserved = format!("{}/{}/{}", spec.scope, org.unwrap_or_default(), spec.name);
+        self.require_free("applicationPortProfile", &reserved)?;
         let profile = PortProfile {
             uuid: ctx.uuid(),
             org_id: org.map(str::to_owned),
@@ -77,7 +80,7 @@ impl Services {
             kind: kinds::PROFILE.create,
             starter,
             owner: owner(&profile.urn(), &profile.spec.name),
-            holds: Vec::new(),
+            holds: vec![reserved],
             change: Change::Profile(uuid.clone(), Edit::Create(Box::new(profile))),
         };
         let task = self.submit(operation, ctx);
@@ -172,15 +175,7 @@ impl Services {
         ctx: &mut Context<'_>,
     ) -> Result<(), Problem> {
         let (effect, profile) = match edit {
-            Edit::Create(profile) => {
-                // Two requests may have asked for one name before either task ended.
-                let org = profile.org_id.as_deref();
-                let ProfileSpec { scope, name, .. } = &profile.spec;
-                if self.profile_by_name(org, scope, name).is_some() {
-                    return Err(duplicate("application port profile", name));
-                }
-                ("profile.created", *profile)
-            }
+            Edit::Create(profile) => ("profile.created", *profile),
             Edit::Replace(profile) => ("profile.updated", *profile),
             Edit::Delete => {
                 let removed = self.profiles.remove(uuid);

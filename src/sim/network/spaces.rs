@@ -153,7 +153,8 @@ impl Services {
             kind: kinds::ALLOCATION.create,
             starter,
             owner: owner(&space.urn(), &space.name),
-            holds: Vec::new(),
+            // One claim asks once at a time, however often its controller looks.
+            holds: wish.claim.clone().into_iter().collect(),
             change: Change::Allocate(wish),
         };
         self.submit(operation, ctx)

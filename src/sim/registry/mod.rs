@@ -9,6 +9,7 @@
 
 pub(crate) mod interfaces;
 mod rules;
+mod type_behaviors;
 pub(crate) mod types;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 pub(crate) use self::rules::{FieldRules, TypeRules};
 use super::access::Grant;
 use super::call::Call;
+use super::entities::Entities;
 use super::reply::Problem;
 
 /// Vendor, nss and version of the built-in interface of Kubernetes clusters.
@@ -50,6 +52,19 @@ pub(crate) struct Interface {
     pub(crate) readonly: bool,
     /// Behaviors by id.
     pub(crate) behaviors: BTreeMap<String, Behavior>,
+}
+
+impl Interface {
+    /// URN of its behavior `name`.
+    fn behavior_id(&self, name: &str) -> String {
+        let Self {
+            vendor,
+            nss,
+            version,
+            ..
+        } = self;
+        format!("urn:vcloud:behavior-interface:{name}:{vendor}:{nss}:{version}")
+    }
 }
 
 /// What is needed to register an entity type.
@@ -133,13 +148,7 @@ impl Registry {
         execution: Value,
     ) -> Option<String> {
         let interface = self.interfaces.get_mut(interface)?;
-        let Interface {
-            vendor,
-            nss,
-            version,
-            ..
-        } = &*interface;
-        let id = format!("urn:vcloud:behavior-interface:{name}:{vendor}:{nss}:{version}");
+        let id = interface.behavior_id(name);
         let behavior = Behavior {
             id: id.clone(),
             reference: id.clone(),
@@ -210,11 +219,18 @@ impl Registry {
         }
     }
 
-    /// Whether an entity type implements the interface.
-    fn in_use(&self, interface: &str) -> bool {
+    /// Whether an entity type implements the interface; with `entities`, whether one of those does that
+    /// has entities.
+    fn in_use(&self, interface: &str, entities: Option<&Entities>) -> bool {
         let implements =
             |found: &EntityType| found.definition.interfaces.iter().any(|id| id == interface);
-        self.types.values().any(implements)
+        let mut implementing = self.types.values().filter(|found| implements(found));
+        match entities {
+            None => implementing.next().is_some(),
+            Some(entities) => entities
+                .iter()
+                .any(|entity| (self.types.get(&entity.type_urn)).is_some_and(implements)),
+        }
     }
 
     /// Finds a behavior by its id, of an interface or of a type.
@@ -281,12 +297,22 @@ fn identity(body: &Value) -> Result<(String, String, String), Problem> {
     Ok((word("vendor")?, word("nss")?, version))
 }
 
+/// A behavior as it is read: what its execution keeps to itself is left out.
 fn behavior_document(behavior: &Behavior) -> Value {
+    let hidden = |name: &String| name.starts_with("_internal_") || name.starts_with("_secure_");
+    let mut execution = behavior.execution.clone();
+    if let Some(execution) = execution.as_object_mut() {
+        execution.retain(|name, _| !hidden(name));
+        let below = execution.get_mut("execution_properties");
+        if let Some(below) = below.and_then(Value::as_object_mut) {
+            below.retain(|name, _| !hidden(name));
+        }
+    }
     json!({
         "id": behavior.id,
         "ref": behavior.reference,
         "name": behavior.name,
         "description": behavior.description,
-        "execution": behavior.execution,
+        "execution": execution,
     })
 }

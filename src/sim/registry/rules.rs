@@ -6,11 +6,12 @@
 //! - A schema that does not compile is refused at registration, so validation itself cannot fail.
 //! - Only local references are followed; the simulator never fetches a schema.
 //!
-//! Source: VCD `x-vcloud-restricted` (string or array): `public`, `protected`, `private`, `secure`.
+//! Source: VCD entity types: drafts 4, 6 and 7, and 4 where the schema does not say; `x-vcloud-restricted` (string or array): `public`, `protected`, `private`, `secure`.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use jsonschema::Draft;
 use serde_json::{Map, Value};
 
 /// Deepest nesting of schemas that is looked at; a recursive `$ref` ends here.
@@ -87,6 +88,24 @@ fn follow_reference<'a>(schema: &'a Value, root: &'a Value) -> &'a Value {
         .unwrap_or(schema)
 }
 
+/// The draft that a schema is written in: 4, 6 or 7, and 4 if it does not say.
+fn draft(schema: &Value) -> Result<Draft, String> {
+    let Some(named) = schema.get("$schema") else {
+        return Ok(Draft::Draft4);
+    };
+    let named = named.as_str().unwrap_or_default();
+    let known = [
+        ("/draft-04/", Draft::Draft4),
+        ("/draft-06/", Draft::Draft6),
+        ("/draft-07/", Draft::Draft7),
+        ("json-schema.org/schema", Draft::Draft7),
+    ];
+    let found = known.into_iter().find(|(part, _)| named.contains(part));
+    found
+        .map(|(_, draft)| draft)
+        .ok_or_else(|| format!("{named} is no supported draft"))
+}
+
 /// The compiled schema of one entity type.
 ///
 /// The default knows nothing and holds a place only while a saved world is being read.
@@ -109,13 +128,7 @@ impl TypeRules {
         (vendor, nss, version): (&str, &str, &str),
         schema: &Value,
     ) -> Result<Self, String> {
-        let options = jsonschema::options();
-        // VCD documents drafts 4, 6 and 7; a schema that does not say is taken as the newest of them.
-        let options = if schema.get("$schema").is_some() {
-            options
-        } else {
-            options.with_draft(jsonschema::Draft::Draft7)
-        };
+        let options = jsonschema::options().with_draft(draft(schema)?);
         let validator = options.build(schema).map_err(|error| error.to_string())?;
         Ok(Self {
             type_urn: format!("urn:vcloud:type:{vendor}:{nss}:{version}"),

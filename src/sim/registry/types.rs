@@ -1,24 +1,24 @@
-//! `/cloudapi/1.0.0/entityTypes`, their behaviors and who may call them.
+//! `/cloudapi/1.0.0/entityTypes`: register, read, change, delete, and who has access to a type.
 //!
 //! Invariants:
 //! - Schema and identity of a type with entities do not change, and such a type is not deleted.
 //! - Below 39.0 a tenant sees only the types it holds a right on.
 //!
-//! Not here: creating an entity (`POST` on one type, `sim::entities::create`).
+//! - A new version takes the access of the version below it, unless it names another.
+//!
+//! Not here: behaviors of types (`type_behaviors`); creating an entity (`POST` on one type, `sim::entities::create`).
 //! Source: VCD `OpenAPI` 37.2, defined entity types.
 
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{
-    Behavior, EntityType, Registry, TypeDefinition, behavior_document, identity, provider_only,
-    text,
-};
-use crate::sim::access::{Level, TypeRights};
-use crate::sim::call::{ApiVersion, Call};
+use super::type_behaviors::{behavior_levels, behaviors};
+use super::{EntityType, Registry, TypeDefinition, TypeRules, identity, provider_only, text};
+use crate::sim::access::{self, Level, TypeRights};
+use crate::sim::call::{ApiVersion, Call, Principal};
 use crate::sim::context::Context;
 use crate::sim::entities::Entities;
-use crate::sim::entities::grants;
+use crate::sim::entities::{grants, hooks};
 use crate::sim::paging::{self, Listing};
 use crate::sim::reply::{Problem, Reply};
 use crate::sim::rights;
@@ -29,6 +29,12 @@ const KEYS: [&str; 5] = ["id", "name", "vendor", "nss", "version"];
 const ALL_VISIBLE_SINCE: ApiVersion = ApiVersion {
     major: 39,
     minor: 0,
+};
+
+/// From here on types have `maxImplicitRight`.
+const IMPLICIT_RIGHTS_SINCE: ApiVersion = ApiVersion {
+    major: 37,
+    minor: 1,
 };
 
 /// Answers `/cloudapi/1.0.0/entityTypes...`, except the creation of entities.
@@ -47,7 +53,7 @@ pub(crate) fn handle(
                 .types
                 .values()
                 .filter(|found| is_visible(call, found));
-            let rows = visible.map(document).collect();
+            let rows = visible.map(|found| document(call, found)).collect();
             paging::list(
                 call,
                 ctx.site,
@@ -65,12 +71,16 @@ pub(crate) fn handle(
             match rest {
                 [] => {
                     let in_use = entities.iter().any(|entity| entity.type_urn == *id);
-                    one(call, id, registry, in_use)
+                    one(call, id, ctx, (registry, in_use))
                 }
                 ["behaviors", rest @ ..] => behaviors(call, (id, rest), ctx, registry),
                 ["behaviorAccessControls"] => behavior_levels(call, ctx, found),
                 ["accessControls", rest @ ..] => {
-                    grants::handle(call, (id, rest), ctx, &mut found.grants)
+                    let level = level(call, found).filter(|level| *level == Level::FullControl);
+                    let level = level.ok_or_else(|| {
+                        Problem::forbidden(format!("Full control of {id} is needed."))
+                    })?;
+                    grants::handle(call, (id, rest), ctx, (&mut found.grants, level))
                 }
                 _ => Err(super::not_found(id)),
             }
@@ -84,12 +94,33 @@ pub(crate) fn is_visible(call: &Call<'_>, found: &EntityType) -> bool {
     let who = &call.principal;
     who.provider
         || call.version >= ALL_VISIBLE_SINCE
-        || TypeRights::of(who, &found.rules.right_prefix()).any()
+        || rights(who, &found.rules, Some(found)).any()
 }
 
-fn document(found: &EntityType) -> Value {
+/// The caller's level on the type itself, as opposed to its entities.
+fn level(call: &Call<'_>, found: &EntityType) -> Option<Level> {
+    if call.principal.provider {
+        return Some(Level::FullControl);
+    }
+    access::highest_grant(&call.principal, &mut found.grants.values())
+}
+
+/// What `who` may do with entities of a type: the rights of its role, and those that the type implies
+/// for whoever has a grant on it.
+pub(crate) fn rights(who: &Principal, rules: &TypeRules, found: Option<&EntityType>) -> TypeRights {
+    let mut rights = TypeRights::of(who, &rules.right_prefix());
+    let implied = found.and_then(|found| {
+        let most = Level::parse(found.definition.max_implicit_right.as_deref()?)?;
+        let granted = access::highest_grant(who, &mut found.grants.values())?;
+        Some(most.min(granted))
+    });
+    rights.own = rights.own.max(implied);
+    rights
+}
+
+fn document(call: &Call<'_>, found: &EntityType) -> Value {
     let definition = &found.definition;
-    json!({
+    let mut document = json!({
         "id": found.rules.type_urn,
         "name": definition.name,
         "description": definition.description,
@@ -103,7 +134,13 @@ fn document(found: &EntityType) -> Value {
         "hooks": definition.hooks,
         "readonly": found.readonly,
         "maxImplicitRight": definition.max_implicit_right,
-    })
+    });
+    if call.version < IMPLICIT_RIGHTS_SINCE
+        && let Some(document) = document.as_object_mut()
+    {
+        document.shift_remove("maxImplicitRight");
+    }
+    document
 }
 
 fn definition(body: &Value) -> Result<TypeDefinition, Problem> {
@@ -136,12 +173,22 @@ fn definition(body: &Value) -> Result<TypeDefinition, Problem> {
     })
 }
 
-fn check_interfaces(definition: &TypeDefinition, registry: &Registry) -> Result<(), Problem> {
+fn check(definition: &TypeDefinition, registry: &Registry) -> Result<(), Problem> {
     let mut interfaces = definition.interfaces.iter();
-    match interfaces.find(|id| !registry.interfaces.contains_key(*id)) {
-        Some(unknown) => Err(Problem::bad_request(format!(
+    if let Some(unknown) = interfaces.find(|id| !registry.interfaces.contains_key(*id)) {
+        return Err(Problem::bad_request(format!(
             "The interface {unknown} does not exist."
-        ))),
+        )));
+    }
+    let implicit = definition.max_implicit_right.as_deref();
+    if implicit.is_some_and(|level| Level::parse(level).is_none()) {
+        return Err(Problem::bad_request("maxImplicitRight is no access level"));
+    }
+    let hooks = definition.hooks.as_ref();
+    let objection =
+        hooks.and_then(|hooks| hooks::objection(hooks, &definition.interfaces, registry));
+    match objection {
+        Some(objection) => Err(Problem::new(400, "RDE_INVALID_BEHAVIOR_SCOPE", objection)),
         None => Ok(()),
     }
 }
@@ -152,7 +199,7 @@ fn create(
     registry: &mut Registry,
 ) -> Result<Reply, Problem> {
     let definition = definition(&call.json()?)?;
-    check_interfaces(&definition, registry)?;
+    check(&definition, registry)?;
     let TypeDefinition {
         vendor,
         nss,
@@ -168,20 +215,55 @@ fn create(
         ));
     }
     let prefix = format!("{vendor}:{nss}");
+    let parent = parent(&definition, registry).cloned();
     let id = registry.put_type(definition)?;
     rights::add_type(ctx.directory, &prefix);
-    let found = registry
-        .types
-        .get(&id)
-        .ok_or_else(|| super::not_found(&id))?;
-    Ok(Reply::json(201, call.version, &document(found)))
+    let found = registry.types.get_mut(&id);
+    let found = found.ok_or_else(|| super::not_found(&id))?;
+    if let Some(parent) = parent {
+        found.grants = parent.grants;
+        found.behavior_levels = parent.behavior_levels;
+    }
+    Ok(Reply::json(201, call.version, &document(call, found))
+        .with_header("content-location", address(ctx, &id)))
 }
 
-fn one(call: &Call<'_>, id: &str, registry: &mut Registry, in_use: bool) -> Result<Reply, Problem> {
+fn address(ctx: &Context<'_>, id: &str) -> String {
+    format!("{}/cloudapi/1.0.0/entityTypes/{id}", ctx.site)
+}
+
+/// The version of the same type that a new one takes its access from: the one it names, or else the
+/// highest below it. `0` names none.
+fn parent<'r>(definition: &TypeDefinition, registry: &'r Registry) -> Option<&'r EntityType> {
+    let numbers = |version: &str| -> Vec<u32> {
+        let parts = version.split('.');
+        parts.filter_map(|part| part.parse().ok()).collect()
+    };
+    let own = numbers(&definition.version);
+    let versions = registry.types.values().filter(|found| {
+        let known = &found.definition;
+        (&known.vendor, &known.nss) == (&definition.vendor, &definition.nss)
+    });
+    let mut versions = versions.filter(|found| found.definition.version != definition.version);
+    match definition.inherited_version.as_deref() {
+        Some("0") => None,
+        Some(named) => versions.find(|found| found.definition.version == named),
+        None => versions
+            .filter(|found| numbers(&found.definition.version) < own)
+            .max_by_key(|found| numbers(&found.definition.version)),
+    }
+}
+
+fn one(
+    call: &Call<'_>,
+    id: &str,
+    ctx: &mut Context<'_>,
+    (registry, in_use): (&mut Registry, bool),
+) -> Result<Reply, Problem> {
     let found = registry.types.get(id).ok_or_else(|| super::not_found(id))?;
     let refused = || Problem::bad_request(format!("The type {id} has entities or is built in."));
     match *call.method {
-        Method::GET => Ok(Reply::json(200, call.version, &document(found))),
+        Method::GET => Ok(Reply::json(200, call.version, &document(call, found))),
         Method::PUT => {
             let mut wanted = definition(&call.json()?)?;
             let kept = &found.definition;
@@ -195,7 +277,7 @@ fn one(call: &Call<'_>, id: &str, registry: &mut Registry, in_use: bool) -> Resu
             if (in_use && wanted.schema != kept.schema) || found.readonly {
                 return Err(refused());
             }
-            check_interfaces(&wanted, registry)?;
+            check(&wanted, registry)?;
             let kept = found.clone();
             wanted.external_id = wanted.external_id.or(kept.definition.external_id);
             registry.put_type(wanted)?;
@@ -209,134 +291,18 @@ fn one(call: &Call<'_>, id: &str, registry: &mut Registry, in_use: bool) -> Resu
             if in_use {
                 found.rules = kept.rules;
             }
-            Ok(Reply::json(200, call.version, &document(found)))
+            Ok(Reply::json(200, call.version, &document(call, found)))
         }
         Method::DELETE if in_use || found.readonly => Err(refused()),
         Method::DELETE => {
+            let prefix = found.rules.right_prefix();
             registry.types.remove(id);
-            Ok(Reply::empty(204))
-        }
-        _ => Err(Problem::wrong_method()),
-    }
-}
-
-/// Behaviors of a type: those of its interfaces, overridden where it overrides them.
-fn of_type<'r>(found: &'r EntityType, registry: &'r Registry) -> Vec<&'r Behavior> {
-    let interfaces = found.definition.interfaces.iter();
-    let inherited = interfaces.filter_map(|id| registry.interfaces.get(id));
-    let inherited = inherited.flat_map(|interface| interface.behaviors.values());
-    inherited
-        .map(|behavior| found.overrides.get(&behavior.id).unwrap_or(behavior))
-        .collect()
-}
-
-fn behaviors(
-    call: &Call<'_>,
-    (id, rest): (&str, &[&str]),
-    ctx: &mut Context<'_>,
-    registry: &mut Registry,
-) -> Result<Reply, Problem> {
-    let found = registry.types.get(id).ok_or_else(|| super::not_found(id))?;
-    let all = of_type(found, registry);
-    let [wanted] = rest else {
-        let rows = all.into_iter().map(behavior_document).collect();
-        return paging::list(
-            call,
-            ctx.site,
-            &Listing::of("Behaviors", &["id", "name"]),
-            rows,
-        );
-    };
-    let mut same = all
-        .into_iter()
-        .filter(|behavior| behavior.id == *wanted || behavior.reference == *wanted);
-    let behavior = same
-        .next()
-        .ok_or_else(|| super::no_behavior(wanted))?
-        .clone();
-    match *call.method {
-        Method::GET => Ok(Reply::json(
-            200,
-            call.version,
-            &behavior_document(&behavior),
-        )),
-        Method::PUT => {
-            let over = overriding(call, id, behavior)?;
-            let reply = Reply::json(200, call.version, &behavior_document(&over));
-            if let Some(found) = registry.types.get_mut(id) {
-                found.overrides.insert(over.reference.clone(), over);
-            }
-            Ok(reply)
-        }
-        Method::DELETE => {
-            if let Some(found) = registry.types.get_mut(id) {
-                found.overrides.remove(&behavior.reference);
+            let mut left = registry.types.values();
+            if !left.any(|other| other.rules.right_prefix() == prefix) {
+                rights::remove_type(ctx.directory, &prefix);
             }
             Ok(Reply::empty(204))
         }
         _ => Err(Problem::wrong_method()),
     }
-}
-
-/// The behavior that stands in for `inherited` in the type `id`, as the body describes it.
-fn overriding(call: &Call<'_>, id: &str, inherited: Behavior) -> Result<Behavior, Problem> {
-    let body = call.json()?;
-    if text(&body, "name").is_some_and(|name| name != inherited.name) {
-        return Err(Problem::bad_request(
-            "The name of an overridden behavior cannot change.",
-        ));
-    }
-    let prefix = format!("urn:vcloud:behavior-interface:{}:", inherited.name);
-    let reference = &inherited.reference;
-    let interface = reference.strip_prefix(&prefix).unwrap_or(reference);
-    let scope = id.trim_start_matches("urn:vcloud:type:");
-    Ok(Behavior {
-        id: format!(
-            "urn:vcloud:behavior-type:{}:{scope}:{interface}",
-            inherited.name
-        ),
-        description: text(&body, "description"),
-        execution: body.get("execution").cloned().unwrap_or_default(),
-        ..inherited
-    })
-}
-
-fn behavior_levels(
-    call: &Call<'_>,
-    ctx: &mut Context<'_>,
-    found: &mut EntityType,
-) -> Result<Reply, Problem> {
-    let read = |value: &Value| -> Result<(String, String), Problem> {
-        let level = text(value, "accessLevelId").filter(|level| Level::parse(level).is_some());
-        text(value, "behaviorId")
-            .zip(level)
-            .ok_or_else(|| Problem::bad_request("behaviorId and a known accessLevelId are needed"))
-    };
-    let show = |(behavior, level): (&String, &String)| json!({"behaviorId": behavior, "accessLevelId": level});
-    match *call.method {
-        Method::GET => {}
-        Method::POST => {
-            let body = call.json()?;
-            let (behavior, level) = read(&body)?;
-            found.behavior_levels.insert(behavior, level);
-            return Ok(Reply::json(201, call.version, &body));
-        }
-        Method::PUT => {
-            let body = call.json()?;
-            let values = body
-                .get("values")
-                .and_then(Value::as_array)
-                .cloned()
-                .unwrap_or_default();
-            found.behavior_levels = values.iter().map(read).collect::<Result<_, _>>()?;
-        }
-        _ => return Err(Problem::wrong_method()),
-    }
-    let rows = found.behavior_levels.iter().map(show).collect();
-    paging::list(
-        call,
-        ctx.site,
-        &Listing::of("BehaviorAccesses", &["behaviorId"]),
-        rows,
-    )
 }

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::SEEDED_AT;
 use super::site::ADMINISTRATOR;
 use crate::clock::Moment;
-use crate::sim::directory::SYSTEM;
+use crate::sim::access::{Grant, Grantee, Level};
+use crate::sim::directory::{SYSTEM, derived_urn};
 use crate::sim::entities::NewEntity;
 use crate::sim::world::World;
 
@@ -103,10 +104,21 @@ impl World {
             external_id: None,
             content,
             owner_id: owner_id.unwrap_or_default(),
-            org_id: org_id.unwrap_or_default(),
+            org_id: org_id.clone().unwrap_or_default(),
         };
+        let tenant_id = org_id.unwrap_or_default();
         let (mut ctx, areas) = self.split(Moment::default(), SEEDED_AT);
         let id = areas.entities.add(new, &mut ctx);
+        // Tenants read it by the right that their bundle gives them.
+        let grant = Grant {
+            id: derived_urn("accessControl", &id),
+            grantee: Grantee::Right("vmware:VCDKEConfig: View".to_owned()),
+            level: Level::ReadOnly,
+            tenant_id,
+        };
+        if let Some(entity) = areas.entities.get_mut(&id) {
+            entity.grants.insert(grant.id.clone(), grant);
+        }
         areas.entities.resolve(&id, &mut ctx);
     }
 }

@@ -13,6 +13,7 @@ use crate::sim::network::model::{
     Assignment, Certificate, EngineGroup, Gateway, IpSpace, LoadBalancing, NetworkDetails,
     PortProfile, Range, Subnet,
 };
+use crate::sim::network::right;
 use crate::sim::network::specs::{ApplicationPort, ProfileSpec};
 use crate::sim::world::World;
 
@@ -57,8 +58,10 @@ fn range(share: u32, offset: u32, size: u32) -> Range {
 }
 
 impl World {
-    /// Adds what every site has: the engine group of all gateways, and the system's port profiles.
+    /// Adds what every site has: the rights, the engine group of all gateways, the system's port profiles.
     pub(super) fn seed_network_site(&mut self) {
+        let rights = right::ALL.iter().map(|right| (*right).to_owned());
+        self.directory.rights.extend(rights);
         let group = EngineGroup {
             uuid: derived("serviceEngineGroup", "seg1"),
             name: "seg1".to_owned(),
@@ -86,7 +89,6 @@ impl World {
 
     /// Adds the edge gateway of a tenant and connects its network to it.
     pub(super) fn seed_edge(&mut self, tenant: &Tenant, vdc: &str) {
-        self.seed_network_site();
         let count = u32::try_from(self.network.gateways.len()).unwrap_or_default();
         let share = EXTERNAL.saturating_add((count % EXTERNAL_TENANTS) * EXTERNAL_SIZE);
         let name = format!("{}-edge", tenant.org);

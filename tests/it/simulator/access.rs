@@ -140,7 +140,13 @@ fn grants_are_listed_changed_and_taken_back_by_full_control() {
     let zeta = site.zeta.clone();
     let grant = share(&mut site, &author, &id, &zeta, "ReadOnly");
     let path = format!("{}/accessControls", entity(&id));
-    assert_eq!(site.call(Ask::get(&path).by(&rival)).status(), 403);
+    assert_eq!(site.call(Ask::get(&path).by(&rival)).status(), 200);
+    let more = json!({"grantType": "MembershipAccessControlGrant", "memberId": zeta,
+        "accessLevelId": "urn:vcloud:accessLevel:ReadOnly"});
+    assert_eq!(
+        site.call(Ask::post(&path).by(&rival).json(&more)).status(),
+        403
+    );
     let listed = site.call(Ask::get(&path).by(&author)).json();
     assert_eq!(listed["values"][0]["memberId"], zeta);
     let wider = json!({"grantType": "MembershipAccessControlGrant", "memberId": zeta,
@@ -384,6 +390,15 @@ fn a_role_is_made_filled_and_felt_by_its_users_but_not_from_a_token_session() {
     let author = site.login("author", "acme");
     let id = site.create(&author, "blue", &cluster("blue"));
     let viewer = site.login("viewer", "acme");
+    // What no bundle publishes to its organization is worth nothing to a tenant.
+    assert_eq!(site.call(Ask::get(&entity(&id)).by(&viewer)).status(), 403);
+    let bundles = "/cloudapi/1.0.0/rightsBundles";
+    let filter = "?filter=name==vmware:capvcdCluster%20Entitlement";
+    let listed = site.call(Ask::get(&format!("{bundles}{filter}")).by(&admin));
+    let listed = listed.json();
+    let bundle = listed["values"][0]["id"].as_str().unwrap();
+    let publish = format!("{bundles}/{bundle}/tenants/publishAll");
+    assert_eq!(site.call(Ask::post(&publish).by(&admin)).status(), 200);
     assert_eq!(site.call(Ask::get(&entity(&id)).by(&viewer)).status(), 200);
     let publish = format!("{roles}/{role}/tenants/publishAll");
     assert_eq!(site.call(Ask::post(&publish).by(&admin)).status(), 200);

@@ -224,8 +224,9 @@ fn bring_to(site: &mut Site, token: &str, state: &str, content: &Value) -> Strin
 }
 
 #[test]
-fn a_deletion_begun_by_state_ends_by_itself() {
+fn a_deletion_begun_by_state_ends_by_itself_where_the_site_is_set_so() {
     let mut site = Site::new();
+    site.world.settings_mut().marked_entities_go = true;
     let author = site.login("author", "acme");
     let id = site.create(&author, "blue", &cluster("blue"));
     site.resolve(&author, &id);
