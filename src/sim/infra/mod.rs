@@ -13,6 +13,7 @@
 
 pub(crate) mod access;
 mod catalogs;
+mod compute_policies;
 mod document;
 pub(crate) mod effects;
 pub(crate) mod machine;
@@ -136,7 +137,13 @@ pub(crate) fn handle(
         ["api", "vAppTemplate", id] => catalogs::template(call, ctx, infra, id),
         ["api", "vApp", id, rest @ ..] => vapp_or_vm(&mut Desk { call, ctx, infra }, id, rest),
         ["cloudapi", _, "vdcComputePolicies", rest @ ..] => {
-            policies::compute_policies(call, ctx, infra, rest)
+            compute_policies::handle(call, ctx, infra, rest)
+        }
+        ["cloudapi", _, "vdcs", id, "computePolicies"] => {
+            compute_policies::of_vdc(call, ctx, infra, id)
+        }
+        ["api", "admin", "vdc", id, "computePolicies"] => {
+            compute_policies::assigned(call, ctx, infra, id)
         }
         ["cloudapi", _, "orgVdcNetworks", rest @ ..] => policies::networks(call, ctx, infra, rest),
         _ => Err(Problem::no_such_url()),
