@@ -8,7 +8,9 @@ use serde_json::Value;
 /// What is wrong with the answer, if anything.
 pub(super) fn fault(request: &Request, response: &Response) -> Option<String> {
     let status = response.status().as_u16();
-    if !(200..500).contains(&status) {
+    // The one server error that VCD is known for: a UI plugin that does not exist.
+    let known = status == 500 && request.uri().path().starts_with("/cloudapi/extensions/ui/");
+    if !(200..500).contains(&status) && !known {
         return Some(format!("status {status}"));
     }
     let id = response.headers().get("x-vmware-vcloud-request-id");
@@ -26,7 +28,11 @@ pub(super) fn fault(request: &Request, response: &Response) -> Option<String> {
             .path()
             .split('/')
             .find(|part| !part.is_empty());
-        return if first == Some("api") {
+        // The legacy API has a JSON form, for those who ask for it.
+        let mut accepts = request.headers().get_all("accept").iter();
+        let asked = accepts.any(|accept| accept.as_bytes().windows(4).any(|four| four == b"json"));
+        let json = media.is_some_and(|media| media.contains("json"));
+        return if first == Some("api") && !(asked && json) {
             xml_error(text, status, id)
         } else {
             json_error(text, id)

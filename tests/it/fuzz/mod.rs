@@ -19,6 +19,7 @@ mod judge;
 mod mutate;
 mod wishes;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -26,6 +27,7 @@ use cse_server::vcd::transport::{Request, Response};
 use http::Method;
 use serde_json::Value;
 
+use self::catalogue::CATALOGUE;
 use self::guests::{Guest, Guests};
 use self::ids::Ids;
 use crate::support::lab::Lab;
@@ -54,7 +56,8 @@ fn no_request_breaks_the_simulator_or_the_walls_between_tenants() {
     let seed = setting("CSE_FUZZ_SEED", SEED);
     let mut served = 0_u64;
     let mut round = seed;
-    let mut statuses = std::collections::BTreeMap::<u16, u32>::new();
+    let mut statuses = BTreeMap::<u16, u32>::new();
+    let mut unserved: BTreeSet<&str> = CATALOGUE.iter().map(|(_, address, _)| *address).collect();
     while served < requests {
         let mut fuzz = Fuzz::new(round);
         let count = ROUND.min(requests - served);
@@ -63,6 +66,7 @@ fn no_request_breaks_the_simulator_or_the_walls_between_tenants() {
         } else {
             fuzz.attack(count);
         }
+        unserved.retain(|address| !fuzz.served.contains(address));
         for (status, count) in fuzz.statuses {
             *statuses.entry(status).or_default() += count;
         }
@@ -71,7 +75,7 @@ fn no_request_breaks_the_simulator_or_the_walls_between_tenants() {
     }
     writeln!(
         std::io::stderr(),
-        "{served} requests from seed {seed}: {statuses:?}"
+        "{served} requests from seed {seed}: {statuses:?}, never served: {unserved:#?}"
     )
     .unwrap();
     // A generator that is refused everywhere proves nothing.
@@ -87,7 +91,9 @@ struct Fuzz {
     guests: Guests,
     seed: u64,
     number: u64,
-    statuses: std::collections::BTreeMap<u16, u32>,
+    statuses: BTreeMap<u16, u32>,
+    /// Addresses that were answered with success.
+    served: BTreeSet<&'static str>,
 }
 
 /// Everything the victim can see, and everything that is there of it.
@@ -120,7 +126,8 @@ impl Fuzz {
             guests,
             seed,
             number: 0,
-            statuses: std::collections::BTreeMap::new(),
+            statuses: BTreeMap::new(),
+            served: BTreeSet::new(),
         };
         for guest in [Guest::Victim, Guest::Author, Guest::Administrator] {
             fuzz.look_around(guest);
@@ -138,6 +145,8 @@ impl Fuzz {
 
     /// One tenant and strangers ask for anything, knowing every id of the other's.
     fn attack(&mut self, requests: u64) {
+        // A gift would be no breach.
+        self.lab.world.settings_mut().tenancy_barrier = true;
         let before = self.look_around(Guest::Victim);
         for _ in 0..requests {
             let guest = Guest::attacker(&mut self.rng);
@@ -167,7 +176,7 @@ impl Fuzz {
         if pause > 0 {
             self.lab.wait(pause);
         }
-        let request = self.wish(guest);
+        let (address, request) = self.wish(guest);
         let probe = (self.rng.u8(..) < 64).then(|| self.probe()).flatten();
         let response = self.send(&request);
         let said = self.said(&request);
@@ -176,6 +185,9 @@ impl Fuzz {
             panic!("{said}: {fault}\n{} {text}", response.status());
         }
         *self.statuses.entry(response.status().as_u16()).or_default() += 1;
+        if response.status().is_success() {
+            self.served.insert(address);
+        }
         if let Some((path, tag, content)) = probe {
             let harmless = request.method() == Method::GET || response.status().as_u16() >= 400;
             let after = self.read(&path);
@@ -249,7 +261,7 @@ impl Fuzz {
     /// All that `guest` sees on its lists, and the documents behind them.
     fn look_around(&mut self, guest: Guest) -> Possessions {
         let mut seen = Vec::new();
-        let lists = catalogue::CATALOGUE
+        let lists = CATALOGUE
             .iter()
             .filter(|(methods, path, _)| methods.contains("GET") && !path.contains('{'))
             .map(|(_, path, _)| (*path).to_owned());

@@ -41,8 +41,8 @@ const VALUES: [&str; 9] = [
 ];
 
 impl Fuzz {
-    /// A request of `guest` for anything in the catalogue.
-    pub(super) fn wish(&mut self, guest: Guest) -> Request {
+    /// A request of `guest` for anything in the catalogue, with its address there.
+    pub(super) fn wish(&mut self, guest: Guest) -> (&'static str, Request) {
         loop {
             let (methods, address, sample) = *self.rng.choice(CATALOGUE).unwrap();
             let path = self.ids.fill(address, &mut self.rng);
@@ -72,7 +72,7 @@ impl Fuzz {
             };
             // What is no address at all never gets as far as the simulator.
             if let Ok(request) = builder.body(Bytes::from(body)) {
-                return request;
+                return (address, request);
             }
         }
     }
