@@ -197,7 +197,13 @@ impl World {
             .get_all(http::header::ACCEPT)
             .iter()
             .filter_map(|value| value.to_str().ok());
-        let (version, refusal) = match versions::negotiate(accepts, &self.versions) {
+        let path = request.uri().path();
+        let public = path.starts_with("/oauth/") || path == "/api/versions";
+        let negotiated = versions::negotiate(accepts, &self.versions).and_then(|named| {
+            let choice = self.settings.unversioned_accept;
+            named.map_or_else(|| versions::unversioned(choice, public, &self.versions), Ok)
+        });
+        let (version, refusal) = match negotiated {
             Ok(version) => (version, None),
             Err(problem) => (versions::highest(&self.versions), Some(problem)),
         };

@@ -13,6 +13,7 @@
 
 pub(crate) mod access;
 mod catalogs;
+mod compute_policies;
 pub(crate) mod disk;
 mod disk_document;
 mod disk_effects;
@@ -25,7 +26,6 @@ mod metadata;
 mod nics;
 pub(crate) mod operations;
 mod orgs;
-mod policies;
 pub(crate) mod power;
 mod products;
 mod profiles;
@@ -176,7 +176,13 @@ pub(crate) fn handle(
         }
         ["api", "vApp", id, rest @ ..] => vapp_or_vm(&mut Desk { call, ctx, infra }, id, rest),
         ["cloudapi", _, "vdcComputePolicies", rest @ ..] => {
-            policies::compute_policies(call, ctx, infra, rest)
+            compute_policies::handle(call, ctx, infra, rest)
+        }
+        ["cloudapi", _, "vdcs", id, "computePolicies"] => {
+            compute_policies::of_vdc(call, ctx, infra, id)
+        }
+        ["api", "admin", "vdc", id, "computePolicies"] => {
+            compute_policies::assigned(call, ctx, infra, id)
         }
         ["cloudapi", _, "vdcs", rest @ ..] => vdc_api::handle(call, ctx, infra, rest),
         _ => Err(Problem::no_such_url()),
