@@ -14,7 +14,9 @@
     reason = "tests fail loudly"
 )]
 
+mod entities;
 mod fact;
+mod hooks;
 mod login;
 mod support;
 
@@ -22,7 +24,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
-    let facts = [login::facts()];
+    let facts = [entities::facts(), hooks::facts(), login::facts()];
     let trials = facts.into_iter().flatten().map(fact::Fact::trial);
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
