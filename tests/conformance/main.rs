@@ -14,6 +14,8 @@
     reason = "tests fail loudly"
 )]
 
+mod access;
+mod accounts;
 mod entities;
 mod fact;
 mod hooks;
@@ -24,7 +26,13 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
-    let facts = [entities::facts(), hooks::facts(), login::facts()];
+    let facts = [
+        access::facts(),
+        accounts::facts(),
+        entities::facts(),
+        hooks::facts(),
+        login::facts(),
+    ];
     let trials = facts.into_iter().flatten().map(fact::Fact::trial);
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
