@@ -19,7 +19,9 @@ mod accounts;
 mod entities;
 mod fact;
 mod hooks;
+mod installer;
 mod login;
+mod refusals;
 mod support;
 
 use std::process::ExitCode;
@@ -31,7 +33,9 @@ fn main() -> ExitCode {
         accounts::facts(),
         entities::facts(),
         hooks::facts(),
+        installer::facts(),
         login::facts(),
+        refusals::facts(),
     ];
     let trials = facts.into_iter().flatten().map(fact::Fact::trial);
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
