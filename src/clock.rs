@@ -8,7 +8,8 @@
 //! - Under [`Clock::virtual_at`] nothing reads the machine's clock: tests run on tokio's paused time.
 //! - A scaled clock shortens waits only; wall-clock stamps stay true.
 //! - A stepped clock stands still until it is moved; who sleeps on it wakes when it has been moved
-//!   far enough. A paced clock runs, can be moved on, and can change its pace; it never goes back.
+//!   far enough. A paced clock runs, can be moved on, and can change its pace; it goes back only
+//!   when it is set for another world.
 //!
 //! Not here: time limits of HTTP calls (`vcd::http`), which are real seconds always.
 
@@ -72,6 +73,8 @@ struct Pace {
     moment: Moment,
     boot: Duration,
     scale: f64,
+    /// Raised when the clock is set to another time, which ends all waits.
+    settings: u64,
 }
 
 impl Pace {
@@ -118,6 +121,7 @@ impl Clock {
             moment: start,
             boot: boot_time(),
             scale: if scale > 1.0 { scale } else { 1.0 },
+            settings: 0,
         });
         Self(Source::Paced { pace })
     }
@@ -141,12 +145,33 @@ impl Clock {
                         moment: pace.at(boot),
                         boot,
                         scale,
+                        ..*pace
                     };
                 });
                 true
             }
-            _ => false,
+            Source::Paced { .. }
+            | Source::System { .. }
+            | Source::Virtual { .. }
+            | Source::Stepped { .. } => false,
         }
+    }
+
+    /// Sets a paced clock to `moment`, for a world that has another time; who waits on it goes on at once.
+    /// False for the others.
+    pub fn set(&self, moment: Moment) -> bool {
+        let Source::Paced { pace } = &self.0 else {
+            return false;
+        };
+        pace.send_modify(|pace| {
+            *pace = Pace {
+                moment,
+                boot: boot_time(),
+                settings: pace.settings + 1,
+                ..*pace
+            };
+        });
+        true
     }
 
     /// Moves a stepped or paced clock on by `span`; the others go their own way.
@@ -198,10 +223,11 @@ impl Clock {
             }
             Source::Paced { pace } => {
                 let mut changes = pace.subscribe();
+                let settings = pace.borrow().settings;
                 let end = self.now().plus(delay);
                 loop {
                     let left = end.since(self.now());
-                    if left.is_zero() {
+                    if left.is_zero() || pace.borrow().settings != settings {
                         return;
                     }
                     let real = left.div_f64(self.scale());

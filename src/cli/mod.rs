@@ -5,12 +5,14 @@
 //! Invariants:
 //! - A command that fails says why in one line, with what to do, and its exit code tells the kind.
 //!
-//! Not here: what a replica does (`controller`), the demonstration (`demo`).
+//! Not here: what a replica does (`controller`), the demonstration (`demo`), the simulator (`sim`).
 //! Source: exit codes as in `sysexits.h`, which systemd shows by name.
 
 pub mod exit;
 mod last_words;
 mod replica;
+#[cfg(feature = "sim")]
+mod sim;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -53,6 +55,9 @@ enum Command {
     /// Show clusters being created by several replicas on a simulated VCD
     #[cfg(feature = "sim")]
     Demo(crate::demo::DemoArgs),
+    /// Run the simulated VCD alone until SIGTERM or Ctrl-C
+    #[cfg(feature = "sim")]
+    Sim(Box<sim::SimArgs>),
 }
 
 /// Reads the command line; what is wrong with it, and help, is printed here.
@@ -74,6 +79,8 @@ pub fn execute(cli: Cli) -> ExitCode {
         Command::Run { config } => replica::run(&config),
         #[cfg(feature = "sim")]
         Command::Demo(args) => crate::demo::run_command(args),
+        #[cfg(feature = "sim")]
+        Command::Sim(args) => sim::run(*args),
     };
     match ended {
         Ok(code) => code,

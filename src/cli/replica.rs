@@ -101,6 +101,8 @@ async fn sign_on(config: &Config) -> Result<(VcdClient<HttpTransport>, Settings)
 
 async fn connect(config: &Config) -> Result<VcdClient<HttpTransport>, Failure> {
     let mut options = ClientOptions::default();
+    // Whoever reads VCD's logs wants to know which replica it was.
+    options.user_agent = format!("{} ({})", options.user_agent, config.replica.name);
     options.api_version = config.vcd.api_version;
     options.call = CallLimits {
         timeout: config.vcd.request_timeout,
@@ -183,7 +185,7 @@ fn setup(
 }
 
 /// Cancelled by the first SIGTERM or SIGINT.
-fn stop_on_signal() -> Result<CancellationToken, Failure> {
+pub(super) fn stop_on_signal() -> Result<CancellationToken, Failure> {
     let stop = CancellationToken::new();
     let mut terminate =
         signal(SignalKind::terminate()).map_err(|error| Failure::new(SYSTEM, &error))?;

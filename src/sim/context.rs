@@ -71,6 +71,22 @@ pub struct Settings {
     pub tokens_tell_idle_time: bool,
     /// Whether a tenant that names another organization as its context stays in its own. Off, it is 403.
     pub foreign_context_is_ignored: bool,
+    /// Whether a pool member counts as up although no powered-on machine behind the gateway has its
+    /// address. Off: the service engines see nobody there.
+    pub pool_members_need_no_machine: bool,
+    /// Whether a pool or virtual service stays out of lists while the task that creates it runs. Off:
+    /// it is listed as `PENDING`, and its name is taken.
+    pub new_balancers_are_hidden: bool,
+    /// Whether an edge gateway says `REALIZED` while a task changes it, instead of `CONFIGURING`.
+    pub busy_gateways_stay_realized: bool,
+    /// Whether two NAT rules of a gateway may not have one name. go-vcloud-director says that they may.
+    pub nat_rule_names_are_unique: bool,
+    /// Whether an address that is in use, or marked so, can be given back to its IP space.
+    pub used_addresses_are_released: bool,
+    /// Whether networking objects that are not there give 404, as some documents have it, and not 403.
+    pub missing_network_objects_are_404: bool,
+    /// Whether two virtual services of a gateway may not share an address, as before VCD 10.4.
+    pub virtual_addresses_are_exclusive: bool,
 }
 
 /// The shared parts of the world, lent to one handler for one request or one due event.

@@ -14,6 +14,7 @@ use super::directory::{ApiClient, Org, Profile, TokenKind, User};
 use super::timings::Timings;
 use super::versions::Offered;
 use super::world::World;
+use crate::clock::Moment;
 use crate::sim::call::ApiVersion;
 
 /// A user to be made.
@@ -132,6 +133,11 @@ impl World {
         change: impl FnOnce(&mut Map<String, Value>),
     ) -> bool {
         self.entities.modify(urn, wall, change)
+    }
+
+    /// The world was not looked at until now, and nothing happened in it: what is due comes later.
+    pub(crate) fn stood_still(&mut self, at: (Moment, Timestamp)) {
+        self.seen_until = Some(at);
     }
 
     /// How long the next request is under way, there and back.

@@ -7,26 +7,27 @@
 //! - A fault never changes the world by itself; it decides whether a request reaches it and what
 //!   becomes of the answer.
 //!
-//! Source: VCD API, reliability: maintenance answers 503, gateways answer HTML, busy entities and
-//! operation limits answer 400.
+//! Not here: faults as scenarios and the control API spell them (`sim::levers`).
+
+mod refusal;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode};
+use http::Method;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use super::call::ApiVersion;
-use super::reply::{Problem, Reply};
-use super::world::respond;
+pub use self::refusal::Refusal;
+use crate::clock::Moment;
 use crate::vcd::transport::{Request, Response};
 
-/// Request id of answers that no request led to.
-const REQUEST_ID: &str = "fault";
-
 /// What goes wrong with one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fault {
     /// The request never leaves: connection refused.
     NotSent,
@@ -43,7 +44,7 @@ pub enum Fault {
     /// The request is processed; the answer ends half way.
     Truncated,
     /// The request is processed this much later. A caller that gives up before does not stop it.
-    Delayed(Duration),
+    Delayed(#[serde(with = "duration")] Duration),
 }
 
 impl Fault {
@@ -70,107 +71,6 @@ impl Fault {
     ];
 }
 
-/// An answer that is none of the simulated VCD's own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// 503 with a page of HTML: the cell is in maintenance mode.
-    Maintenance,
-    /// 429, with or without `Retry-After`.
-    Throttled {
-        /// Seconds of the header.
-        retry_after_secs: Option<u32>,
-    },
-    /// 503 with `Retry-After`.
-    Unavailable {
-        /// Seconds of the header.
-        retry_after_secs: u32,
-    },
-    /// 412: somebody wrote first.
-    Conflict,
-    /// 401.
-    SessionExpired,
-    /// 500 with a page of HTML.
-    ServerError,
-    /// 400 `BUSY_ENTITY`.
-    Busy,
-    /// 400: too many operations are queued.
-    OperationLimit,
-    /// 502 with a page of HTML.
-    BadGateway,
-    /// 504 with a page of HTML.
-    GatewayTimeout,
-}
-
-impl Refusal {
-    /// The answer to a request for `path`: a page of HTML from whatever stands in front of VCD, or
-    /// an error of VCD in the form of the API family.
-    pub(crate) fn response(self, path: &str) -> Response {
-        let mut response = match self {
-            Self::Maintenance | Self::Unavailable { .. } => page(503, "Service unavailable"),
-            Self::Throttled { .. } => page(429, "Too many requests"),
-            Self::ServerError => page(500, "Internal server error"),
-            Self::BadGateway => page(502, "Bad gateway"),
-            Self::GatewayTimeout => page(504, "Gateway timeout"),
-            Self::Conflict => error(
-                path,
-                (412, "PRECONDITION_FAILED"),
-                "The ETag in If-Match does not match the current state of the entity.",
-            ),
-            Self::SessionExpired => error(path, (401, "UNAUTHORIZED"), "The session is expired."),
-            Self::Busy => error(
-                path,
-                (400, "BUSY_ENTITY"),
-                "The entity is busy completing an operation UPDATE.",
-            ),
-            Self::OperationLimit => error(
-                path,
-                (400, "BAD_REQUEST"),
-                "The maximum number of simultaneous operations for the user is exceeded.",
-            ),
-        };
-        if let Some(secs) = self.retry_after() {
-            response
-                .headers_mut()
-                .insert("retry-after", HeaderValue::from(secs));
-        }
-        response
-    }
-
-    const fn retry_after(self) -> Option<u32> {
-        match self {
-            Self::Throttled { retry_after_secs } => retry_after_secs,
-            Self::Unavailable { retry_after_secs } => Some(retry_after_secs),
-            Self::Maintenance
-            | Self::Conflict
-            | Self::SessionExpired
-            | Self::ServerError
-            | Self::Busy
-            | Self::OperationLimit
-            | Self::BadGateway
-            | Self::GatewayTimeout => None,
-        }
-    }
-}
-
-fn page(status: u16, title: &str) -> Response {
-    let body = format!("<html><body><h1>{title}</h1></body></html>");
-    let mut response = Response::new(Bytes::from(body));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
-    let media = HeaderValue::from_static("text/html");
-    response.headers_mut().insert("content-type", media);
-    response
-}
-
-fn error(path: &str, (status, minor): (u16, &'static str), message: &str) -> Response {
-    let version = ApiVersion {
-        major: 37,
-        minor: 2,
-    };
-    let problem = Problem::new(status, minor, message);
-    let reply = Reply::problem(&problem, path.starts_with("/api/"), version, REQUEST_ID);
-    respond(reply, REQUEST_ID)
-}
-
 /// Which requests a fault strikes; what is not given matches all.
 #[derive(Clone, Debug, Default)]
 pub struct Target {
@@ -184,6 +84,16 @@ pub struct Target {
     pub after: u64,
     /// Strike so many matching requests, then no more.
     pub times: u64,
+    /// Only callers whose label contains this text.
+    pub caller_part: Option<String>,
+    /// Not paths that contain this text.
+    pub except: Option<String>,
+    /// Not before this moment.
+    pub from: Option<Moment>,
+    /// Not at this moment or later.
+    pub until: Option<Moment>,
+    /// Of a thousand matching requests so many count, by chance; all of them when absent.
+    pub per_mille: Option<u32>,
 }
 
 impl Target {
@@ -206,7 +116,24 @@ impl Target {
         }
     }
 
-    fn matches(&self, caller: &str, request: &Request) -> bool {
+    /// The target for people; moments in seconds of the site's clock.
+    pub(crate) fn document(&self) -> Value {
+        let secs =
+            |moment: Option<Moment>| moment.map(|moment| moment.since_origin().as_secs_f64());
+        json!({
+            "method": self.method.as_ref().map(Method::as_str),
+            "path": self.path,
+            "except": self.except,
+            "caller": self.caller.as_ref().or(self.caller_part.as_ref()),
+            "after": self.after,
+            "times": (self.times != u64::MAX).then_some(self.times),
+            "from_secs": secs(self.from),
+            "until_secs": secs(self.until),
+            "per_mille": self.per_mille,
+        })
+    }
+
+    fn matches(&self, caller: &str, request: &Request, now: Moment) -> bool {
         let path = request
             .uri()
             .path_and_query()
@@ -219,14 +146,35 @@ impl Target {
                 .as_ref()
                 .is_none_or(|part| path.contains(part.as_str()))
             && self.caller.as_ref().is_none_or(|name| name == caller)
+            && self
+                .caller_part
+                .as_ref()
+                .is_none_or(|part| caller.contains(part.as_str()))
+            && !self
+                .except
+                .as_ref()
+                .is_some_and(|part| path.contains(part.as_str()))
+            && self.from.is_none_or(|from| from <= now)
+            && self.until.is_none_or(|until| now < until)
     }
 }
 
-#[derive(Debug)]
-struct Armed {
-    target: Target,
-    fault: Fault,
-    seen: u64,
+/// A fault that waits for requests to strike.
+#[derive(Clone, Debug)]
+pub struct Armed {
+    /// By which it can be taken back.
+    pub id: u64,
+    /// Who armed it: the name of a scenario, or nothing.
+    pub label: String,
+    /// Which requests it strikes.
+    pub target: Target,
+    /// What it does to them.
+    pub fault: Fault,
+    /// Matching requests so far.
+    pub seen: u64,
+    /// How many of them it has struck.
+    pub struck: u64,
+    rng: fastrand::Rng,
 }
 
 #[derive(Debug)]
@@ -239,6 +187,7 @@ struct Chance {
 #[derive(Debug, Default)]
 struct Plan {
     armed: Vec<Armed>,
+    armed_ever: u64,
     chance: Option<Chance>,
     calls: u64,
     calls_by: BTreeMap<String, u64>,
@@ -255,13 +204,39 @@ impl Faults {
         Self::default()
     }
 
-    /// Arms one fault. Of several that match a request, the one armed first strikes.
-    pub fn arm(&self, target: Target, fault: Fault) {
-        self.plan().armed.push(Armed {
+    /// Arms one fault and returns its number. Of several that match a request, the one armed first strikes.
+    pub fn arm(&self, target: Target, fault: Fault) -> u64 {
+        self.arm_for("", target, fault)
+    }
+
+    /// The same in the name of a scenario.
+    pub fn arm_for(&self, label: &str, target: Target, fault: Fault) -> u64 {
+        let mut plan = self.plan();
+        plan.armed_ever += 1;
+        let id = plan.armed_ever;
+        plan.armed.push(Armed {
+            id,
+            label: label.to_owned(),
             target,
             fault,
             seen: 0,
+            struck: 0,
+            rng: fastrand::Rng::with_seed(id),
         });
+        id
+    }
+
+    /// All that is armed, in the order of arming, whether or not it can strike any more.
+    pub fn armed(&self) -> Vec<Armed> {
+        self.plan().armed.clone()
+    }
+
+    /// Takes back what `which` says yes to, and returns how many that were.
+    pub fn disarm_where(&self, which: impl Fn(&Armed) -> bool) -> usize {
+        let mut plan = self.plan();
+        let before = plan.armed.len();
+        plan.armed.retain(|armed| !which(armed));
+        before - plan.armed.len()
     }
 
     /// Lets every request go wrong with a chance of `per_mille` in a thousand, in one of the ways of
@@ -301,21 +276,17 @@ impl Faults {
         self.plan().struck
     }
 
-    /// Counts one request and tells what goes wrong with it.
-    pub(crate) fn strike(&self, caller: &str, request: &Request) -> Option<Fault> {
+    /// Counts one request, sent at `now`, and tells what goes wrong with it.
+    pub(crate) fn strike(&self, caller: &str, request: &Request, now: Moment) -> Option<Fault> {
         let mut plan = self.plan();
         plan.calls += 1;
         *plan.calls_by.entry(caller.to_owned()).or_default() += 1;
         let mut fault = None;
-        for armed in plan
-            .armed
-            .iter_mut()
-            .filter(|armed| armed.target.matches(caller, request))
-        {
-            let turn = armed.seen.checked_sub(armed.target.after);
-            armed.seen += 1;
-            if turn.is_some_and(|turn| turn < armed.target.times) {
-                fault = fault.or(Some(armed.fault));
+        for armed in &mut plan.armed {
+            let strikes = armed.target.matches(caller, request, now) && armed.counts();
+            if strikes && fault.is_none() {
+                armed.struck += 1;
+                fault = Some(armed.fault);
             }
         }
         let fault = fault.or_else(|| plan.chance.as_mut().and_then(Chance::draw));
@@ -325,6 +296,22 @@ impl Faults {
 
     fn plan(&self) -> MutexGuard<'_, Plan> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Armed {
+    /// Takes one matching request in; whether it is one to strike.
+    fn counts(&mut self) -> bool {
+        let chosen = match self.target.per_mille {
+            Some(per_mille) => self.rng.u32(0..1000) < per_mille,
+            None => true,
+        };
+        if !chosen {
+            return false;
+        }
+        let turn = self.seen.checked_sub(self.target.after);
+        self.seen += 1;
+        turn.is_some_and(|turn| turn < self.target.times)
     }
 }
 

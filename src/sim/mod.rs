@@ -12,7 +12,9 @@
 //!
 //! Code map: versions, `auth`, `directory`, `rights` and `access` say who may ask; `registry`,
 //! `entities`, `fiql` and `paging` are the runtime defined entities; `infra` is VDCs, vApps and VMs;
-//! `actors` work inside the simulated machines; `control` and `view` are for those who hold the world.
+//! `network` is edge gateways with their load balancers, NAT and IP spaces; `actors` work inside the
+//! simulated machines; `levers` and `control_api` are what an operator can do, `leaks` and `request_log` what
+//! there is to see, `state` and `standalone` keep and run a site; `control` and `view` are for tests.
 //!
 //! Not here: MQTT and webhook extensions; several cells; the lag of the query service.
 //! Source: VCD API 37.0 to 39.1 as `OpenAPI` and XML schema document it; the wire behaviour that
@@ -26,6 +28,7 @@ pub(crate) mod call;
 pub mod choices;
 pub(crate) mod context;
 pub mod control;
+pub mod control_api;
 pub(crate) mod directory;
 pub(crate) mod entities;
 pub mod faults;
@@ -33,15 +36,19 @@ pub(crate) mod fiql;
 pub(crate) mod gate;
 pub(crate) mod history;
 pub(crate) mod infra;
+pub mod leaks;
+pub mod levers;
 pub(crate) mod network;
 pub(crate) mod paging;
 pub(crate) mod registry;
 pub(crate) mod reply;
+pub mod request_log;
 pub(crate) mod rights;
 pub(crate) mod routes;
 pub(crate) mod schedule;
 pub mod seed;
 pub mod server;
+pub mod standalone;
 pub mod state;
 pub(crate) mod task_api;
 pub(crate) mod tasks;

@@ -36,6 +36,11 @@ impl<E> Schedule<E> {
         self.put_in += 1;
     }
 
+    /// Takes back the events that `which` says no to.
+    pub(crate) fn retain(&mut self, which: impl Fn(&E) -> bool) {
+        self.waiting.retain(|_, event| which(event));
+    }
+
     /// Takes the earliest event due at or before `now`, with its own moment.
     pub(crate) fn take_due(&mut self, now: Moment) -> Option<(Moment, E)> {
         let entry = self.waiting.first_entry()?;

@@ -4,6 +4,7 @@
 //!
 //! Invariants:
 //! - The world's lock is never held across an await.
+//! - A request that has been read is processed, whether or not its client still waits.
 //! - A lost reply closes the connection without a byte, as a dying cell does.
 //!
 //! Not here: what is answered (`World::handle`), what goes wrong (`sim::faults`), certificates (`sim::tls`).
@@ -13,27 +14,28 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::State;
+use axum::handler::Handler;
 use axum_server::Handle;
-use axum_server::tls_rustls::RustlsConfig;
+use axum_server::accept::NoDelayAcceptor;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use bytes::Bytes;
 use futures_util::stream;
 use rustls::ServerConfig;
 use tokio::task::JoinHandle;
 
 use super::faults::{self, Fault, Faults};
+use super::reply::{Problem, Reply};
+use super::request_log::{Delivery, user_agent};
 pub use super::tls::{TlsIdentity, TlsIdentityError, tls_identity};
-use super::world::{World, lock};
-use crate::clock::Clock;
+use super::versions;
+use super::world::{World, lock, respond};
+use crate::clock::{Clock, Moment};
 use crate::vcd::transport::{Request, Response};
 
 /// Largest request body accepted, in bytes.
 const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
-
-/// Header by which a client process tells faults its label.
-const CALLER_HEADER: &str = "user-agent";
 
 /// A world to serve, with its clock and its faults.
 #[derive(Clone, Debug)]
@@ -74,19 +76,27 @@ pub fn serve(
     tls: Option<Arc<ServerConfig>>,
     site: Site,
 ) -> io::Result<Server> {
+    serve_app(listener, tls, answer, site)
+}
+
+/// Serves `answer` on `listener`.
+pub(crate) fn serve_app<H: Handler<T, S>, T: 'static, S: Clone + Send + Sync + 'static>(
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    answer: H,
+    state: S,
+) -> io::Result<Server> {
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let handle = Handle::new();
-    let app = Router::new()
-        .fallback(answer)
-        .with_state(site)
-        .into_make_service();
+    let app = answer.with_state(state).into_make_service();
+    let server = axum_server::from_tcp(listener)?.handle(handle.clone());
+    let plain = NoDelayAcceptor::new();
     let task = if let Some(config) = tls {
-        let server = axum_server::from_tcp_rustls(listener, RustlsConfig::from_config(config))?;
-        tokio::spawn(server.handle(handle.clone()).serve(app))
+        let tls = RustlsAcceptor::new(RustlsConfig::from_config(config));
+        tokio::spawn(server.acceptor(tls.acceptor(plain)).serve(app))
     } else {
-        let server = axum_server::from_tcp(listener)?;
-        tokio::spawn(server.handle(handle.clone()).serve(app))
+        tokio::spawn(server.acceptor(plain).serve(app))
     };
     Ok(Server {
         address,
@@ -125,58 +135,95 @@ async fn answer(
     request: axum::extract::Request,
 ) -> axum::response::Response {
     let (parts, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, MAX_REQUEST_BYTES).await else {
-        let mut refusal = axum::response::Response::new(Body::empty());
-        *refusal.status_mut() = http::StatusCode::PAYLOAD_TOO_LARGE;
-        return refusal;
+    let body = if body.is_end_stream() {
+        Bytes::new()
+    } else if let Ok(body) = axum::body::to_bytes(body, MAX_REQUEST_BYTES).await {
+        body
+    } else {
+        return too_large(parts.uri.path()).map(Body::from);
     };
     let request = Request::from_parts(parts, body);
-    let caller = request
-        .headers()
-        .get(CALLER_HEADER)
-        .and_then(|value| value.to_str().ok());
-    let fault = site.faults.strike(caller.unwrap_or_default(), &request);
+    let sent = site.clock.now();
+    let caller = user_agent(request.headers());
+    let fault = site.faults.strike(caller, &request, sent);
     let travel = lock(&site.world).answer_time();
-    site.clock.sleep(travel).await;
-    // In a task of its own: a client that hangs up does not take back what it sent.
-    let process = tokio::spawn(async move { site.process(&request, fault).await });
-    match process.await {
-        Ok(Outgoing::Whole(response)) => response.map(Body::from),
-        Ok(Outgoing::Half(response)) => half(response),
-        Ok(Outgoing::Nothing) | Err(_) => cut(axum::response::Response::new(()), Bytes::new()),
+    if !travel.is_zero() {
+        site.clock.sleep(travel).await;
+    }
+    let outgoing = if let Some(Fault::Delayed(delay)) = fault {
+        // In a task of its own: a client that hangs up does not take back what it sent.
+        let late = tokio::spawn(async move {
+            site.clock.sleep(delay).await;
+            site.process(&request, fault, sent)
+        });
+        late.await.unwrap_or(Outgoing::Nothing)
+    } else {
+        site.process(&request, fault, sent)
+    };
+    match outgoing {
+        Outgoing::Whole(response) => response.map(Body::from),
+        Outgoing::Half(response) => half(response),
+        Outgoing::Nothing => cut(axum::response::Response::new(()), Bytes::new()),
     }
 }
 
 impl Site {
-    async fn process(&self, request: &Request, fault: Option<Fault>) -> Outgoing {
+    /// Answers at once; a delay is over by now.
+    fn process(&self, request: &Request, fault: Option<Fault>, sent: Moment) -> Outgoing {
+        let delivery = &Delivery {
+            caller: user_agent(request.headers()),
+            sent,
+            fault,
+        };
         match fault {
-            None => Outgoing::Whole(self.handle(request)),
-            Some(Fault::NotSent | Fault::RequestLost) => Outgoing::Nothing,
+            None | Some(Fault::Delayed(_)) => Outgoing::Whole(self.handle(request, delivery)),
+            Some(Fault::NotSent | Fault::RequestLost) => {
+                self.note_struck(request, delivery, None);
+                Outgoing::Nothing
+            }
             Some(Fault::ReplyLost) => {
-                self.handle(request);
+                self.handle(request, delivery);
                 Outgoing::Nothing
             }
             Some(Fault::Refused(refusal)) => {
-                Outgoing::Whole(refusal.response(request.uri().path()))
+                let response = refusal.response(request.uri().path());
+                self.note_struck(request, delivery, Some(response.status().as_u16()));
+                Outgoing::Whole(response)
             }
             Some(Fault::ProcessedButRefused(refusal)) => {
-                self.handle(request);
+                self.handle(request, delivery);
                 Outgoing::Whole(refusal.response(request.uri().path()))
             }
-            Some(Fault::Malformed) => Outgoing::Whole(faults::malformed(self.handle(request))),
-            Some(Fault::Truncated) => Outgoing::Half(self.handle(request)),
-            Some(Fault::Delayed(delay)) => {
-                self.clock.sleep(delay).await;
-                Outgoing::Whole(self.handle(request))
+            Some(Fault::Malformed) => {
+                Outgoing::Whole(faults::malformed(self.handle(request, delivery)))
             }
+            Some(Fault::Truncated) => Outgoing::Half(self.handle(request, delivery)),
         }
     }
 
-    fn handle(&self, request: &Request) -> Response {
+    fn handle(&self, request: &Request, delivery: &Delivery<'_>) -> Response {
         let mut world = lock(&self.world);
         // Read under the lock, so that moments come to the world in order.
-        world.handle(request, self.clock.now(), self.clock.wall())
+        world.serve(request, delivery, self.clock.now(), self.clock.wall())
     }
+
+    fn note_struck(&self, request: &Request, delivery: &Delivery<'_>, status: Option<u16>) {
+        let mut world = lock(&self.world);
+        let at = (self.clock.now(), self.clock.wall());
+        world.note_struck(request, delivery, status, at);
+    }
+}
+
+/// The refusal of a body that nobody would send to VCD.
+fn too_large(path: &str) -> Response {
+    let message = format!("The request is longer than {MAX_REQUEST_BYTES} bytes.");
+    let problem = Problem::new(413, "REQUEST_ENTITY_TOO_LARGE", message);
+    let version = versions::highest(&versions::DEFAULT);
+    let xml = path.starts_with("/api/");
+    respond(
+        Reply::problem(&problem, xml, version, "too-large"),
+        "too-large",
+    )
 }
 
 fn half(response: Response) -> axum::response::Response {

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::call::Call;
 use super::directory::bare;
+use super::levers::TaskFailure;
 use super::reply::Problem;
 
 /// A reference as VCD spells it: `<Owner href= id= name= type=/>`.
@@ -119,6 +120,16 @@ pub(crate) struct Task {
 pub(crate) struct Tasks {
     by_uuid: BTreeMap<String, Task>,
     cancel_requested: BTreeSet<String>,
+    ordered: Vec<OrderedFailure>,
+}
+
+/// A failure that was ordered for tasks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct OrderedFailure {
+    of: TaskFailure,
+    /// Scenario that ordered it.
+    label: String,
+    left: u32,
 }
 
 impl Tasks {
@@ -145,6 +156,37 @@ impl Tasks {
     /// All tasks, by UUID.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Task> {
         self.by_uuid.values()
+    }
+
+    /// Orders tasks to fail.
+    pub(crate) fn order(&mut self, of: TaskFailure, label: &str) {
+        let left = of.times.unwrap_or(u32::MAX);
+        let label = label.to_owned();
+        self.ordered.push(OrderedFailure { of, label, left });
+    }
+
+    /// Takes back what a scenario has ordered.
+    pub(crate) fn withdraw(&mut self, label: &str) {
+        self.ordered.retain(|one| one.label != label);
+    }
+
+    /// Uses up one ordered failure of the task `uuid`, which ends now.
+    pub(crate) fn ordered_failure(&mut self, uuid: &str) -> Option<Problem> {
+        let task = self.by_uuid.get(uuid)?;
+        let ordered = self.ordered.iter_mut().find(|one| {
+            let of = &one.of;
+            one.left > 0
+                && (of.operation == "*" || of.operation == task.operation_name)
+                && of
+                    .object
+                    .as_ref()
+                    .is_none_or(|part| task.owner.name.contains(part.as_str()))
+        })?;
+        ordered.left -= 1;
+        let message = ordered.of.message.clone();
+        let message =
+            message.unwrap_or_else(|| "The operation failed in the infrastructure.".to_owned());
+        Some(Problem::new(500, "INTERNAL_SERVER_ERROR", message))
     }
 
     /// Ends a running task; a finished one keeps its first outcome.

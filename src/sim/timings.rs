@@ -39,6 +39,10 @@ pub struct Timings {
     /// One node machine from its creation to Ready.
     #[serde(with = "duration")]
     pub node: Duration,
+    /// Changing a service of an edge gateway.
+    pub network: Duration,
+    /// From a virtual service's creation to its first health report.
+    pub health: Duration,
 }
 
 impl Default for Timings {
@@ -55,11 +59,29 @@ impl Default for Timings {
             behavior: Duration::from_secs(1),
             guest_phase: Duration::from_secs(30),
             node: Duration::from_secs(90),
+            network: Duration::from_secs(4),
+            health: Duration::from_secs(6),
         }
     }
 }
 
 impl Timings {
+    /// All durations by their names.
+    pub(crate) fn by_name(&mut self) -> [(&'static str, &mut Duration); 10] {
+        [
+            ("answer", &mut self.answer),
+            ("compose", &mut self.compose),
+            ("recompose", &mut self.recompose),
+            ("reconfigure", &mut self.reconfigure),
+            ("power", &mut self.power),
+            ("undeploy", &mut self.undeploy),
+            ("delete", &mut self.delete),
+            ("behavior", &mut self.behavior),
+            ("guest_phase", &mut self.guest_phase),
+            ("node", &mut self.node),
+        ]
+    }
+
     /// `duration` stretched or shortened by up to 20 %.
     pub(crate) fn vary(duration: Duration, rng: &mut fastrand::Rng) -> Duration {
         duration.mul_f64(0.8 + 0.4 * rng.f64())

@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use super::faults::{self, Fault, Faults};
 use super::gate;
+use super::request_log::Delivery;
 use super::world::{World, lock};
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::vcd::transport::{CallLimits, Obstacle, Request, Response, Transport, TransportError};
 
 /// One line per request in the order of sending: caller, method, path without ids, what came back.
@@ -38,6 +39,9 @@ impl Journal {
             .push(line);
     }
 }
+
+/// When a request was sent, and what goes wrong with it.
+type Sending = (Moment, Option<Fault>);
 
 /// A transport into a [`World`] of the same process.
 #[derive(Clone, Debug)]
@@ -84,10 +88,26 @@ impl InProcess {
         &self.world
     }
 
-    fn process(&self, request: &Request) -> Response {
+    fn process(&self, request: &Request, (sent, fault): Sending) -> Response {
+        let delivery = Delivery {
+            caller: &self.caller,
+            sent,
+            fault,
+        };
         let mut world = lock(&self.world);
         // Read under the lock, so that moments come to the world in order.
-        world.handle(request, self.clock.now(), self.clock.wall())
+        world.serve(request, &delivery, self.clock.now(), self.clock.wall())
+    }
+
+    fn note_struck(&self, request: &Request, (sent, fault): Sending, status: Option<u16>) {
+        let delivery = Delivery {
+            caller: &self.caller,
+            sent,
+            fault,
+        };
+        let mut world = lock(&self.world);
+        let at = (self.clock.now(), self.clock.wall());
+        world.note_struck(request, &delivery, status, at);
     }
 
     fn answer_time(&self) -> Duration {
@@ -99,8 +119,10 @@ impl InProcess {
         request: &Request,
         fault: Option<Fault>,
     ) -> Result<Response, TransportError> {
+        let sending = (self.clock.now(), fault);
         let travel = self.answer_time() / 2;
         if fault == Some(Fault::NotSent) {
+            self.note_struck(request, sending, None);
             return Err(TransportError::NotSent {
                 host: self.host(),
                 obstacle: Obstacle::Refused,
@@ -109,23 +131,33 @@ impl InProcess {
         }
         self.clock.sleep(travel).await;
         let answer = match fault {
-            None => Ok(self.process(request)),
-            Some(Fault::NotSent | Fault::RequestLost) => Err(self.unanswered("connection closed")),
-            Some(Fault::ReplyLost) => {
-                self.process(request);
+            None => Ok(self.process(request, sending)),
+            Some(Fault::NotSent | Fault::RequestLost) => {
+                self.note_struck(request, sending, None);
                 Err(self.unanswered("connection closed"))
             }
-            Some(Fault::Refused(refusal)) => Ok(refusal.response(request.uri().path())),
+            Some(Fault::ReplyLost) => {
+                self.process(request, sending);
+                Err(self.unanswered("connection closed"))
+            }
+            Some(Fault::Refused(refusal)) => {
+                let response = refusal.response(request.uri().path());
+                self.note_struck(request, sending, Some(response.status().as_u16()));
+                Ok(response)
+            }
             Some(Fault::ProcessedButRefused(refusal)) => {
-                self.process(request);
+                self.process(request, sending);
                 Ok(refusal.response(request.uri().path()))
             }
-            Some(Fault::Malformed) => Ok(faults::malformed(self.process(request))),
+            Some(Fault::Malformed) => Ok(faults::malformed(self.process(request, sending))),
             Some(Fault::Truncated) => {
-                self.process(request);
+                self.process(request, sending);
                 Err(self.unanswered("body cut short"))
             }
-            Some(Fault::Delayed(delay)) => self.deliver_late(request.clone(), delay).await,
+            Some(Fault::Delayed(delay)) => {
+                let late = request.clone();
+                self.deliver_late(late, sending, delay).await
+            }
         };
         self.clock.sleep(travel).await;
         answer
@@ -135,12 +167,13 @@ impl InProcess {
     async fn deliver_late(
         &self,
         request: Request,
+        sending: Sending,
         delay: Duration,
     ) -> Result<Response, TransportError> {
         let connection = self.clone();
         let late = tokio::spawn(async move {
             connection.clock.sleep(delay).await;
-            connection.process(&request)
+            connection.process(&request, sending)
         });
         // The task is never cancelled; it only ends early when the simulator itself panics.
         late.await
@@ -152,7 +185,7 @@ impl InProcess {
         request: &Request,
         limits: CallLimits,
     ) -> Result<Response, TransportError> {
-        let fault = self.faults.strike(&self.caller, request);
+        let fault = self.faults.strike(&self.caller, request, self.clock.now());
         let delivery = self.deliver(request, fault);
         let response = tokio::select! {
             biased;

@@ -1,13 +1,14 @@
 //! What tests and the demo look at: clusters as plain rows, without going through the API.
 
 use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::entities::Entity;
 use super::world::World;
 
 /// One cluster as its entity tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClusterView {
     /// Entity URN.
     pub urn: String,

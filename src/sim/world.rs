@@ -7,6 +7,7 @@
 //! - Pure: state, request and moment in, response out; no clock, no thread, no socket.
 //! - One seed, one history: all chance comes from `rng`, all order from the schedule and B-trees.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderValue, Method};
@@ -25,11 +26,12 @@ use super::infra::Infra;
 use super::network::Services;
 use super::registry::{self, Registry};
 use super::reply::{Problem, Reply};
+use super::request_log::{Delivery, Outcome, RequestLog, user_agent};
 use super::schedule::Schedule;
 use super::tasks::Tasks;
 use super::timings::Timings;
 use super::versions::{self, Offered};
-use super::{actors, entities, infra, network, rights, routes, task_api};
+use super::{actors, entities, infra, levers, network, rights, routes, task_api};
 use crate::clock::Moment;
 use crate::vcd::transport::{Request, Response};
 
@@ -46,6 +48,8 @@ pub(crate) enum Due {
     Capvcd(actors::capvcd::Due),
     /// A change of an edge gateway's services ends.
     Network(network::Due),
+    /// Something that an operator ordered.
+    Lever(Box<levers::Due>),
 }
 
 /// A whole VCD site.
@@ -73,6 +77,18 @@ pub struct World {
     pub(crate) entities: Entities,
     pub(crate) infra: Infra,
     pub(crate) network: Services,
+    pub(crate) levers: levers::Changes,
+    /// All entities as they were, by name; written one by one, too.
+    #[serde(skip)]
+    pub(crate) snapshots: BTreeMap<String, levers::Snapshot>,
+    /// Reads of entities are answered from these while they are there.
+    #[serde(skip)]
+    pub(crate) stale: Option<levers::Stale>,
+    #[serde(skip)]
+    pub(crate) requests: RequestLog,
+    /// Raised by all that changes more than counts and the use of sessions.
+    #[serde(skip)]
+    pub(crate) changes: u64,
 }
 
 /// The areas of the world, lent side by side.
@@ -117,6 +133,11 @@ impl World {
             entities: Entities::default(),
             infra: Infra::default(),
             network: Services::default(),
+            levers: levers::Changes::default(),
+            snapshots: BTreeMap::new(),
+            stale: None,
+            requests: RequestLog::default(),
+            changes: 0,
         }
     }
 
@@ -125,6 +146,7 @@ impl World {
         let before = self.seen_until.unwrap_or((now, wall));
         while let Some((moment, due)) = self.schedule.take_due(now) {
             let date = date_between(before, (now, wall), moment);
+            self.changes += 1;
             let (mut ctx, areas) = self.split(moment, date);
             let Areas {
                 registry,
@@ -138,6 +160,7 @@ impl World {
                 Due::Guest(due) => actors::guest::fire(due, &mut ctx, infra, entities),
                 Due::Capvcd(due) => actors::capvcd::fire(due, &mut ctx, infra, entities),
                 Due::Network(due) => network::fire(due, &mut ctx, infra, network),
+                Due::Lever(due) => self.fire_lever(*due, (moment, date)),
             }
         }
         self.seen_until = Some((now, wall));
@@ -147,6 +170,22 @@ impl World {
     ///
     /// Faults are not here: transport and server strike before or after this call.
     pub fn handle(&mut self, request: &Request, now: Moment, wall: Timestamp) -> Response {
+        let delivery = Delivery {
+            caller: user_agent(request.headers()),
+            sent: now,
+            fault: None,
+        };
+        self.serve(request, &delivery, now, wall)
+    }
+
+    /// The same, for a request of which more is known.
+    pub(crate) fn serve(
+        &mut self,
+        request: &Request,
+        delivery: &Delivery<'_>,
+        now: Moment,
+        wall: Timestamp,
+    ) -> Response {
         self.advance(now, wall);
         if request.method() != Method::GET {
             self.entities.end_walks();
@@ -168,23 +207,59 @@ impl World {
             Err(problem) => (versions::highest(&self.versions), Some(problem)),
         };
         let arrival = Arrival::of(request, version, request_id.clone(), self.settings);
-        let template = gate::template(&arrival.segments);
-        self.history
-            .count("request", &format!("{} {template}", request.method()));
+        let endpoint = endpoint(request, &arrival.segments);
+        self.history.count("request", &endpoint);
         let xml = arrival.segments.first().is_some_and(|first| first == "api");
+        let mut user = None;
         let answer = match refusal {
             Some(problem) => Err(problem),
-            None => self.answer(arrival, now, wall),
+            None => self.answer(arrival, &mut user, now, wall),
         };
         let reply =
             answer.unwrap_or_else(|problem| Reply::problem(&problem, xml, version, &request_id));
+        self.changes += u64::from(*request.method() != Method::GET);
+        let outcome = Outcome {
+            endpoint,
+            status: Some(reply.status),
+            user,
+            version: version.to_string(),
+            request_id: request_id.clone(),
+        };
+        self.requests.write(request, delivery, outcome, (now, wall));
         respond(reply, &request_id)
+    }
+
+    /// Writes down a request that a fault kept from being processed; `status` is what was answered instead.
+    pub(crate) fn note_struck(
+        &mut self,
+        request: &Request,
+        delivery: &Delivery<'_>,
+        status: Option<u16>,
+        at: (Moment, Timestamp),
+    ) {
+        let path = request.uri().path().split('/');
+        let segments: Vec<String> = path
+            .filter(|part| !part.is_empty())
+            .map(gate::decode)
+            .collect();
+        let outcome = Outcome {
+            endpoint: endpoint(request, &segments),
+            status,
+            ..Outcome::default()
+        };
+        self.requests.write(request, delivery, outcome, at);
+    }
+
+    /// The latest requests, and counts of all of them.
+    pub fn requests(&mut self) -> &mut RequestLog {
+        &mut self.requests
     }
 
     /// Routes that need no session first; then authentication; then the areas.
     fn answer(
         &mut self,
         arrival: Arrival<'_>,
+        user: &mut Option<String>,
         now: Moment,
         wall: Timestamp,
     ) -> Result<Reply, Problem> {
@@ -193,7 +268,21 @@ impl World {
         }
         let known = (&self.directory, &self.settings);
         let principal = gate::authenticate(arrival.headers, &mut self.sessions, known, now)?;
-        self.dispatch(&arrival.by(principal), now, wall)
+        *user = Some(format!("{}@{}", principal.user_name, principal.org_name));
+        let call = arrival.by(principal);
+        let reads_entities = *call.method == Method::GET
+            && matches!(call.path().as_slice(), ["cloudapi", _, "entities", ..]);
+        // A cell that has just taken over may not have seen the latest writes yet.
+        self.swap_stale(reads_entities);
+        let answer = self.dispatch(&call, now, wall);
+        self.swap_stale(reads_entities);
+        answer
+    }
+
+    fn swap_stale(&mut self, wanted: bool) {
+        if let Some(stale) = self.stale.as_mut().filter(|_| wanted) {
+            std::mem::swap(&mut stale.entities, &mut self.entities);
+        }
     }
 
     fn answer_stranger(
@@ -287,7 +376,9 @@ impl World {
                 "edgeGateways"
                 | "loadBalancer"
                 | "applicationPortProfiles"
+                | "firewallGroups"
                 | "ipSpaces"
+                | "orgVdcNetworks"
                 | "ssl" => network::handle(call, ctx, infra, network),
                 _ => infra::handle(call, ctx, infra),
             },
@@ -333,6 +424,11 @@ impl std::fmt::Debug for World {
 /// sees what is wrong.
 pub(crate) fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
     world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What counts name a request by: its method and its path without ids.
+fn endpoint(request: &Request, segments: &[String]) -> String {
+    format!("{} {}", request.method(), gate::template(segments))
 }
 
 /// Adds the headers that every answer carries.

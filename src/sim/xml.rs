@@ -9,11 +9,13 @@
 //!
 //! Source: VCD API, namespace `http://www.vmware.com/vcloud/v1.5`, error and task documents.
 
+mod body;
 mod reader;
 mod task;
 
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
+use serde::{Deserialize, Serialize};
 
 pub(crate) use task::{reference, task_document, task_element};
 
@@ -27,7 +29,7 @@ pub(crate) const OVF: &str = "http://schemas.dmtf.org/ovf/envelope/1";
 pub(crate) const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
 /// One element with its attributes, text and child elements.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Element {
     name: String,
     attributes: Vec<(String, String)>,
@@ -97,6 +99,32 @@ impl Element {
             .map(|(key, value)| (key.to_owned(), value.to_owned()));
         self.attributes = first.chain(self.attributes).collect();
         self
+    }
+
+    /// The same element with one more child before those it has.
+    #[must_use]
+    pub(crate) fn with_first_child(mut self, child: Element) -> Self {
+        self.children.insert(0, child);
+        self
+    }
+
+    /// The same tree with one prefix for all elements and attributes, and without declarations.
+    pub(crate) fn with_prefix(&self, prefix: &str) -> Self {
+        let prefixed = |name: &str| format!("{prefix}:{}", local(name));
+        let attributes = self.attributes.iter();
+        let attributes = attributes.filter(|(key, _)| key != "xmlns" && !key.starts_with("xmlns:"));
+        Self {
+            name: prefixed(&self.name),
+            attributes: attributes
+                .map(|(key, value)| (prefixed(key), value.clone()))
+                .collect(),
+            text: self.text.trim().to_owned(),
+            children: self
+                .children
+                .iter()
+                .map(|child| child.with_prefix(prefix))
+                .collect(),
+        }
     }
 
     /// Local name: without prefix.

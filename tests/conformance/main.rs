@@ -21,6 +21,7 @@ mod fact;
 mod hooks;
 mod installer;
 mod login;
+mod networking;
 mod refusals;
 mod support;
 
@@ -36,6 +37,12 @@ fn main() -> ExitCode {
         installer::facts(),
         login::facts(),
         refusals::facts(),
+        networking::balancers::facts(),
+        networking::clusters::facts(),
+        networking::gateways::facts(),
+        networking::nat::facts(),
+        networking::networks::facts(),
+        networking::spaces::facts(),
     ];
     let trials = facts.into_iter().flatten().map(fact::Fact::trial);
     libtest_mimic::run(&arguments, trials.collect()).exit_code()

@@ -9,6 +9,7 @@
 )]
 
 mod binaries;
+mod control;
 mod faults;
 mod infrastructure;
 mod life_signs;

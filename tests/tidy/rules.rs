@@ -109,7 +109,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "the simulator is used by tests and the demo only, and knows no controller",
         within: "src/",
-        except: "src/sim/ src/demo/ src/lib.rs src/main.rs",
+        except: "src/sim/ src/demo/ src/cli/sim.rs src/lib.rs src/main.rs",
         words: "crate::sim cse_server::sim",
         production_only: true,
     },

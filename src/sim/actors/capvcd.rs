@@ -27,7 +27,7 @@ use crate::clock::Moment;
 use crate::sim::context::Context;
 use crate::sim::entities::{Entities, RdeState};
 use crate::sim::infra::Infra;
-use crate::sim::infra::machine::{MetadataValue, Vapp, VappNetwork};
+use crate::sim::infra::machine::{Lease, MetadataValue, Vapp, VappNetwork};
 use crate::sim::tasks::Starter;
 use crate::sim::world;
 
@@ -358,10 +358,7 @@ fn compose(cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Infra) {
         name: network.name.clone(),
         parent: network.uuid.clone(),
     });
-    let mark = MetadataValue {
-        kind: "MetadataStringValue".to_owned(),
-        value: cluster.home.rde_id.clone(),
-    };
+    let mark = MetadataValue::text(&cluster.home.rde_id);
     let starter = cluster.starter.clone();
     let vapp = Vapp {
         uuid: ctx.uuid(),
@@ -374,6 +371,9 @@ fn compose(cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Infra) {
         unresolved: true,
         networks: network.into_iter().collect(),
         metadata: [(("GENERAL".to_owned(), INFRA_ID.to_owned()), mark)].into(),
+        auto_nature: false,
+        lease: Lease::default(),
+        product: Vec::new(),
     };
     match infra.require_free_name(&vapp) {
         Ok(()) => {

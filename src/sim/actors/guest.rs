@@ -18,9 +18,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use serde::{Deserialize, Serialize};
 
-use super::capvcd;
 use super::manifest::{Documents, Home, Manifest};
 use super::userdata::{self, Phase, Program};
+use super::{Ordered, capvcd};
 use crate::clock::Moment;
 use crate::sim::context::Context;
 use crate::sim::entities::Entities;
@@ -203,8 +203,12 @@ fn judge(
     phase: &Phase,
     (ctx, infra, entities): (&mut Context<'_>, &mut Infra, &mut Entities),
 ) -> Verdict {
-    if ordered_failure(uuid, &phase.name, infra) {
-        return Verdict::Failed(format!("simulated failure of phase {}", phase.name));
+    match ordered_failure(uuid, &phase.name, infra) {
+        Some(Ordered::Failure) => {
+            return Verdict::Failed(format!("simulated failure of phase {}", phase.name));
+        }
+        Some(Ordered::Hang) => return Verdict::Wait,
+        None => {}
     }
     let script = phase.script.as_str();
     if script.contains("cluster.yaml") && script.contains("kubectl") && script.contains("apply") {
@@ -240,13 +244,11 @@ fn judge(
     Verdict::Done
 }
 
-fn ordered_failure(uuid: &str, phase: &str, infra: &mut Infra) -> bool {
+fn ordered_failure(uuid: &str, phase: &str, infra: &mut Infra) -> Option<Ordered> {
     let Infra {
         vms, vapps, actors, ..
     } = infra;
-    let Some(vm) = vms.get(uuid) else {
-        return false;
-    };
+    let vm = vms.get(uuid)?;
     let vapp = vapps
         .get(&vm.vapp)
         .map(|vapp| vapp.name.as_str())
@@ -254,7 +256,7 @@ fn ordered_failure(uuid: &str, phase: &str, infra: &mut Infra) -> bool {
     let cluster = vapp
         .split_once("_ephemeral")
         .map_or(vapp, |(cluster, _)| cluster);
-    actors.take_failure(&[&vm.description, cluster], phase)
+    actors.ordered(uuid, (&vm.description, cluster), phase)
 }
 
 /// Applies the manifests; the controllers start, or go on, with them.

@@ -22,13 +22,27 @@ use serde::{Deserialize, Serialize};
 use capvcd::Cluster;
 use guest::Guest;
 
+use super::levers::PhaseFailure;
+
 /// A failure that was ordered for a guest's phase.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct OrderedFailure {
-    /// Marker of the VM, or name of the cluster.
-    subject: String,
-    phase: String,
+    /// Of which cluster; its name may also be the marker of a VM.
+    of: PhaseFailure,
     left: u32,
+    /// Scenario that ordered it.
+    label: String,
+    /// VMs that came to the phase, by cluster, in the order of their coming.
+    met: BTreeMap<String, Vec<String>>,
+    /// VMs in which it lets the phase hang.
+    struck: Vec<String>,
+}
+
+/// What was ordered for a phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ordered {
+    Failure,
+    Hang,
 }
 
 /// Everything that runs inside machines.
@@ -45,24 +59,81 @@ impl Actors {
     /// Orders the next `times` runs of `phase` to fail where the VM's marker or its cluster's name is
     /// `subject`.
     pub(crate) fn fail(&mut self, subject: &str, phase: &str, times: u32) {
-        self.failures.push(OrderedFailure {
-            subject: subject.to_owned(),
+        let failure = PhaseFailure {
+            cluster: subject.to_owned(),
             phase: phase.to_owned(),
-            left: times,
+            attempt: None,
+            times: Some(times),
+            hangs: false,
+        };
+        self.order(failure, "");
+    }
+
+    /// Orders phases to go wrong.
+    pub(crate) fn order(&mut self, of: PhaseFailure, label: &str) {
+        self.failures.push(OrderedFailure {
+            left: of.times.unwrap_or(u32::MAX),
+            of,
+            label: label.to_owned(),
+            met: BTreeMap::new(),
+            struck: Vec::new(),
         });
     }
 
-    /// Uses up one ordered failure of `phase` for any of `subjects`.
-    fn take_failure(&mut self, subjects: &[&str], phase: &str) -> bool {
-        let ordered = self.failures.iter_mut().find(|one| {
-            one.left > 0 && one.phase == phase && subjects.contains(&one.subject.as_str())
+    /// Takes back what a scenario has ordered.
+    pub(crate) fn withdraw(&mut self, label: &str) {
+        self.failures.retain(|one| one.label != label);
+    }
+
+    /// Uses up one order for `phase` of the VM `vm`, which has `marker` and belongs to `cluster`. One that
+    /// lets the phase hang goes on doing so.
+    fn ordered(
+        &mut self,
+        vm: &str,
+        (marker, cluster): (&str, &str),
+        phase: &str,
+    ) -> Option<Ordered> {
+        let matching = self.failures.iter_mut().filter(|one| {
+            let name = one.of.cluster.as_str();
+            one.of.phase == phase && [marker, cluster, "*"].contains(&name)
         });
-        match ordered {
-            Some(one) => {
-                one.left -= 1;
-                true
+        let mut found = None;
+        for one in matching {
+            let strikes = one.strikes(vm, cluster);
+            if strikes && found.is_none() {
+                found = Some(if one.of.hangs {
+                    Ordered::Hang
+                } else {
+                    Ordered::Failure
+                });
             }
-            None => false,
         }
+        found
+    }
+}
+
+impl OrderedFailure {
+    /// Takes a VM in whose turn it is; whether the phase goes wrong in it.
+    fn strikes(&mut self, vm: &str, cluster: &str) -> bool {
+        if self.of.hangs && self.struck.iter().any(|one| one == vm) {
+            return true;
+        }
+        let met = self.met.entry(cluster.to_owned()).or_default();
+        let place = met.iter().position(|one| one == vm).unwrap_or_else(|| {
+            met.push(vm.to_owned());
+            met.len() - 1
+        });
+        let attempt = self
+            .of
+            .attempt
+            .map(|attempt| usize::try_from(attempt).unwrap_or(usize::MAX));
+        if self.left == 0 || attempt.is_some_and(|attempt| attempt != place + 1) {
+            return false;
+        }
+        self.left -= 1;
+        if self.of.hangs {
+            self.struck.push(vm.to_owned());
+        }
+        true
     }
 }

@@ -22,6 +22,7 @@ use crate::sim::infra::machine::{Customization, Nic, Status, Vm};
 use crate::sim::infra::power::PowerRequest;
 use crate::sim::infra::recompose::NewVm;
 use crate::sim::infra::submissions::{Recomposition, vm_deletion};
+use crate::sim::infra::vm_spec::Hardware;
 use crate::sim::timings::Timings;
 
 /// Letters Kubernetes uses in generated names.
@@ -295,6 +296,7 @@ fn new_vm(node: &Node, pool: &Pool, cluster: &Cluster, infra: &Infra) -> Result<
         .get(&home.network)
         .map(|network| network.name.clone());
     Ok(NewVm {
+        hardware: Hardware::default(),
         name: node.name.clone(),
         description: "Auto-created VM".to_owned(),
         template: template.uuid.clone(),
@@ -329,7 +331,7 @@ fn bring_up(
             let pool = cluster.wanted.pool(&node.pool);
             let disk = pool.map(|pool| pool.disk_mib).unwrap_or_default();
             if let Some(vm) = infra.vms.get_mut(&vm.uuid) {
-                vm.disk_mib = vm.disk_mib.max(disk);
+                vm.grow_boot_disk(disk);
                 vm.extra_config
                     .insert("disk.enableUUID".to_owned(), "1".to_owned());
             }

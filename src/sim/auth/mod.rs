@@ -20,6 +20,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, header};
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -33,10 +34,13 @@ const SIGNATURE_BYTES: usize = 256;
 
 /// How long a session lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SessionLimits {
     /// Longest pause between two requests.
+    #[serde(with = "duration")]
     pub idle: Duration,
     /// Longest life, however busy.
+    #[serde(with = "duration")]
     pub absolute: Duration,
 }
 
@@ -121,6 +125,13 @@ impl Sessions {
     /// Ends one session.
     pub(crate) fn close(&mut self, token: &str) {
         self.by_token.remove(token);
+    }
+
+    /// Ends the sessions that `which` says yes to, and returns how many they were.
+    pub(crate) fn close_where(&mut self, mut which: impl FnMut(&Session) -> bool) -> usize {
+        let before = self.by_token.len();
+        self.by_token.retain(|_, session| !which(session));
+        before - self.by_token.len()
     }
 
     /// Ends the session `id`.

@@ -74,6 +74,11 @@ impl Content {
         &self.text
     }
 
+    /// Must be called when the rules of the type may have become others.
+    pub(crate) fn forget_rules(&mut self) {
+        self.restricted = OnceLock::new();
+    }
+
     /// Lets `change` have its way with the content.
     pub(crate) fn edit(&mut self, change: impl FnOnce(&mut Map<String, Value>)) {
         let mut object = self.parse();

@@ -70,6 +70,7 @@ pub(super) fn handle(
     let path = Path {
         principal: call.principal.clone(),
         version: call.version,
+        settings: *ctx.settings,
         types,
         filter,
         metadata,

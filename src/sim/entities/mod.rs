@@ -149,11 +149,10 @@ pub(crate) struct NewEntity {
 }
 
 /// All entities, by URN.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Entities {
     by_id: BTreeMap<Arc<str>, Entity>,
     /// Lists that somebody is in the middle of.
-    #[serde(skip)]
     walks: Walks,
 }
 
@@ -257,6 +256,7 @@ impl Entities {
             return false;
         };
         entity.rules = Arc::clone(&registered.rules);
+        entity.content.forget_rules();
         self.walks.end();
         self.by_id.insert(Arc::from(entity.id.as_str()), entity);
         true

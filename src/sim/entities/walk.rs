@@ -5,7 +5,7 @@
 //!
 //! Invariants:
 //! - Two requests share a walk only if everything the answer depends on is the same: who asks, from
-//!   where, at which version, for which rows in which order. Page and page size do not matter.
+//!   where, at which version, under which settings, for which rows in which order. Page and page size do not matter.
 //! - Every change of an entity, and every request that could change anything, ends all walks.
 //!
 //! Not here: which rows belong to a list (`list`).
@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use super::render::View;
 use crate::sim::call::{ApiVersion, Principal};
+use crate::sim::context::Settings;
 use crate::sim::fiql::Filter;
 use crate::sim::paging::Order;
 
@@ -26,6 +27,7 @@ const MOST: usize = 8;
 pub(super) struct Path {
     pub(super) principal: Principal,
     pub(super) version: ApiVersion,
+    pub(super) settings: Settings,
     /// URNs of the types.
     pub(super) types: Vec<String>,
     pub(super) filter: Option<Filter>,

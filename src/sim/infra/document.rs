@@ -97,10 +97,11 @@ pub(crate) fn vapp(ctx: &Context<'_>, infra: &Infra, vapp: &Vapp) -> Element {
     root.children(vapp_links(ctx.site, &href, &vapp.vdc))
         .child(Element::leaf("Description", &vapp.description))
         .children(tasks(ctx, infra, &vapp.uuid))
-        .child(lease_section(&href))
+        .child(lease_section(&href, vapp))
         .child(network_section(ctx, infra, vapp))
         .child(Element::leaf("DateCreated", stamp(vapp.created)))
         .child(Element::new("Owner").child(reference("User", &vapp.owner)))
+        .children(vapp.auto_nature.then(|| Element::leaf("autoNature", true)))
         .child(Element::leaf("InMaintenanceMode", false))
         .children((!vms.is_empty()).then_some(children))
 }
@@ -143,12 +144,33 @@ fn vapp_links(site: &str, href: &str, vdc: &str) -> Vec<Element> {
             format!("{href}/networkConfigSection/"),
             Some(NETWORK_SECTION),
         ),
+        link(
+            "edit",
+            format!("{href}/leaseSettingsSection/"),
+            Some("vnd.vmware.vcloud.leaseSettingsSection+xml"),
+        ),
+        link(
+            "edit",
+            format!("{href}/productSections"),
+            Some("vnd.vmware.vcloud.productSections+xml"),
+        ),
+        link(
+            "down",
+            format!("{href}/owner"),
+            Some("vnd.vmware.vcloud.owner+xml"),
+        ),
+        link(
+            "down",
+            format!("{href}/controlAccess/"),
+            Some("vnd.vmware.vcloud.controlAccess+xml"),
+        ),
         link("remove", href, None),
         link("up", vdc, Some("vnd.vmware.vcloud.vdc+xml")),
     ]
 }
 
-fn lease_section(href: &str) -> Element {
+/// The lease section.
+pub(crate) fn lease_section(href: &str, vapp: &Vapp) -> Element {
     Element::new("LeaseSettingsSection")
         .attr("href", format!("{href}/leaseSettingsSection/"))
         .attr(
@@ -157,8 +179,14 @@ fn lease_section(href: &str) -> Element {
         )
         .attr("ovf:required", "false")
         .child(Element::leaf("ovf:Info", "Lease settings section"))
-        .child(Element::leaf("DeploymentLeaseInSeconds", 0))
-        .child(Element::leaf("StorageLeaseInSeconds", 0))
+        .child(Element::leaf(
+            "DeploymentLeaseInSeconds",
+            vapp.lease.deployment_seconds,
+        ))
+        .child(Element::leaf(
+            "StorageLeaseInSeconds",
+            vapp.lease.storage_seconds,
+        ))
 }
 
 /// The network section; there from the moment a vApp exists, empty at first.

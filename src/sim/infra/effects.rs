@@ -7,7 +7,8 @@
 //! Not here: what a guest or a node's controller writes into its own VM (`sim::actors`).
 
 use super::Infra;
-use super::machine::{MetadataValue, Status, Vm, subject};
+use super::disk_effects;
+use super::machine::{MetadataValue, Status, Vapp, Vm, subject};
 use super::operations::Change;
 use super::vm_changes;
 use crate::sim::actors::guest;
@@ -21,29 +22,40 @@ pub(crate) fn apply(
     infra: &mut Infra,
 ) -> Result<(), Problem> {
     match change {
-        Change::Compose { vapp, added } => {
+        Change::Compose {
+            vapp,
+            added,
+            power_on,
+        } => {
             finish_vapp(&vapp, ctx, infra)?;
-            finish_copies(&vapp, &added, ctx, infra)
+            finish_copies(&added, ctx, infra)?;
+            power_on_if(power_on, &added, ctx, infra)
         }
         Change::Recompose {
             vapp,
             added,
             removed,
             power_on,
+            name,
+            description,
         } => {
             for vm in &removed {
                 delete_vm(vm, ctx, infra)?;
             }
-            finish_copies(&vapp, &added, ctx, infra)?;
-            if power_on {
-                power(&added, Power::to(Status::PoweredOn), ctx, infra)
-            } else {
-                Ok(())
-            }
+            finish_copies(&added, ctx, infra)?;
+            rename(found_vapp(&vapp, infra)?, name, description);
+            power_on_if(power_on, &added, ctx, infra)
         }
         Change::Networks { vapp, networks } => {
-            let found = infra.vapps.get_mut(&vapp);
-            found.ok_or_else(|| gone("vApp", &vapp))?.networks = networks;
+            found_vapp(&vapp, infra)?.networks = networks;
+            Ok(())
+        }
+        Change::Lease { vapp, lease } => {
+            found_vapp(&vapp, infra)?.lease = lease;
+            Ok(())
+        }
+        Change::VappProduct { vapp, sections } => {
+            found_vapp(&vapp, infra)?.product = sections;
             Ok(())
         }
         Change::Metadata { object, entries } => set_metadata(&object, entries, infra),
@@ -51,9 +63,7 @@ pub(crate) fn apply(
         Change::PowerOff { vms } => power(&vms, Power::to(Status::PoweredOff), ctx, infra),
         Change::Suspend { vms } => power(&vms, Power::to(Status::Suspended), ctx, infra),
         Change::Restart { vms } => {
-            for vm in &vms {
-                guest::boot(vm, ctx, infra);
-            }
+            restart(&vms, ctx, infra);
             Ok(())
         }
         Change::Deploy { vms } => power(&vms, Power::DEPLOYED, ctx, infra),
@@ -61,17 +71,28 @@ pub(crate) fn apply(
         Change::DeleteVapp { vapp } => delete_vapp(&vapp, ctx, infra),
         Change::DeleteVm { vm } => delete_vm(&vm, ctx, infra),
         Change::Reconfigure { vm, changes } => {
-            let vm = infra.vms.get_mut(&vm).ok_or_else(|| gone("VM", &vm))?;
-            for change in changes {
-                vm_changes::apply(change, vm);
-            }
-            Ok(())
+            let mut changes = changes.into_iter();
+            changes.try_for_each(|change| vm_changes::apply(change, &vm, infra))
         }
+        Change::Disk { disk, change } => disk_effects::apply(&disk, change, ctx, infra),
+    }
+}
+
+/// What is left when `change` fails before it begins: nothing of what would have been copied.
+pub(crate) fn abandon(change: &Change, infra: &mut Infra) {
+    let (Change::Compose { added, .. } | Change::Recompose { added, .. }) = change else {
+        return;
+    };
+    for vm in added {
+        forget_vm(vm, infra);
+    }
+    if let Change::Compose { vapp, .. } = change {
+        infra.vapps.remove(vapp);
     }
 }
 
 /// The object an operation works on has vanished meanwhile.
-fn gone(what: &str, uuid: &str) -> Problem {
+pub(crate) fn gone(what: &str, uuid: &str) -> Problem {
     Problem::new(
         400,
         "INVALID_REFERENCE",
@@ -79,25 +100,50 @@ fn gone(what: &str, uuid: &str) -> Problem {
     )
 }
 
+fn found_vapp<'a>(uuid: &str, infra: &'a mut Infra) -> Result<&'a mut Vapp, Problem> {
+    let found = infra.vapps.get_mut(uuid);
+    found.ok_or_else(|| gone("vApp", uuid))
+}
+
+fn restart(vms: &[String], ctx: &mut Context<'_>, infra: &mut Infra) {
+    for vm in vms {
+        guest::boot(vm, ctx, infra);
+    }
+}
+
+fn rename(vapp: &mut Vapp, name: Option<String>, description: Option<String>) {
+    vapp.name = name.unwrap_or_else(|| vapp.name.clone());
+    vapp.description = description.unwrap_or_else(|| vapp.description.clone());
+}
+
+fn power_on_if(
+    wanted: bool,
+    vms: &[String],
+    ctx: &mut Context<'_>,
+    infra: &mut Infra,
+) -> Result<(), Problem> {
+    if wanted {
+        power(vms, Power::to(Status::PoweredOn), ctx, infra)
+    } else {
+        Ok(())
+    }
+}
+
 fn finish_vapp(vapp: &str, ctx: &mut Context<'_>, infra: &mut Infra) -> Result<(), Problem> {
-    let vapp = infra
-        .vapps
-        .get_mut(vapp)
-        .ok_or_else(|| gone("vApp", vapp))?;
+    let vapp = found_vapp(vapp, infra)?;
     vapp.unresolved = false;
     ctx.history
         .count("vapp.composed", subject(&vapp.description, &vapp.name));
     Ok(())
 }
 
-/// Ends the copies `added` into `vapp`; when one fails, all of them vanish.
+/// Ends the copies `added` into a vApp; when one fails, all of them vanish.
 fn finish_copies(
-    vapp: &str,
     added: &[String],
     ctx: &mut Context<'_>,
     infra: &mut Infra,
 ) -> Result<(), Problem> {
-    let outcome = added.iter().try_for_each(|vm| finish_copy(vapp, vm, infra));
+    let outcome = added.iter().try_for_each(|vm| finish_copy(vm, infra));
     for vm in added {
         if outcome.is_err() {
             forget_vm(vm, infra);
@@ -109,45 +155,18 @@ fn finish_copies(
     outcome
 }
 
-fn finish_copy(vapp: &str, vm: &str, infra: &mut Infra) -> Result<(), Problem> {
-    let Infra {
-        vapps,
-        vms,
-        networks,
-        ..
-    } = infra;
-    let vapp = vapps.get(vapp).ok_or_else(|| gone("vApp", vapp))?;
-    let vm = vms.get_mut(vm).ok_or_else(|| gone("VM", vm))?;
-    for nic in vm
+fn finish_copy(vm: &str, infra: &mut Infra) -> Result<(), Problem> {
+    let cards = infra
+        .vms
+        .get(vm)
+        .ok_or_else(|| gone("VM", vm))?
         .nics
-        .iter_mut()
-        .filter(|nic| nic.mode == "POOL" && nic.ip.is_none())
-    {
-        let parent = vapp
-            .networks
-            .iter()
-            .find(|network| network.name == nic.network);
-        let network = parent
-            .and_then(|network| networks.get_mut(&network.parent))
-            .ok_or_else(|| gone("network", &nic.network))?;
-        nic.ip = Some(
-            network
-                .allocate(&vm.uuid)
-                .ok_or_else(|| pool_exhausted(&nic.network))?,
-        );
+        .clone();
+    infra.set_nics(vm, cards)?;
+    if let Some(vm) = infra.vms.get_mut(vm) {
+        vm.status = Status::PoweredOff;
     }
-    vm.status = Status::PoweredOff;
     Ok(())
-}
-
-fn pool_exhausted(network: &str) -> Problem {
-    Problem::new(
-        400,
-        "BAD_REQUEST",
-        format!(
-            "No more IP addresses are available in the static IP pool of network \"{network}\"."
-        ),
-    )
 }
 
 /// What VMs become: a power state (`None` keeps it), and deployed or not.
@@ -203,6 +222,14 @@ fn delete_vapp(uuid: &str, ctx: &mut Context<'_>, infra: &mut Infra) -> Result<(
     for vm in infra.vm_ids_of(uuid) {
         delete_vm(&vm, ctx, infra)?;
     }
+    if infra.vapps.contains_key(uuid) {
+        forget_vapp(uuid, ctx, infra)?;
+    }
+    Ok(())
+}
+
+/// Takes an empty vApp out of the world.
+fn forget_vapp(uuid: &str, ctx: &mut Context<'_>, infra: &mut Infra) -> Result<(), Problem> {
     let vapp = infra.vapps.remove(uuid).ok_or_else(|| gone("vApp", uuid))?;
     ctx.history
         .count("vapp.deleted", subject(&vapp.description, &vapp.name));
@@ -213,6 +240,13 @@ fn delete_vm(uuid: &str, ctx: &mut Context<'_>, infra: &mut Infra) -> Result<(),
     let vm = forget_vm(uuid, infra).ok_or_else(|| gone("VM", uuid))?;
     ctx.history
         .count("vm.deleted", subject(&vm.description, &vm.name));
+    let hidden = infra
+        .vapps
+        .get(&vm.vapp)
+        .is_some_and(|vapp| vapp.auto_nature);
+    if hidden && infra.vms_of(&vm.vapp).is_empty() {
+        forget_vapp(&vm.vapp, ctx, infra)?;
+    }
     Ok(())
 }
 
@@ -222,6 +256,9 @@ fn forget_vm(uuid: &str, infra: &mut Infra) -> Option<Vm> {
         .networks
         .values_mut()
         .for_each(|network| network.release(uuid));
+    for disk in infra.disks.values_mut() {
+        disk.attached.remove(uuid);
+    }
     infra.vms.remove(uuid)
 }
 
@@ -232,7 +269,10 @@ fn set_metadata(
 ) -> Result<(), Problem> {
     let of_vm = infra.vms.get_mut(object).map(|vm| &mut vm.metadata);
     let of_vapp = infra.vapps.get_mut(object).map(|vapp| &mut vapp.metadata);
-    let metadata = of_vm.or(of_vapp).ok_or_else(|| gone("object", object))?;
+    let of_disk = infra.disks.get_mut(object).map(|disk| &mut disk.metadata);
+    let of_template = infra.templates.get_mut(object).map(|one| &mut one.metadata);
+    let metadata = of_vm.or(of_vapp).or(of_disk).or(of_template);
+    let metadata = metadata.ok_or_else(|| gone("object", object))?;
     for (key, value) in entries {
         match value {
             Some(value) => metadata.insert(key, value),

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Infra;
 use crate::sim::tasks::Reference;
+use crate::sim::xml::Element;
 
 /// A power state, with VCD's number for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -59,11 +60,24 @@ pub(crate) struct VappNetwork {
     pub(crate) parent: String,
 }
 
-/// A metadata value with its `xsi:type`.
+/// A metadata value with its `xsi:type`, such as `MetadataStringValue`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MetadataValue {
     pub(crate) kind: String,
     pub(crate) value: String,
+    /// What tenants may do with it: `READWRITE`, `READONLY` or `PRIVATE`.
+    pub(crate) visibility: String,
+}
+
+impl MetadataValue {
+    /// A text that every tenant may change.
+    pub(crate) fn text(value: &str) -> Self {
+        Self {
+            kind: "MetadataStringValue".to_owned(),
+            value: value.to_owned(),
+            visibility: "READWRITE".to_owned(),
+        }
+    }
 }
 
 /// Metadata by (domain, key).
@@ -85,6 +99,18 @@ pub(crate) struct Vapp {
     pub(crate) networks: Vec<VappNetwork>,
     #[serde(with = "crate::sim::state::pairs")]
     pub(crate) metadata: Metadata,
+    /// The hidden vApp of a standalone VM.
+    pub(crate) auto_nature: bool,
+    pub(crate) lease: Lease,
+    /// `ProductSection`s as last written.
+    pub(crate) product: Vec<Element>,
+}
+
+/// How long a vApp may run and stay; 0 is for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Lease {
+    pub(crate) deployment_seconds: u32,
+    pub(crate) storage_seconds: u32,
 }
 
 /// A network card.
@@ -108,6 +134,8 @@ pub(crate) struct Customization {
     pub(crate) script: String,
     /// The guest has booted with it.
     pub(crate) complete: bool,
+    /// What else was written, by element name.
+    pub(crate) switches: BTreeMap<String, String>,
 }
 
 /// A virtual machine.
@@ -117,7 +145,7 @@ pub(crate) struct Vm {
     pub(crate) name: String,
     pub(crate) description: String,
     pub(crate) vapp: String,
-    /// Bare UUID of the template it was copied from.
+    /// Bare UUID of the template it was copied from; empty for a VM made from nothing.
     pub(crate) template: String,
     pub(crate) status: Status,
     pub(crate) deployed: bool,
@@ -127,16 +155,104 @@ pub(crate) struct Vm {
     pub(crate) extra_config: BTreeMap<String, String>,
     pub(crate) cpus: u32,
     pub(crate) memory_mib: u32,
-    pub(crate) disk_mib: u64,
+    /// Its own disks, boot disk first; named disks know their VMs themselves.
+    pub(crate) disks: Vec<InternalDisk>,
+    pub(crate) machine: Machine,
     pub(crate) storage_profile: String,
     /// Bare UUIDs of compute policies.
     pub(crate) sizing_policy: Option<String>,
     pub(crate) placement_policy: Option<String>,
     #[serde(with = "crate::sim::state::pairs")]
     pub(crate) metadata: Metadata,
+    /// `ProductSection`s as last written; those of the template until then.
+    pub(crate) product: Option<Vec<Element>>,
+    /// Bare UUID of the medium in the drive.
+    pub(crate) medium: Option<String>,
+    pub(crate) snapshot: Option<Snapshot>,
+}
+
+/// A disk that lives and dies with its VM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct InternalDisk {
+    /// `DiskId`, unique inside the VM.
+    pub(crate) id: u32,
+    pub(crate) size_mib: u64,
+    pub(crate) bus: u32,
+    pub(crate) unit: u32,
+    /// VCD's number of the controller, such as 5 for paravirtual SCSI.
+    pub(crate) adapter: String,
+    /// Bare UUID; the VM's own when absent.
+    pub(crate) storage_profile: Option<String>,
+}
+
+impl InternalDisk {
+    /// The first disk of a machine.
+    pub(crate) fn boot(size_mib: u64) -> Self {
+        Self {
+            id: 2000,
+            size_mib,
+            bus: 0,
+            unit: 0,
+            adapter: "5".to_owned(),
+            storage_profile: None,
+        }
+    }
+}
+
+/// What the hardware is beside CPUs, memory and disks.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches as the document has them"
+)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    pub(crate) os_type: String,
+    pub(crate) hardware_version: String,
+    /// `bios` or `efi`.
+    pub(crate) firmware: String,
+    pub(crate) cores_per_socket: u32,
+    pub(crate) cpu_hot_add: bool,
+    pub(crate) memory_hot_add: bool,
+    pub(crate) nested_hypervisor: bool,
+    pub(crate) boot_delay: u32,
+    pub(crate) enter_bios_setup: bool,
+    /// Index of the primary card.
+    pub(crate) primary_nic: usize,
+}
+
+impl Default for Machine {
+    /// That of a TKG image.
+    fn default() -> Self {
+        Self {
+            os_type: "ubuntu64Guest".to_owned(),
+            hardware_version: "vmx-19".to_owned(),
+            firmware: "bios".to_owned(),
+            cores_per_socket: 1,
+            cpu_hot_add: false,
+            memory_hot_add: false,
+            nested_hypervisor: false,
+            boot_delay: 0,
+            enter_bios_setup: false,
+            primary_nic: 0,
+        }
+    }
+}
+
+/// The one snapshot a VM may have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Snapshot {
+    pub(crate) created: Timestamp,
+    pub(crate) powered_on: bool,
 }
 
 impl Vm {
+    /// Makes the boot disk at least `size_mib` large.
+    pub(crate) fn grow_boot_disk(&mut self, size_mib: u64) {
+        if let Some(disk) = self.disks.first_mut() {
+            disk.size_mib = disk.size_mib.max(size_mib);
+        }
+    }
+
     /// Address of the first card.
     pub(crate) fn ip(&self) -> Option<Ipv4Addr> {
         self.nics.first().and_then(|nic| nic.ip)

@@ -5,7 +5,7 @@
 use http::Method;
 
 use super::Desk;
-use super::access::{refused, require, right};
+use super::access::{refused, require};
 use super::machine::{Metadata, MetadataValue};
 use super::operations::{Change, Kind, Operation};
 use crate::sim::call::Call;
@@ -23,6 +23,8 @@ pub(crate) struct Object {
     pub(crate) uuid: String,
     /// Whether a change may start now.
     pub(crate) free: Result<(), Problem>,
+    /// Demanded for a change.
+    pub(crate) right: &'static str,
     pub(crate) values: Metadata,
     pub(crate) owner: Reference,
 }
@@ -57,7 +59,7 @@ pub(crate) fn handle(
 }
 
 fn write(desk: &mut Desk<'_, '_>, object: Object, entries: Vec<Entry>) -> Result<Reply, Problem> {
-    require(desk.call, right::EDIT, "VAPP_METADATA_EDIT", &object.uuid)?;
+    require(desk.call, object.right, "VAPP_METADATA_EDIT", &object.uuid)?;
     if entries.iter().any(|((domain, _), _)| domain == SYSTEM) && !desk.call.principal.provider {
         return Err(refused(
             "General: Administrator Control",
@@ -139,6 +141,7 @@ fn value(holder: &Element) -> Result<MetadataValue, Problem> {
             .unwrap_or("MetadataStringValue")
             .to_owned(),
         value: typed.text_of("Value").unwrap_or_default().to_owned(),
+        visibility: "READWRITE".to_owned(),
     })
 }
 

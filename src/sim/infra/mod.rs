@@ -13,28 +13,41 @@
 
 pub(crate) mod access;
 mod catalogs;
-mod compute_policies;
+pub(crate) mod disk;
+mod disk_document;
+mod disk_effects;
+mod disks;
 mod document;
 pub(crate) mod effects;
 pub(crate) mod machine;
+mod media;
 mod metadata;
+mod nics;
 pub(crate) mod operations;
 mod orgs;
 mod policies;
 pub(crate) mod power;
+mod products;
+mod profiles;
 mod query;
 pub(crate) mod recompose;
 mod records;
 pub(crate) mod site;
+mod standalone;
 pub(crate) mod submissions;
 mod vapp_networks;
+mod vapp_sections;
 mod vapps;
 mod vdcs;
 pub(crate) mod view;
+mod vm_actions;
 mod vm_changes;
+mod vm_disks;
 mod vm_document;
 mod vm_sections;
+pub(crate) mod vm_spec;
 mod vms;
+pub(crate) mod volumes;
 
 use std::collections::BTreeMap;
 
@@ -50,9 +63,10 @@ use super::context::Context;
 use super::reply::{Problem, Reply};
 use super::task_api::TASK_MEDIA;
 use super::xml::task_document;
+use disk::Disk;
 use machine::{Vapp, Vm};
 use operations::Busy;
-use site::{Catalog, Network, Policy, StorageProfile, Template, Vdc};
+use site::{Catalog, Medium, Network, Policy, StorageProfile, Template, Vdc};
 
 /// What may differ from site to site.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -76,11 +90,13 @@ pub(crate) struct Infra {
     pub(crate) vdcs: BTreeMap<String, Vdc>,
     pub(crate) networks: BTreeMap<String, Network>,
     pub(crate) catalogs: BTreeMap<String, Catalog>,
+    pub(crate) media: BTreeMap<String, Medium>,
     pub(crate) templates: BTreeMap<String, Template>,
     pub(crate) policies: BTreeMap<String, Policy>,
     pub(crate) storage_profiles: BTreeMap<String, StorageProfile>,
     pub(crate) vapps: BTreeMap<String, Vapp>,
     pub(crate) vms: BTreeMap<String, Vm>,
+    pub(crate) disks: BTreeMap<String, Disk>,
     /// Objects a running task holds, by bare UUID.
     pub(crate) busy: BTreeMap<String, Busy>,
     /// What runs inside the machines.
@@ -126,6 +142,17 @@ pub(crate) fn handle(
         ["api", "vdc", id, "action", "composeVApp"] => {
             vapps::compose(&mut Desk { call, ctx, infra }, id)
         }
+        ["api", "vdc", id, "action", "instantiateVAppTemplate"] => {
+            standalone::from_template(&mut Desk { call, ctx, infra }, id)
+        }
+        ["api", "vdc", id, "action", "instantiateVmTemplate"] => {
+            standalone::vm_from_template(&mut Desk { call, ctx, infra }, id)
+        }
+        ["api", "vdc", id, "action", "createVm"] => {
+            standalone::create_vm(&mut Desk { call, ctx, infra }, id)
+        }
+        ["api", "vdc", id, "disk"] => disks::create(&mut Desk { call, ctx, infra }, id),
+        ["api", "disk", id, rest @ ..] => disks::handle(&mut Desk { call, ctx, infra }, id, rest),
         ["api", "vdc", id] | ["api", "admin", "vdc", id] => vdcs::vdc(call, ctx, infra, id),
         ["api", "network", id] => vdcs::network(call, ctx, infra, id),
         ["api", "vdcStorageProfile", id] => vdcs::storage_profile(call, ctx, infra, (id, false)),
@@ -133,19 +160,15 @@ pub(crate) fn handle(
             vdcs::storage_profile(call, ctx, infra, (id, true))
         }
         ["api", "catalog", id] => catalogs::catalog(call, ctx, infra, id),
+        ["api", "media", id] => media::medium(call, ctx, infra, id),
         ["api", "catalogItem", id] => catalogs::item(call, ctx, infra, id),
         ["api", "vAppTemplate", id] => catalogs::template(call, ctx, infra, id),
         ["api", "vApp", id, rest @ ..] => vapp_or_vm(&mut Desk { call, ctx, infra }, id, rest),
         ["cloudapi", _, "vdcComputePolicies", rest @ ..] => {
-            compute_policies::handle(call, ctx, infra, rest)
+            policies::handle(call, ctx, infra, rest)
         }
-        ["cloudapi", _, "vdcs", id, "computePolicies"] => {
-            compute_policies::of_vdc(call, ctx, infra, id)
-        }
-        ["api", "admin", "vdc", id, "computePolicies"] => {
-            compute_policies::assigned(call, ctx, infra, id)
-        }
-        ["cloudapi", _, "orgVdcNetworks", rest @ ..] => policies::networks(call, ctx, infra, rest),
+        ["cloudapi", _, "vdcs", id, "computePolicies"] => policies::of_vdc(call, ctx, infra, id),
+        ["api", "admin", "vdc", id, "computePolicies"] => policies::assigned(call, ctx, infra, id),
         _ => Err(Problem::no_such_url()),
     }
 }

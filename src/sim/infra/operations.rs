@@ -15,8 +15,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Infra;
+use super::disk_effects::DiskChange;
 use super::effects;
-use super::machine::{MetadataValue, VappNetwork};
+use super::machine::{Lease, MetadataValue, VappNetwork};
 use super::vm_changes::VmChange;
 use crate::sim::context::Context;
 use crate::sim::directory::bare;
@@ -24,6 +25,7 @@ use crate::sim::reply::Problem;
 use crate::sim::tasks::{Reference, Starter, TaskState};
 use crate::sim::timings::Timings;
 use crate::sim::world;
+use crate::sim::xml::Element;
 
 /// A task that holds an object.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -49,6 +51,7 @@ pub(crate) enum Change {
     Compose {
         vapp: String,
         added: Vec<String>,
+        power_on: bool,
     },
     /// Ends the copies into a vApp and takes VMs away.
     Recompose {
@@ -56,11 +59,21 @@ pub(crate) enum Change {
         added: Vec<String>,
         removed: Vec<String>,
         power_on: bool,
+        name: Option<String>,
+        description: Option<String>,
     },
     /// Replaces the networks of a vApp.
     Networks {
         vapp: String,
         networks: Vec<VappNetwork>,
+    },
+    Lease {
+        vapp: String,
+        lease: Lease,
+    },
+    VappProduct {
+        vapp: String,
+        sections: Vec<Element>,
     },
     /// Sets or, without a value, deletes metadata of a vApp or a VM.
     Metadata {
@@ -98,6 +111,11 @@ pub(crate) enum Change {
     Reconfigure {
         vm: String,
         changes: Vec<VmChange>,
+    },
+    /// Whatever changes a named disk.
+    Disk {
+        disk: String,
+        change: DiskChange,
     },
 }
 
@@ -195,7 +213,13 @@ impl Infra {
 /// Lets an operation end.
 pub(crate) fn fire(due: Due, ctx: &mut Context<'_>, infra: &mut Infra) {
     let Due { task, change } = due;
-    let outcome = effects::apply(change, ctx, infra);
+    let outcome = match ctx.tasks.ordered_failure(&task) {
+        Some(problem) => {
+            effects::abandon(&change, infra);
+            Err(problem)
+        }
+        None => effects::apply(change, ctx, infra),
+    };
     infra.busy.retain(|_, busy| busy.task != task);
     let state = match outcome {
         Ok(()) => TaskState::Success { result: None },

@@ -10,6 +10,8 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use super::machine::Metadata;
+
 use crate::sim::tasks::Reference;
 
 /// An organization VDC.
@@ -91,6 +93,20 @@ pub(crate) struct Template {
     /// Value of the product property `VERSION`.
     pub(crate) product_version: String,
     pub(crate) disk_mib: u64,
+    #[serde(with = "crate::sim::state::pairs")]
+    pub(crate) metadata: Metadata,
+}
+
+/// A medium in a catalog.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Medium {
+    pub(crate) uuid: String,
+    /// Catalog item that holds it.
+    pub(crate) item: String,
+    pub(crate) name: String,
+    pub(crate) catalog: String,
+    pub(crate) vdc: String,
+    pub(crate) size_bytes: u64,
 }
 
 /// A VM sizing policy.

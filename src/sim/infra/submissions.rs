@@ -21,7 +21,27 @@ pub(crate) struct Recomposition {
     pub(crate) removed: Vec<String>,
     /// Whether the copies are powered on at once.
     pub(crate) power_on: bool,
+    /// What the vApp is called from now on.
+    pub(crate) name: Option<String>,
+    pub(crate) description: Option<String>,
 }
+
+/// How a vApp comes to be.
+#[derive(Debug)]
+pub(crate) struct Composition {
+    /// `operationName`, the name in `BUSY_ENTITY`, and the first words of the sentence.
+    pub(crate) words: (&'static str, &'static str, &'static str),
+    /// VMs in it, by bare UUID.
+    pub(crate) added: Vec<String>,
+    pub(crate) power_on: bool,
+}
+
+/// Words of a plain composition.
+pub(crate) const COMPOSE: (&str, &str, &str) = (
+    "vdcComposeVapp",
+    "VDC_COMPOSE_VAPP",
+    "Composing Virtual Application",
+);
 
 impl Infra {
     /// Refuses a second vApp of one name in a VDC, where the site has that rule.
@@ -61,6 +81,26 @@ impl Infra {
         starter: &Starter,
         ctx: &mut Context<'_>,
     ) -> String {
+        let composition = Composition {
+            words: COMPOSE,
+            added,
+            power_on: false,
+        };
+        self.compose_as((vapp, composition), starter, ctx).0
+    }
+
+    /// The same for any way a vApp comes to be; returns the bare UUIDs of vApp and task.
+    pub(crate) fn compose_as(
+        &mut self,
+        (vapp, composition): (Vapp, Composition),
+        starter: &Starter,
+        ctx: &mut Context<'_>,
+    ) -> (String, String) {
+        let Composition {
+            words: (name, busy_name, verb),
+            added,
+            power_on,
+        } = composition;
         let uuid = vapp.uuid.clone();
         let copies = u32::try_from(added.len()).unwrap_or(u32::MAX);
         let takes = ctx
@@ -69,9 +109,9 @@ impl Infra {
             .saturating_add(ctx.timings.recompose.saturating_mul(copies));
         let operation = Operation {
             kind: Kind {
-                name: "vdcComposeVapp",
-                busy_name: "VDC_COMPOSE_VAPP",
-                verb: "Composing Virtual Application",
+                name,
+                busy_name,
+                verb,
                 takes,
             },
             starter,
@@ -80,11 +120,12 @@ impl Infra {
             change: Change::Compose {
                 vapp: uuid.clone(),
                 added,
+                power_on,
             },
         };
         self.vapps.insert(uuid.clone(), vapp);
-        self.submit(operation, ctx);
-        uuid
+        let task = self.submit(operation, ctx);
+        (uuid, task)
     }
 
     /// Starts the task that ends copies into a vApp and takes VMs away; returns its bare UUID.
@@ -98,11 +139,13 @@ impl Infra {
             added,
             removed,
             power_on,
+            name,
+            description,
         } = plan;
-        let takes = if added.is_empty() {
-            ctx.timings.delete
-        } else {
-            ctx.timings.recompose
+        let takes = match (added.is_empty(), removed.is_empty()) {
+            (false, _) => ctx.timings.recompose,
+            (true, false) => ctx.timings.delete,
+            (true, true) => ctx.timings.reconfigure,
         };
         let kind = Kind {
             name: "vdcRecomposeVapp",
@@ -121,6 +164,8 @@ impl Infra {
                 added,
                 removed,
                 power_on,
+                name,
+                description,
             },
         };
         self.submit(operation, ctx)

@@ -9,35 +9,45 @@ use http::Method;
 
 use super::access::{self, refused, require, right, sees};
 use super::document::{self, VAPP, vapp_reference};
-use super::machine::Vapp;
+use super::machine::{Lease, Vapp};
 use super::operations::{Change, Kind, Operation};
 use super::power::PowerRequest;
-use super::recompose::{delete_items, sourced_items};
-use super::submissions::Recomposition;
+use super::recompose::{NewVm, delete_items, items};
+use super::site::Vdc;
+use super::submissions::{COMPOSE, Composition, Recomposition};
 use super::vm_changes::{MAX_DESCRIPTION_CHARS, MAX_NAME_CHARS, checked};
-use super::{Desk, metadata, require_method, vapp_networks};
+use super::{Desk, metadata, require_method, vapp_networks, vapp_sections};
 use crate::sim::call::Call;
 use crate::sim::reply::{Problem, Reply};
 use crate::sim::tasks::Starter;
 use crate::sim::xml::Element;
 
-/// Answers `POST /api/vdc/{vdc}/action/composeVApp` with 201 and the vApp, which is there at once.
-pub(crate) fn compose(desk: &mut Desk<'_, '_>, vdc: &str) -> Result<Reply, Problem> {
-    require_method(desk.call, &Method::POST)?;
+/// The VDC that something shall be built in.
+///
+/// # Errors
+/// 403 when the caller may not see it or build; 400 while it is disabled.
+pub(crate) fn target_vdc(desk: &Desk<'_, '_>, vdc: &str, operation: &str) -> Result<Vdc, Problem> {
     let target = desk
         .infra
         .vdcs
         .get(vdc)
         .filter(|one| sees(&desk.call.principal, &one.org_id));
     let target = target.ok_or_else(|| refused("Base", "VDC_VIEW", vdc))?;
-    require(desk.call, right::CREATE, "VDC_COMPOSE_VAPP", vdc)?;
+    require(desk.call, right::CREATE, operation, vdc)?;
     if !target.enabled {
         return Err(Problem::bad_request(format!(
             "The VDC \"{}\" is disabled.",
             target.name
         )));
     }
-    let body = Element::parse(desk.call.body)?;
+    Ok(target.clone())
+}
+
+/// Answers `POST /api/vdc/{vdc}/action/composeVApp` with 201 and the vApp, which is there at once.
+pub(crate) fn compose(desk: &mut Desk<'_, '_>, vdc: &str) -> Result<Reply, Problem> {
+    require_method(desk.call, &Method::POST)?;
+    let target = target_vdc(desk, vdc, "VDC_COMPOSE_VAPP")?;
+    let body = desk.call.document("ComposeVAppParams")?;
     let name = checked(
         "name",
         body.attribute("name").unwrap_or_default(),
@@ -49,7 +59,7 @@ pub(crate) fn compose(desk: &mut Desk<'_, '_>, vdc: &str) -> Result<Reply, Probl
         name,
         description: checked("Description", text, MAX_DESCRIPTION_CHARS)?,
         vdc: vdc.to_owned(),
-        org_id: target.org_id.clone(),
+        org_id: target.org_id,
         owner: Starter::of(desk.call).user(desk.ctx.site),
         created: desk.ctx.wall,
         unresolved: true,
@@ -59,16 +69,35 @@ pub(crate) fn compose(desk: &mut Desk<'_, '_>, vdc: &str) -> Result<Reply, Probl
             body.path(&["InstantiationParams", "NetworkConfigSection"]),
         )?,
         metadata: std::collections::BTreeMap::new(),
+        auto_nature: false,
+        lease: Lease::default(),
+        product: Vec::new(),
     };
     desk.infra.require_free_name(&vapp)?;
-    let items = sourced_items(desk.call, desk.infra, &vapp, &body)?;
-    let added: Vec<String> = items
+    let items = items(desk.call, desk.infra, &vapp, &body)?;
+    let power_on = body.attribute("powerOn") == Some("true");
+    composed(desk, vapp, (COMPOSE, items, power_on))
+}
+
+/// Puts a vApp with its VMs into the world; answers 201 with its document.
+pub(crate) fn composed(
+    desk: &mut Desk<'_, '_>,
+    vapp: Vapp,
+    (words, items, power_on): ((&'static str, &'static str, &'static str), Vec<NewVm>, bool),
+) -> Result<Reply, Problem> {
+    let added = items
         .into_iter()
         .map(|item| desk.infra.add_copy(&vapp, item, desk.ctx))
         .collect();
-    let uuid = desk
+    let composition = Composition {
+        words,
+        added,
+        power_on,
+    };
+    let starter = Starter::of(desk.call);
+    let (uuid, _) = desk
         .infra
-        .compose((vapp, added), &Starter::of(desk.call), desk.ctx);
+        .compose_as((vapp, composition), &starter, desk.ctx);
     let vapp = access::vapp(desk.call, desk.infra, &uuid)?;
     let href = document::vapp_href(desk.ctx.site, &uuid);
     let text = document::vapp(desk.ctx, desk.infra, vapp).document();
@@ -86,20 +115,12 @@ pub(crate) fn handle(desk: &mut Desk<'_, '_>, uuid: &str, rest: &[&str]) -> Resu
             document::vapp(desk.ctx, desk.infra, &vapp).document(),
         )),
         (&Method::DELETE, []) => delete(desk, &vapp),
-        (&Method::GET, ["networkConfigSection"]) => {
-            let section = document::network_section(desk.ctx, desk.infra, &vapp);
-            Ok(section_reply(
-                desk.call,
-                section,
-                "vnd.vmware.vcloud.networkConfigSection+xml",
-            ))
-        }
-        (&Method::PUT, ["networkConfigSection"]) => vapp_networks::put(desk, &vapp),
         (&Method::POST, ["action", "recomposeVApp"]) => recompose(desk, &vapp),
         (_, ["metadata", path @ ..]) => {
             let object = metadata::Object {
                 uuid: vapp.uuid.clone(),
                 free: desk.infra.require_vapp_free(&vapp.uuid),
+                right: right::EDIT,
                 values: vapp.metadata.clone(),
                 owner: vapp_reference(&vapp, desk.ctx.site),
             };
@@ -109,6 +130,7 @@ pub(crate) fn handle(desk: &mut Desk<'_, '_>, uuid: &str, rest: &[&str]) -> Resu
             let request = PowerRequest::parse(desk.call, action)?;
             power(desk, &vapp, request)
         }
+        (_, [section]) => vapp_sections::handle(desk, &vapp, section),
         _ => Err(Problem::no_such_url()),
     }
 }
@@ -132,6 +154,9 @@ fn delete(desk: &mut Desk<'_, '_>, vapp: &Vapp) -> Result<Reply, Problem> {
              vApp and retry the operation.",
             vapp.name
         )));
+    }
+    for vm in desk.infra.vms_of(&vapp.uuid) {
+        desk.infra.require_deletable(vm)?;
     }
     let holds = desk
         .infra
@@ -172,13 +197,30 @@ pub(crate) fn start(
 fn recompose(desk: &mut Desk<'_, '_>, vapp: &Vapp) -> Result<Reply, Problem> {
     require(desk.call, right::CREATE, "VAPP_RECOMPOSE", &vapp.uuid)?;
     desk.infra.require_vapp_free(&vapp.uuid)?;
-    let body = Element::parse(desk.call.body)?;
+    let body = desk.call.document("RecomposeVAppParams")?;
     let removed = delete_items(desk.infra, vapp, &body)?;
     if !removed.is_empty() {
         require(desk.call, right::DELETE, "VAPP_DELETE_VMS", &vapp.uuid)?;
     }
-    let items = sourced_items(desk.call, desk.infra, vapp, &body)?;
-    let power_on = body.attribute("powerOn") == Some("true");
+    let items = items(desk.call, desk.infra, vapp, &body)?;
+    let name = body.attribute("name");
+    let name = name.filter(|name| !name.is_empty() && *name != vapp.name);
+    let name = match name {
+        Some(name) => Some(checked("name", name, MAX_NAME_CHARS)?),
+        None => None,
+    };
+    let text = body.text_of("Description");
+    let description = match text.filter(|text| *text != vapp.description) {
+        Some(text) => Some(checked("Description", text, MAX_DESCRIPTION_CHARS)?),
+        None => None,
+    };
+    if let Some(name) = &name {
+        let renamed = Vapp {
+            name: name.clone(),
+            ..vapp.clone()
+        };
+        desk.infra.require_free_name(&renamed)?;
+    }
     let added: Vec<String> = items
         .into_iter()
         .map(|item| desk.infra.add_copy(vapp, item, desk.ctx))
@@ -186,7 +228,9 @@ fn recompose(desk: &mut Desk<'_, '_>, vapp: &Vapp) -> Result<Reply, Problem> {
     let plan = Recomposition {
         added,
         removed,
-        power_on,
+        power_on: body.attribute("powerOn") == Some("true"),
+        name,
+        description,
     };
     let task = desk
         .infra

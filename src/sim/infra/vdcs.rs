@@ -6,6 +6,7 @@
 use http::Method;
 
 use super::access::{refused, require, right, sees};
+use super::disk_document::disk_reference;
 use super::document::{VAPP, ip_scopes, link, vapp_href};
 use super::site::Vdc;
 use super::{Infra, require_method};
@@ -13,7 +14,7 @@ use crate::sim::call::Call;
 use crate::sim::context::Context;
 use crate::sim::directory::bare;
 use crate::sim::reply::{Problem, Reply};
-use crate::sim::xml::Element;
+use crate::sim::xml::{Element, reference};
 
 const VDC: &str = "vnd.vmware.vcloud.vdc+xml";
 
@@ -84,6 +85,11 @@ fn links(site: &str, href: &str, org: &str) -> Vec<Element> {
         add("instantiateVAppTemplate", "instantiateVAppTemplateParams"),
         add("instantiateVmTemplate", "instantiateVmTemplateParams"),
         add("createVm", "createVmParams"),
+        link(
+            "add",
+            format!("{href}/disk"),
+            Some("vnd.vmware.vcloud.diskCreateParams+xml"),
+        ),
     ]
 }
 
@@ -127,9 +133,12 @@ fn resource_entities(site: &str, infra: &Infra, vdc: &Vdc) -> Element {
                 .attr("name", &vapp.name)
                 .attr("type", format!("application/{VAPP}"))
         });
+    let disks = infra.disks.values().filter(|disk| disk.vdc == vdc.uuid);
+    let disks = disks.map(|disk| reference("ResourceEntity", &disk_reference(disk, site)));
     Element::new("ResourceEntities")
         .children(templates)
         .children(vapps)
+        .children(disks)
 }
 
 fn available_networks(site: &str, infra: &Infra, vdc: &Vdc) -> Element {

@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 
 use super::Infra;
 use super::machine::Status;
+use super::volumes::NewDisk;
+use crate::clock::Clock;
+use crate::sim::seed::Tenant;
+use crate::sim::tasks::Starter;
 use crate::sim::world::World;
 
 /// Ending of the names of bootstrap vApps.
@@ -46,6 +50,34 @@ impl World {
             .collect();
         names.sort();
         names
+    }
+
+    /// Names of all named disks, sorted.
+    pub fn disks(&self) -> Vec<String> {
+        let built = self.infra.built().filter(|built| built.kind == "disk");
+        let mut names: Vec<String> = built.map(|disk| disk.name.to_owned()).collect();
+        names.sort();
+        names
+    }
+
+    /// Lets somebody outside any cluster order a named disk in the tenant's VDC, unless there is one of that name.
+    pub fn order_disk(&mut self, tenant: &Tenant, name: &str, size_mib: u64, clock: &Clock) {
+        let (mut ctx, areas) = self.split(clock.now(), clock.wall());
+        let mut vdcs = areas.infra.vdcs.values();
+        let Some(vdc) = vdcs.find(|vdc| vdc.org_id == tenant.org_id) else {
+            return;
+        };
+        let new = NewDisk::volume(name, &vdc.uuid, size_mib);
+        if areas.infra.disk_named(&new.vdc, name).is_none() {
+            let starter = Starter {
+                user_id: tenant.author_id.clone(),
+                user_name: tenant.author.clone(),
+                org_id: tenant.org_id.clone(),
+                request_id: String::new(),
+            };
+            let ordered = areas.infra.create_disk(new, &starter, &mut ctx);
+            debug_assert!(ordered.is_ok(), "the tenant's VDC has a storage profile");
+        }
     }
 
     /// All VMs, oldest first.

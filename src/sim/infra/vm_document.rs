@@ -6,13 +6,14 @@
 //!
 //! Source: VCD API, `GET /api/vApp/vm-{uuid}`.
 
-use super::Infra;
 use super::document::{link, namespaced, tasks, vapp_href};
 use super::machine::{Nic, Status, Vm};
+use super::vm_changes::SWITCHES;
+use super::{Infra, media, vm_disks};
 use crate::sim::context::Context;
 use crate::sim::reply::stamp;
 use crate::sim::tasks::Reference;
-use crate::sim::xml::{Element, VCLOUD};
+use crate::sim::xml::{Element, VCLOUD, reference};
 
 /// Media type of a VM, the part after `application/`.
 pub(crate) const VM: &str = "vnd.vmware.vcloud.vm+xml";
@@ -50,7 +51,7 @@ pub(crate) fn body(root: Element, ctx: &Context<'_>, infra: &Infra, vm: &Vm) -> 
         "needsCustomization",
         vm.customization.enabled && !vm.customization.complete,
     )
-    .attr("nestedHypervisorEnabled", false)
+    .attr("nestedHypervisorEnabled", vm.machine.nested_hypervisor)
     .attr("deployed", vm.deployed)
     .attr("status", vm.status.number())
     .attr("name", &vm.name)
@@ -60,7 +61,7 @@ pub(crate) fn body(root: Element, ctx: &Context<'_>, infra: &Infra, vm: &Vm) -> 
     .children(links(ctx.site, &href, vm))
     .child(Element::leaf("Description", &vm.description))
     .children(tasks(ctx, infra, &vm.uuid))
-    .child(hardware_section(ctx.site, vm))
+    .child(hardware_section(ctx.site, infra, vm))
     .child(network_section(ctx.site, vm))
     .child(customization_section(ctx.site, vm))
     .child(
@@ -70,14 +71,28 @@ pub(crate) fn body(root: Element, ctx: &Context<'_>, infra: &Infra, vm: &Vm) -> 
     )
     .child(Element::leaf("VAppScopedLocalId", &vm.name))
     .child(Element::leaf("DateCreated", stamp(vm.created)))
-    .child(
-        Element::new("VmCapabilities")
-            .child(Element::leaf("MemoryHotAddEnabled", false))
-            .child(Element::leaf("CpuHotAddEnabled", false)),
-    )
-    .child(storage_profile(ctx.site, infra, vm))
+    .child(capabilities(vm))
+    .child(reference(
+        "StorageProfile",
+        &infra.profile_reference(ctx.site, &vm.storage_profile),
+    ))
     .child(spec_section(ctx.site, infra, vm))
     .child(compute_policy(ctx.site, infra, vm))
+    .child(
+        Element::new("BootOptions")
+            .child(Element::leaf("BootDelay", vm.machine.boot_delay))
+            .child(Element::leaf("EnterBIOSSetup", vm.machine.enter_bios_setup)),
+    )
+}
+
+/// `VmCapabilities` of a VM.
+pub(crate) fn capabilities(vm: &Vm) -> Element {
+    Element::new("VmCapabilities")
+        .child(Element::leaf(
+            "MemoryHotAddEnabled",
+            vm.machine.memory_hot_add,
+        ))
+        .child(Element::leaf("CpuHotAddEnabled", vm.machine.cpu_hot_add))
 }
 
 fn links(site: &str, href: &str, vm: &Vm) -> Vec<Element> {
@@ -110,20 +125,7 @@ fn links(site: &str, href: &str, vm: &Vm) -> Vec<Element> {
         }
         Status::Unresolved | Status::Mixed => Vec::new(),
     };
-    if vm.deployed {
-        let media = Some("vnd.vmware.vcloud.undeployVAppParams+xml");
-        links.push(link("undeploy", format!("{href}/action/undeploy"), media));
-    } else {
-        let media = Some("vnd.vmware.vcloud.deployVAppParams+xml");
-        links.push(link("deploy", format!("{href}/action/deploy"), media));
-        links.push(link("remove", href, None));
-    }
-    links.push(link("edit", href, Some(VM)));
-    links.push(link(
-        "reconfigureVm",
-        format!("{href}/action/reconfigureVm"),
-        Some(VM),
-    ));
+    links.extend(change_links(href, vm));
     links.push(link(
         "up",
         vapp_href(site, &vm.vapp),
@@ -132,8 +134,41 @@ fn links(site: &str, href: &str, vm: &Vm) -> Vec<Element> {
     links
 }
 
+fn change_links(href: &str, vm: &Vm) -> Vec<Element> {
+    let mut links = Vec::new();
+    if vm.deployed {
+        let media = Some("vnd.vmware.vcloud.undeployVAppParams+xml");
+        links.push(link("undeploy", format!("{href}/action/undeploy"), media));
+    } else {
+        let media = Some("vnd.vmware.vcloud.deployVAppParams+xml");
+        links.push(link("deploy", format!("{href}/action/deploy"), media));
+        links.push(link("remove", href, None));
+    }
+    for way in ["attach", "detach"] {
+        links.push(link(
+            &format!("disk:{way}"),
+            format!("{href}/disk/action/{way}"),
+            Some("vnd.vmware.vcloud.diskAttachOrDetachParams+xml"),
+        ));
+    }
+    for way in ["insertMedia", "ejectMedia"] {
+        links.push(link(
+            &format!("media:{way}"),
+            format!("{href}/media/action/{way}"),
+            Some("vnd.vmware.vcloud.mediaInsertOrEjectParams+xml"),
+        ));
+    }
+    links.push(link("edit", href, Some(VM)));
+    links.push(link(
+        "reconfigureVm",
+        format!("{href}/action/reconfigureVm"),
+        Some(VM),
+    ));
+    links
+}
+
 /// The hardware section with extra config.
-pub(crate) fn hardware_section(site: &str, vm: &Vm) -> Element {
+pub(crate) fn hardware_section(site: &str, infra: &Infra, vm: &Vm) -> Element {
     let configs = vm.extra_config.iter().map(|(key, value)| {
         Element::new("vmw:ExtraConfig")
             .attr("ovf:required", "true")
@@ -154,9 +189,10 @@ pub(crate) fn hardware_section(site: &str, vm: &Vm) -> Element {
             vm.nics
                 .iter()
                 .enumerate()
-                .map(|(index, nic)| nic_item(index, nic)),
+                .map(|(index, nic)| nic_item((index, vm.machine.primary_nic), nic)),
         )
-        .child(disk_item(vm))
+        .child(media::item(site, infra, vm))
+        .children(vm_disks::items(site, infra, vm))
         .child(count_item(
             "3",
             "1",
@@ -177,17 +213,20 @@ fn system(vm: &Vm) -> Element {
         .child(Element::leaf("vssd:ElementName", "Virtual Hardware Family"))
         .child(Element::leaf("vssd:InstanceID", 0))
         .child(Element::leaf("vssd:VirtualSystemIdentifier", &vm.name))
-        .child(Element::leaf("vssd:VirtualSystemType", "vmx-19"))
+        .child(Element::leaf(
+            "vssd:VirtualSystemType",
+            &vm.machine.hardware_version,
+        ))
 }
 
-fn nic_item(index: usize, nic: &Nic) -> Element {
+fn nic_item((index, primary): (usize, usize), nic: &Nic) -> Element {
     let connection = Element::leaf("rasd:Connection", &nic.network)
         .attr("ns10:ipAddressingMode", &nic.mode)
         .attr(
             "ns10:ipAddress",
             nic.ip.map(|ip| ip.to_string()).unwrap_or_default(),
         )
-        .attr("ns10:primaryNetworkConnection", index == 0);
+        .attr("ns10:primaryNetworkConnection", index == primary);
     Element::new("ovf:Item")
         .child(Element::leaf("rasd:Address", &nic.mac))
         .child(Element::leaf("rasd:AddressOnParent", index))
@@ -200,19 +239,6 @@ fn nic_item(index: usize, nic: &Nic) -> Element {
         .child(Element::leaf("rasd:InstanceID", index + 1))
         .child(Element::leaf("rasd:ResourceSubType", &nic.adapter))
         .child(Element::leaf("rasd:ResourceType", 10))
-}
-
-fn disk_item(vm: &Vm) -> Element {
-    let resource = Element::new("rasd:HostResource")
-        .attr("ns10:capacity", vm.disk_mib)
-        .attr("ns10:busSubType", "VirtualSCSI")
-        .attr("ns10:busType", 6);
-    Element::new("ovf:Item")
-        .child(Element::leaf("rasd:AddressOnParent", 0))
-        .child(Element::leaf("rasd:ElementName", "Hard disk 1"))
-        .child(resource)
-        .child(Element::leaf("rasd:InstanceID", 2000))
-        .child(Element::leaf("rasd:ResourceType", 17))
 }
 
 fn count_item(kind: &str, instance: &str, name: String, quantity: u32) -> Element {
@@ -254,13 +280,20 @@ pub(crate) fn network_section(site: &str, vm: &Vm) -> Element {
             "ovf:Info",
             "Specifies the available VM network connections",
         ))
-        .child(Element::leaf("PrimaryNetworkConnectionIndex", 0))
+        .child(Element::leaf(
+            "PrimaryNetworkConnectionIndex",
+            vm.machine.primary_nic,
+        ))
         .children(connections)
 }
 
 /// The guest customization section; the administrator password is never shown.
 pub(crate) fn customization_section(site: &str, vm: &Vm) -> Element {
     let guest = &vm.customization;
+    let switches = SWITCHES.iter().map(|(name, default)| {
+        let written = guest.switches.get(*name).map(String::as_str);
+        Element::leaf(name, written.unwrap_or(default))
+    });
     Element::new("GuestCustomizationSection")
         .attr(
             "href",
@@ -273,67 +306,33 @@ pub(crate) fn customization_section(site: &str, vm: &Vm) -> Element {
             "Specifies Guest OS Customization Settings",
         ))
         .child(Element::leaf("Enabled", guest.enabled))
-        .child(Element::leaf("ChangeSid", false))
         .child(Element::leaf("VirtualMachineId", &vm.uuid))
-        .child(Element::leaf("JoinDomainEnabled", false))
-        .child(Element::leaf("UseOrgSettings", false))
-        .child(Element::leaf("AdminPasswordEnabled", true))
-        .child(Element::leaf("AdminPasswordAuto", false))
-        .child(Element::leaf("ResetPasswordRequired", false))
+        .children(switches)
         .child(Element::leaf("CustomizationScript", &guest.script))
         .child(Element::leaf("ComputerName", &guest.computer_name))
 }
 
-fn storage_profile(site: &str, infra: &Infra, vm: &Vm) -> Element {
-    let name = infra.storage_profiles.get(&vm.storage_profile);
-    Element::new("StorageProfile")
-        .attr(
-            "href",
-            format!("{site}/api/vdcStorageProfile/{}", vm.storage_profile),
-        )
-        .attr(
-            "id",
-            format!("urn:vcloud:vdcstorageProfile:{}", vm.storage_profile),
-        )
-        .attr(
-            "name",
-            name.map(|profile| profile.name.as_str())
-                .unwrap_or_default(),
-        )
-        .attr(
-            "type",
-            "application/vnd.vmware.vcloud.vdcStorageProfile+xml",
-        )
-}
-
 fn spec_section(site: &str, infra: &Infra, vm: &Vm) -> Element {
-    let settings = Element::new("DiskSettings")
-        .child(Element::leaf("DiskId", 2000))
-        .child(Element::leaf("SizeMb", vm.disk_mib))
-        .child(Element::leaf("UnitNumber", 0))
-        .child(Element::leaf("BusNumber", 0))
-        .child(Element::leaf("AdapterType", 5))
-        .child(Element::leaf("ThinProvisioned", true))
-        .child(storage_profile(site, infra, vm))
-        .child(Element::leaf("overrideVmDefault", false))
-        .child(Element::leaf("VirtualQuantityUnit", "byte"))
-        .child(Element::leaf(
-            "VirtualQuantity",
-            vm.disk_mib.saturating_mul(1024 * 1024),
-        ));
     let configured =
         |name, value: u32| Element::new(name).child(Element::leaf("Configured", value));
     Element::new("VmSpecSection")
         .attr("Modified", false)
         .child(Element::leaf("ovf:Info", "Virtual Machine specification"))
-        .child(Element::leaf("OsType", "ubuntu64Guest"))
+        .child(Element::leaf("OsType", &vm.machine.os_type))
+        .child(Element::leaf("Firmware", &vm.machine.firmware))
         .child(Element::leaf("NumCpus", vm.cpus))
-        .child(Element::leaf("NumCoresPerSocket", 1))
+        .child(Element::leaf(
+            "NumCoresPerSocket",
+            vm.machine.cores_per_socket,
+        ))
         .child(configured("CpuResourceMhz", vm.cpus.saturating_mul(1000)))
         .child(configured("MemoryResourceMb", vm.memory_mib))
-        .child(Element::new("MediaSection"))
-        .child(Element::new("DiskSection").child(settings))
-        .child(Element::leaf("HardwareVersion", "vmx-19"))
+        .child(media::section(site, infra, vm))
+        .child(vm_disks::section(site, infra, vm))
+        .child(Element::leaf(
+            "HardwareVersion",
+            &vm.machine.hardware_version,
+        ))
         .child(Element::leaf("VmToolsVersion", 12352))
         .child(Element::leaf("TimeSyncWithHost", false))
 }

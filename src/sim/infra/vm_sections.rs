@@ -5,28 +5,28 @@
 
 use http::Method;
 
-use super::Desk;
-use super::catalogs::product_section;
+use super::access::{require, right};
 use super::machine::{Status, Vm};
+use super::products::{self, PRODUCTS};
 use super::vapps::section_reply;
 use super::vm_changes::{self, VmChange};
 use super::vm_document::{self as document, CUSTOMIZATION, HARDWARE, NICS};
 use super::vms::reconfigure;
-use crate::sim::call::Call;
+use super::{Desk, vm_actions};
 use crate::sim::reply::{Problem, Reply};
 use crate::sim::xml::Element;
 
 /// Answers requests on one section of `vm`.
 pub(crate) fn handle(desk: &mut Desk<'_, '_>, vm: &Vm, section: &str) -> Result<Reply, Problem> {
     if desk.call.method == Method::PUT {
-        let changes = changes(desk.call, vm, section)?;
+        let changes = changes(desk, vm, section)?;
         return reconfigure(desk, vm, changes);
     }
     super::require_method(desk.call, &Method::GET)?;
     match section {
         "virtualHardwareSection" => Ok(section_reply(
             desk.call,
-            document::hardware_section(desk.ctx.site, vm),
+            document::hardware_section(desk.ctx.site, desk.infra, vm),
             HARDWARE,
         )),
         "networkConnectionSection" => Ok(section_reply(
@@ -46,27 +46,42 @@ pub(crate) fn handle(desk: &mut Desk<'_, '_>, vm: &Vm, section: &str) -> Result<
             Ok(section_reply(desk.call, status, media))
         }
         "productSections" => {
-            let template = desk.infra.templates.get(&vm.template);
-            let product = template.map(|template| product_section(&template.product_version));
-            let list = Element::new("ProductSectionList").children(product);
-            Ok(section_reply(
-                desk.call,
-                list,
-                "vnd.vmware.vcloud.productSections+xml",
-            ))
+            let list = products::list(products::of_vm(desk.infra, vm));
+            Ok(section_reply(desk.call, list, PRODUCTS))
+        }
+        "snapshotSection" => {
+            let href = document::vm_href(desk.ctx.site, &vm.uuid);
+            let media = "vnd.vmware.vcloud.snapshotSection+xml";
+            let section = vm_actions::snapshot_section(&href, vm);
+            Ok(section_reply(desk.call, section, media))
         }
         _ => Err(Problem::no_such_url()),
     }
 }
 
-fn changes(call: &Call<'_>, vm: &Vm, section: &str) -> Result<Vec<VmChange>, Problem> {
-    let body = Element::parse(call.body)?;
+fn changes(desk: &Desk<'_, '_>, vm: &Vm, section: &str) -> Result<Vec<VmChange>, Problem> {
+    let call = desk.call;
     match section {
-        "virtualHardwareSection" => Ok(vm_changes::extra_config(call, &body, vm)?
-            .into_iter()
-            .collect()),
-        "networkConnectionSection" => Ok(vec![vm_changes::nics(call, &body, vm)?]),
-        "guestCustomizationSection" => Ok(vec![vm_changes::customization(call, &body, vm)?]),
+        "virtualHardwareSection" => {
+            let body = call.document("VirtualHardwareSection")?;
+            let change = vm_changes::extra_config(call, &body, vm)?;
+            Ok(change.into_iter().collect())
+        }
+        "networkConnectionSection" => {
+            let body = call.document("NetworkConnectionSection")?;
+            let change = vm_changes::network_cards(call, desk.infra, &body, vm)?;
+            Ok(change.into_iter().collect())
+        }
+        "guestCustomizationSection" => {
+            let body = call.document("GuestCustomizationSection")?;
+            Ok(vec![vm_changes::customization(call, &body, vm)?])
+        }
+        "productSections" => {
+            let sections = products::read(call)?;
+            require(call, right::VM_PROPERTIES, "VAPP_VM_EDIT", &vm.uuid)?;
+            Ok(vec![VmChange::Product(sections)])
+        }
+        "guestcustomizationstatus" | "snapshotSection" => Err(Problem::wrong_method()),
         _ => Err(Problem::no_such_url()),
     }
 }

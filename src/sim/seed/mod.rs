@@ -12,6 +12,7 @@
 mod capi_yaml;
 mod config;
 mod idle;
+mod network;
 mod payload;
 mod rights;
 mod schema_cluster;
@@ -25,6 +26,8 @@ use jiff::Timestamp;
 pub use config::default_config;
 pub use payload::{ClusterRequest, CseShape, cluster_payload};
 pub use site::SiteAccess;
+pub(crate) use site::{ADMINISTRATOR, SERVICE_USER};
+pub(crate) use templates::DEFAULT_IMAGE;
 pub use templates::{TKG_IMAGES, TkgImage};
 pub use tenant::Tenant;
 

@@ -99,8 +99,19 @@ impl World {
         now: Moment,
         wall: Timestamp,
     ) -> String {
-        let payload = cluster_payload(tenant, &self.site, request);
         let token = self.exchange(tenant, now, wall).unwrap_or_default();
+        self.post_cluster((tenant, &token), request, now, wall)
+    }
+
+    /// The same with an access token of the tenant's author at hand.
+    pub(super) fn post_cluster(
+        &mut self,
+        (tenant, token): (&Tenant, &str),
+        request: &ClusterRequest,
+        now: Moment,
+        wall: Timestamp,
+    ) -> String {
+        let payload = cluster_payload(tenant, &self.site, request);
         let version = request.shape.type_version();
         let path =
             format!("/cloudapi/1.0.0/entityTypes/urn:vcloud:type:vmware:capvcdCluster:{version}");
@@ -122,7 +133,12 @@ impl World {
     }
 
     /// An access token for the tenant's API token.
-    fn exchange(&mut self, tenant: &Tenant, now: Moment, wall: Timestamp) -> Option<String> {
+    pub(super) fn exchange(
+        &mut self,
+        tenant: &Tenant,
+        now: Moment,
+        wall: Timestamp,
+    ) -> Option<String> {
         let form = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("grant_type", "refresh_token")
             .append_pair("refresh_token", &tenant.api_token)

@@ -17,9 +17,9 @@ use crate::sim::rights::{self, Kind, RightSet};
 use crate::sim::world::World;
 
 /// Name of the server's account.
-const SERVICE_USER: &str = "cse-service";
+pub(crate) const SERVICE_USER: &str = "cse-service";
 /// Name of the account that set everything up.
-pub(super) const ADMINISTRATOR: &str = "administrator";
+pub(crate) const ADMINISTRATOR: &str = "administrator";
 
 /// Sizing policies of a CSE set-up: name, CPUs, memory in MiB.
 const POLICIES: [(&str, u32, u32); 4] = [
@@ -54,6 +54,7 @@ impl World {
     pub fn seed_site(&mut self) -> SiteAccess {
         self.seed_types();
         self.seed_roles();
+        self.seed_network_site();
         for (name, cpus, memory_mib) in POLICIES {
             let uuid = new_uuid(&mut self.rng).to_string();
             let name = name.to_owned();

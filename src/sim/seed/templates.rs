@@ -39,7 +39,7 @@ impl TkgImage {
 }
 
 /// What clusters are created from unless told otherwise: two minor versions below the newest.
-pub(super) const DEFAULT_IMAGE: TkgImage = TkgImage {
+pub(crate) const DEFAULT_IMAGE: TkgImage = TkgImage {
     version: "v1.27.8+vmware.1-tkg.1-e77cdad8d69e4f76f2ded5e1356235b3",
     tkg: "v2.5.0",
     release: "v1.27.8---vmware.1-tkg.1-rc.5",

@@ -78,6 +78,7 @@ impl World {
         };
         let vdc = self.seed_vdc(&tenant);
         self.seed_catalog(&tenant, &vdc);
+        self.seed_edge(&tenant, &vdc);
         tenant
     }
 
@@ -158,6 +159,7 @@ impl World {
             vdc: vdc.to_owned(),
             product_version: image.version.to_owned(),
             disk_mib: IMAGE_DISK_MIB,
+            metadata: BTreeMap::new(),
         };
         self.infra.templates.insert(template.uuid.clone(), template);
     }

@@ -10,10 +10,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use super::{Loaded, StateError};
 use crate::sim::tls::Authority;
-use crate::sim::world::World;
+use crate::sim::world::{World, lock};
 
 /// Bytes handed to the file system at a time.
 const CHUNK_BYTES: usize = 1024 * 1024;
@@ -31,11 +32,15 @@ pub fn read(file: &Path, site: Option<&str>) -> Result<Option<Loaded>, StateErro
     World::load(BufReader::with_capacity(CHUNK_BYTES, opened), site).map(Some)
 }
 
-/// Replaces `file` by the state of `world`.
+/// Replaces `file` by the state of `world`, which is locked only while it is written.
 ///
 /// # Errors
 /// [`StateError::Io`]: the directory or the disk refuses; the old file stays as it was.
-pub fn write(file: &Path, world: &World, authority: Option<&Authority>) -> Result<(), StateError> {
+pub fn write(
+    file: &Path,
+    world: &Mutex<World>,
+    authority: Option<&Authority>,
+) -> Result<(), StateError> {
     let beside = beside(file);
     let replace = || -> io::Result<()> {
         let opened = OpenOptions::new()
@@ -45,7 +50,7 @@ pub fn write(file: &Path, world: &World, authority: Option<&Authority>) -> Resul
             .mode(0o600)
             .open(&beside)?;
         let mut out = BufWriter::with_capacity(CHUNK_BYTES, opened);
-        world.save(authority, &mut out)?;
+        lock(world).save(authority, &mut out)?;
         out.get_ref().sync_all()?;
         fs::rename(&beside, file)?;
         // The new name, too, must survive a loss of power.

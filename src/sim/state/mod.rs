@@ -1,8 +1,8 @@
 //! The whole world in a file: what a simulator goes on from after a restart, or on another machine.
 //!
 //! Format: one JSON document per line. First a head with the format's number; then the world without its
-//! entities; then one line per entity; at last a line that says how many there were, so that a file cut
-//! short is noticed. The file holds every token and password, as VCD's database does.
+//! entities; then one line per entity, and those of snapshots; at last a line that says how many entities
+//! there are, so that a file cut short is noticed. The file holds every token and password, as VCD's database does.
 //!
 //! Invariants:
 //! - Entities are written and read one by one: no second copy of all of them is ever in memory.
@@ -19,11 +19,13 @@ pub(crate) mod secret;
 
 use std::io::{self, BufRead, Write};
 
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::entities::Entity;
+use super::levers::Snapshot;
 use super::tls::Authority;
 use super::world::World;
 use crate::clock::Moment;
@@ -76,10 +78,21 @@ struct Head {
     authority: Option<Authority>,
 }
 
-/// The last line.
+/// Every line after the second one; `E` is an entity or a reference to one.
 #[derive(Debug, Serialize, Deserialize)]
-struct End {
-    entities: usize,
+#[serde(rename_all = "snake_case")]
+enum Line<E> {
+    Entity(E),
+    /// The next so many entities are those of a snapshot.
+    Snapshot {
+        name: String,
+        taken: Timestamp,
+        entities: usize,
+    },
+    /// The last line: how many entities the world has.
+    End {
+        entities: usize,
+    },
 }
 
 /// A world read back.
@@ -109,10 +122,22 @@ impl World {
         put_line(&mut out, self)?;
         let mut entities = 0;
         for entity in self.entities.iter() {
-            put_line(&mut out, entity)?;
+            put_line(&mut out, &Line::Entity(entity))?;
             entities += 1;
         }
-        put_line(&mut out, &End { entities })?;
+        for (name, snapshot) in &self.snapshots {
+            let head: Line<&Entity> = Line::Snapshot {
+                name: name.clone(),
+                taken: snapshot.taken,
+                entities: snapshot.entities.len(),
+            };
+            put_line(&mut out, &head)?;
+            for entity in &snapshot.entities {
+                put_line(&mut out, &Line::Entity(entity))?;
+            }
+        }
+        let end: Line<&Entity> = Line::End { entities };
+        put_line(&mut out, &end)?;
         out.flush()
     }
 
@@ -133,20 +158,30 @@ impl World {
         let head: Head = lines.parse(&text)?;
         let mut world = lines.world(&head, site)?;
         loop {
-            let text = lines.next()?;
-            if text.starts_with(b"{\"entities\":") {
-                let end: End = lines.parse(&text)?;
-                let there = world.entities.iter().count();
-                if end.entities != there {
-                    let what = format!("{there} entities are there, {} were saved", end.entities);
-                    return Err(lines.damaged(&what));
+            match lines.line()? {
+                Line::Entity(entity) => {
+                    let id = entity.id.clone();
+                    if !world.entities.restore(entity, &world.registry) {
+                        let what = format!("the type of {id} is not registered");
+                        return Err(lines.damaged(&what));
+                    }
                 }
-                break;
-            }
-            let entity: Entity = lines.parse(&text)?;
-            let id = entity.id.clone();
-            if !world.entities.restore(entity, &world.registry) {
-                return Err(lines.damaged(&format!("the type of {id} is not registered")));
+                Line::Snapshot {
+                    name,
+                    taken,
+                    entities,
+                } => {
+                    let entities = lines.entities(entities)?;
+                    world.snapshots.insert(name, Snapshot { taken, entities });
+                }
+                Line::End { entities } => {
+                    let there = world.entities.iter().count();
+                    if entities != there {
+                        let what = format!("{there} entities are there, {entities} were saved");
+                        return Err(lines.damaged(&what));
+                    }
+                    break;
+                }
             }
         }
         let moment = world
@@ -180,6 +215,25 @@ impl<R: BufRead> Lines<R> {
             Ok(_) => Ok(text),
             Err(cause) => Err(self.damaged(&format!("it cannot be read: {cause}"))),
         }
+    }
+
+    fn line(&mut self) -> Result<Line<Entity>, StateError> {
+        let text = self.next()?;
+        self.parse(&text)
+    }
+
+    /// The next `count` lines, which must be entities.
+    fn entities(&mut self, count: usize) -> Result<Vec<Entity>, StateError> {
+        let mut entities = Vec::new();
+        for _ in 0..count {
+            match self.line()? {
+                Line::Entity(entity) => entities.push(entity),
+                Line::Snapshot { .. } | Line::End { .. } => {
+                    return Err(self.damaged("the snapshot has fewer entities than it says"));
+                }
+            }
+        }
+        Ok(entities)
     }
 
     fn parse<T: DeserializeOwned>(&self, text: &[u8]) -> Result<T, StateError> {

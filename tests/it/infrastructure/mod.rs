@@ -1,5 +1,6 @@
 //! vApps, VMs, templates and queries answer as VCD does; guests and controllers do as real ones.
 
+mod balancers;
 mod day_two;
 mod guest;
 mod lifecycle;

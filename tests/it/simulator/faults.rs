@@ -142,6 +142,7 @@ async fn faults_aim_by_caller_method_path_and_count() {
         caller: Some("a".to_owned()),
         after: 1,
         times: 2,
+        ..Target::default()
     };
     line.faults
         .arm(target, Fault::Refused(Refusal::Maintenance));

@@ -1,0 +1,3 @@
+//! The simulator in an operator's hands: its state file, levers and scenarios, control API and program.
+
+mod state;
