@@ -31,6 +31,7 @@ use super::schedule::Schedule;
 use super::tasks::Tasks;
 use super::timings::Timings;
 use super::versions::{self, Offered};
+use super::xml::json;
 use super::{actors, entities, infra, levers, network, rights, routes, task_api};
 use crate::clock::Moment;
 use crate::vcd::transport::{Request, Response};
@@ -196,7 +197,13 @@ impl World {
             .get_all(http::header::ACCEPT)
             .iter()
             .filter_map(|value| value.to_str().ok());
-        let (version, refusal) = match versions::negotiate(accepts, &self.versions) {
+        let path = request.uri().path();
+        let public = path.starts_with("/oauth/") || path == "/api/versions";
+        let negotiated = versions::negotiate(accepts, &self.versions).and_then(|named| {
+            let choice = self.settings.unversioned_accept;
+            named.map_or_else(|| versions::unversioned(choice, public, &self.versions), Ok)
+        });
+        let (version, refusal) = match negotiated {
             Ok(version) => (version, None),
             Err(problem) => (versions::highest(&self.versions), Some(problem)),
         };
@@ -209,8 +216,10 @@ impl World {
             Some(problem) => Err(problem),
             None => self.answer(arrival, &mut user, now, wall),
         };
+        let xml = xml && !json::wanted(headers);
         let reply =
             answer.unwrap_or_else(|problem| Reply::problem(&problem, xml, version, &request_id));
+        let reply = json::adapt(headers, version, reply);
         self.changes += u64::from(*request.method() != Method::GET);
         let outcome = Outcome {
             endpoint,
@@ -302,6 +311,7 @@ impl World {
             ["api", "session"] if *call.method == Method::DELETE => Ok(ctx.sessions.logout(call)),
             ["api", "session"] if *call.method == Method::GET => sessions::legacy(call, ctx),
             ["api", "task", rest @ ..] => task_api::handle(call, rest, ctx),
+            ["api", "query"] => infra::query::handle(call, ctx, infra, network),
             ["oauth", "provider", "register"] => oauth::register(call, oauth::Realm::Provider, ctx),
             ["oauth", "tenant", org, "register"] => {
                 oauth::register(call, oauth::Realm::Tenant(org), ctx)

@@ -13,18 +13,48 @@
     clippy::indexing_slicing,
     reason = "tests fail loudly"
 )]
+#![expect(
+    clippy::too_many_lines,
+    reason = "a list of facts is as long as the facts are"
+)]
 
+mod access;
+mod accounts;
+mod disks;
+mod entities;
 mod fact;
+mod hooks;
+mod installer;
 mod login;
+mod machine_changes;
+mod machine_documents;
+mod machine_refusals;
+mod machines;
 mod networking;
+mod query;
+mod refusals;
 mod support;
+mod tasks;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let facts = [
+        access::facts(),
+        accounts::facts(),
+        entities::facts(),
+        hooks::facts(),
+        installer::facts(),
         login::facts(),
+        disks::facts(),
+        machine_changes::facts(),
+        machine_documents::facts(),
+        machine_refusals::facts(),
+        machines::facts(),
+        query::facts(),
+        tasks::facts(),
+        refusals::facts(),
         networking::balancers::facts(),
         networking::clusters::facts(),
         networking::gateways::facts(),
