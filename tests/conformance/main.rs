@@ -14,10 +14,17 @@
     reason = "tests fail loudly"
 )]
 
+mod disks;
 mod fact;
 mod login;
+mod machine_changes;
+mod machine_documents;
+mod machine_refusals;
+mod machines;
 mod networking;
+mod query;
 mod support;
+mod tasks;
 
 use std::process::ExitCode;
 
@@ -25,6 +32,13 @@ fn main() -> ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let facts = [
         login::facts(),
+        disks::facts(),
+        machine_changes::facts(),
+        machine_documents::facts(),
+        machine_refusals::facts(),
+        machines::facts(),
+        query::facts(),
+        tasks::facts(),
         networking::balancers::facts(),
         networking::clusters::facts(),
         networking::gateways::facts(),

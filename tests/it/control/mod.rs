@@ -1,3 +1,4 @@
 //! The simulator in an operator's hands: its state file, levers and scenarios, control API and program.
 
+mod shipped;
 mod state;
