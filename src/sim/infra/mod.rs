@@ -13,7 +13,6 @@
 
 pub(crate) mod access;
 mod catalogs;
-mod compute_policies;
 pub(crate) mod disk;
 mod disk_document;
 mod disk_effects;
@@ -26,6 +25,7 @@ mod metadata;
 mod nics;
 pub(crate) mod operations;
 mod orgs;
+mod policies;
 pub(crate) mod power;
 mod products;
 mod profiles;
@@ -176,14 +176,10 @@ pub(crate) fn handle(
         }
         ["api", "vApp", id, rest @ ..] => vapp_or_vm(&mut Desk { call, ctx, infra }, id, rest),
         ["cloudapi", _, "vdcComputePolicies", rest @ ..] => {
-            compute_policies::handle(call, ctx, infra, rest)
+            policies::handle(call, ctx, infra, rest)
         }
-        ["cloudapi", _, "vdcs", id, "computePolicies"] => {
-            compute_policies::of_vdc(call, ctx, infra, id)
-        }
-        ["api", "admin", "vdc", id, "computePolicies"] => {
-            compute_policies::assigned(call, ctx, infra, id)
-        }
+        ["cloudapi", _, "vdcs", id, "computePolicies"] => policies::of_vdc(call, ctx, infra, id),
+        ["api", "admin", "vdc", id, "computePolicies"] => policies::assigned(call, ctx, infra, id),
         ["cloudapi", _, "vdcs", rest @ ..] => vdc_api::handle(call, ctx, infra, rest),
         _ => Err(Problem::no_such_url()),
     }
