@@ -11,7 +11,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "tests fail loudly"
+    clippy::too_many_lines,
+    reason = "tests fail loudly, and a list of cases is as long as it has cases"
 )]
 
 mod access;
@@ -22,6 +23,7 @@ mod hooks;
 mod installer;
 mod login;
 mod networking;
+mod offers;
 mod refusals;
 mod support;
 
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         networking::nat::facts(),
         networking::networks::facts(),
         networking::spaces::facts(),
+        offers::facts(),
     ];
     let trials = facts.into_iter().flatten().map(fact::Fact::trial);
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
