@@ -10,6 +10,9 @@
 //! Source: VCD API, namespace `http://www.vmware.com/vcloud/v1.5`, error and task documents.
 
 mod body;
+pub(crate) mod json;
+#[cfg(test)]
+mod properties;
 mod reader;
 mod task;
 

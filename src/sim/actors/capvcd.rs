@@ -28,6 +28,7 @@ use crate::sim::context::Context;
 use crate::sim::entities::{Entities, RdeState};
 use crate::sim::infra::Infra;
 use crate::sim::infra::machine::{Lease, MetadataValue, Vapp, VappNetwork};
+use crate::sim::infra::sharing::Sharing;
 use crate::sim::tasks::Starter;
 use crate::sim::world;
 
@@ -373,6 +374,7 @@ fn compose(cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Infra) {
         metadata: [(("GENERAL".to_owned(), INFRA_ID.to_owned()), mark)].into(),
         auto_nature: false,
         lease: Lease::default(),
+        sharing: Sharing::default(),
         product: Vec::new(),
     };
     match infra.require_free_name(&vapp) {

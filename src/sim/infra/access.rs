@@ -23,14 +23,17 @@ pub(crate) mod right {
     pub(crate) const VM_NETWORK: &str = "vApp: Edit VM Network";
     pub(crate) const VM_POLICY: &str = "vApp: Edit VM Compute Policy";
     pub(crate) const VM_BOOT: &str = "vApp: VM Boot Options";
+    pub(crate) const SHARE: &str = "vApp: Sharing";
     pub(crate) const SNAPSHOT: &str = "vApp: Snapshot Operations";
     pub(crate) const VM_PROPERTIES: &str = "vApp: Edit VM Properties";
     pub(crate) const ADD_FROM_CATALOG: &str = "Catalog: Add vApp from My Cloud";
     pub(crate) const CATALOGS: &str = "Catalog: View Private and Shared Catalogs";
     pub(crate) const TEMPLATES: &str = "vApp Template / Media: View";
+    pub(crate) const TEMPLATE_EDIT: &str = "vApp Template / Media: Edit";
     pub(crate) const VDCS: &str = "Access All Organization VDCs";
     pub(crate) const POLICIES: &str = "Organization vDC Compute Policy: View";
     pub(crate) const NETWORKS: &str = "Organization vDC Network: View Properties";
+    pub(crate) const GATEWAYS: &str = "Organization vDC Gateway: View";
     pub(crate) const DISK_CREATE: &str = "Organization vDC Named Disk: Create";
     pub(crate) const DISK_DELETE: &str = "Organization vDC Named Disk: Delete";
     pub(crate) const DISK_EDIT: &str = "Organization vDC Named Disk: Edit Properties";

@@ -9,11 +9,15 @@ use http::Method;
 
 use super::access::{refused, require, right, sees};
 use super::document::{link, namespaced};
+use super::media::media_reference;
 use super::site::{Catalog, Template};
-use super::{Infra, require_method};
+use super::vapps::section_reply;
+use super::{Desk, Infra, metadata, products, require_method};
 use crate::sim::call::Call;
 use crate::sim::context::Context;
+use crate::sim::directory::bare;
 use crate::sim::reply::{Problem, Reply};
+use crate::sim::tasks::Reference;
 use crate::sim::xml::{Element, reference};
 
 const CATALOG: &str = "vnd.vmware.vcloud.catalog+xml";
@@ -59,17 +63,39 @@ pub(crate) fn catalog(
                 .attr("name", &template.name)
                 .attr("type", format!("application/{ITEM}"))
         });
-    let root = Element::root("Catalog")
+    let media = infra.media.values().filter(|one| one.catalog == uuid);
+    let media = media.map(|medium| {
+        let href = format!("{}/api/catalogItem/{}", ctx.site, medium.item);
+        Element::new("CatalogItem")
+            .attr("href", href)
+            .attr("id", format!("urn:vcloud:catalogitem:{}", medium.item))
+            .attr("name", &medium.name)
+            .attr("type", format!("application/{ITEM}"))
+    });
+    let admin = call.segments.iter().any(|segment| segment == "admin");
+    let (name, path, kind) = if admin {
+        (
+            "AdminCatalog",
+            "admin/catalog",
+            "vnd.vmware.admin.catalog+xml",
+        )
+    } else {
+        ("Catalog", "catalog", CATALOG)
+    };
+    let up = format!("{}/api/org/{}", ctx.site, bare(&catalog.org_id));
+    let root = Element::root(name)
         .attr("id", format!("urn:vcloud:catalog:{uuid}"))
         .attr("name", &catalog.name)
-        .attr("href", format!("{}/api/catalog/{uuid}", ctx.site))
-        .attr("type", format!("application/{CATALOG}"))
+        .attr("href", format!("{}/api/{path}/{uuid}", ctx.site))
+        .attr("type", format!("application/{kind}"))
+        .child(link("up", up, Some("vnd.vmware.vcloud.org+xml")))
         .child(Element::new("Description"))
         .child(Element::new("Owner").child(reference("User", &catalog.owner)))
-        .child(Element::new("CatalogItems").children(items))
+        .child(Element::new("CatalogItems").children(items).children(media))
         .child(Element::leaf("IsPublished", false))
+        .child(Element::leaf("DateCreated", catalog.created_stamp()))
         .child(Element::leaf("VersionNumber", 1));
-    Ok(Reply::xml(200, call.version, CATALOG, root.document()))
+    Ok(Reply::xml(200, call.version, kind, root.document()))
 }
 
 /// Answers `GET /api/catalogItem/{uuid}`.
@@ -80,21 +106,33 @@ pub(crate) fn item(
     uuid: &str,
 ) -> Result<Reply, Problem> {
     require_method(call, &Method::GET)?;
-    let template = infra.templates.values().find(|one| one.item == uuid);
-    let template = template.ok_or_else(|| refused("Base", "CATALOG_ITEM_VIEW", uuid))?;
-    visible_catalog(call, infra, &template.catalog)?;
-    let entity = Element::new("Entity")
-        .attr("href", template_href(ctx.site, template))
-        .attr("id", format!("urn:vcloud:vapptemplate:{}", template.uuid))
-        .attr("name", &template.name)
-        .attr("type", format!("application/{TEMPLATE}"));
+    let hidden = || refused("Base", "CATALOG_ITEM_VIEW", uuid);
+    let mut templates = infra.templates.values();
+    let mut media = infra.media.values();
+    let found = templates.find(|one| one.item == uuid).map(|template| {
+        let entity = Reference {
+            href: template_href(ctx.site, template),
+            id: format!("urn:vcloud:vapptemplate:{}", template.uuid),
+            name: template.name.clone(),
+            media_type: format!("application/{TEMPLATE}"),
+        };
+        (entity, &template.catalog)
+    });
+    let found = found.or_else(|| {
+        let medium = media.find(|one| one.item == uuid)?;
+        Some((media_reference(medium, ctx.site), &medium.catalog))
+    });
+    let (entity, catalog) = found.ok_or_else(hidden)?;
+    visible_catalog(call, infra, catalog).map_err(|_foreign| hidden())?;
+    let up = format!("{}/api/catalog/{catalog}", ctx.site);
     let root = Element::root("CatalogItem")
         .attr("id", format!("urn:vcloud:catalogitem:{uuid}"))
-        .attr("name", &template.name)
+        .attr("name", &entity.name)
         .attr("href", format!("{}/api/catalogItem/{uuid}", ctx.site))
         .attr("type", format!("application/{ITEM}"))
+        .child(link("up", up, Some(CATALOG)))
         .child(Element::new("Description"))
-        .child(entity)
+        .child(reference("Entity", &entity))
         .child(Element::leaf("VersionNumber", 1));
     Ok(Reply::xml(200, call.version, ITEM, root.document()))
 }
@@ -104,14 +142,12 @@ pub(crate) fn template_href(site: &str, template: &Template) -> String {
     format!("{site}/api/vAppTemplate/vappTemplate-{}", template.uuid)
 }
 
-/// Answers `GET /api/vAppTemplate/{id}` for templates (`vappTemplate-`) and their VMs (`vm-`).
-pub(crate) fn template(
+/// The template behind `vappTemplate-<uuid>` or `vm-<uuid>` with its catalog, if the caller may see it.
+fn visible_template<'a>(
     call: &Call<'_>,
-    ctx: &Context<'_>,
-    infra: &Infra,
+    infra: &'a Infra,
     id: &str,
-) -> Result<Reply, Problem> {
-    require_method(call, &Method::GET)?;
+) -> Result<(&'a Template, &'a Catalog), Problem> {
     let (kind, uuid) = id.split_once('-').ok_or_else(Problem::no_such_url)?;
     let found = match kind {
         "vappTemplate" => infra.templates.get(uuid),
@@ -125,7 +161,58 @@ pub(crate) fn template(
         return Err(hidden());
     }
     require(call, right::TEMPLATES, "VAPP_TEMPLATE_VIEW", uuid)?;
-    if kind == "vm" {
+    Ok((template, catalog))
+}
+
+/// Answers requests below `/api/vAppTemplate/{id}`: metadata, guest properties and owner.
+pub(crate) fn of_template(
+    desk: &mut Desk<'_, '_>,
+    id: &str,
+    rest: &[&str],
+) -> Result<Reply, Problem> {
+    let (template, catalog) = visible_template(desk.call, desk.infra, id)?;
+    let (template, owner) = (template.clone(), catalog.owner.clone());
+    match rest {
+        ["metadata", path @ ..] => {
+            let object = metadata::Object {
+                free: desk.infra.require_free("vapptemplate", &template.uuid),
+                right: right::TEMPLATE_EDIT,
+                owner: Reference {
+                    href: template_href(desk.ctx.site, &template),
+                    id: format!("urn:vcloud:vapptemplate:{}", template.uuid),
+                    name: template.name.clone(),
+                    media_type: format!("application/{TEMPLATE}"),
+                },
+                values: template.metadata,
+                uuid: template.uuid,
+            };
+            metadata::handle(desk, object, path)
+        }
+        ["productSections"] => {
+            require_method(desk.call, &Method::GET)?;
+            let list = products::list(vec![product_section(&template.product_version)]);
+            Ok(section_reply(desk.call, list, products::PRODUCTS))
+        }
+        ["owner"] => {
+            require_method(desk.call, &Method::GET)?;
+            let media = "vnd.vmware.vcloud.owner+xml";
+            let owner = Element::root("Owner").child(reference("User", &owner));
+            Ok(Reply::xml(200, desk.call.version, media, owner.document()))
+        }
+        _ => Err(Problem::no_such_url()),
+    }
+}
+
+/// Answers `GET /api/vAppTemplate/{id}` for templates (`vappTemplate-`) and their VMs (`vm-`).
+pub(crate) fn template(
+    call: &Call<'_>,
+    ctx: &Context<'_>,
+    infra: &Infra,
+    id: &str,
+) -> Result<Reply, Problem> {
+    require_method(call, &Method::GET)?;
+    let (template, catalog) = visible_template(call, infra, id)?;
+    if id.starts_with("vm-") {
         let root = vm(namespaced("Vm"), ctx, template);
         return Ok(Reply::xml(
             200,
@@ -157,9 +244,20 @@ fn document(ctx: &Context<'_>, catalog: &Catalog, template: &Template) -> Elemen
             format!("{site}/api/catalogItem/{}", template.item),
             Some(ITEM),
         ))
+        .child(link(
+            "down",
+            format!("{}/metadata", template_href(site, template)),
+            Some("vnd.vmware.vcloud.metadata+xml"),
+        ))
+        .child(link(
+            "up",
+            format!("{site}/api/vdc/{}", template.vdc),
+            Some("vnd.vmware.vcloud.vdc+xml"),
+        ))
         .child(Element::new("Description"))
         .child(Element::new("Owner").child(reference("User", &catalog.owner)))
         .child(Element::new("Children").child(vm(Element::new("Vm"), ctx, template)))
+        .child(Element::leaf("DateCreated", catalog.created_stamp()))
 }
 
 fn vm(root: Element, ctx: &Context<'_>, template: &Template) -> Element {

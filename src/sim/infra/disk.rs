@@ -80,6 +80,19 @@ impl Disk {
         self.sharing != "None"
     }
 
+    /// The bus in words.
+    pub(crate) fn bus_description(&self) -> &'static str {
+        match (self.bus_type.as_str(), self.adapter()) {
+            ("5", _) => "IDE",
+            ("20", _) | (_, "6") => "SATA",
+            (_, "2") => "BusLogic Parallel (SCSI)",
+            (_, "3") => "LSI Logic Parallel (SCSI)",
+            (_, "4") => "LSI Logic SAS (SCSI)",
+            (_, "7") => "NVME",
+            _ => "Paravirtual (SCSI)",
+        }
+    }
+
     /// VCD's number of the controller inside a VM.
     pub(crate) fn adapter(&self) -> &'static str {
         match self.bus_sub_type.as_str() {

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Infra;
+use super::sharing::Sharing;
 use crate::sim::tasks::Reference;
 use crate::sim::xml::Element;
 
@@ -102,6 +103,7 @@ pub(crate) struct Vapp {
     /// The hidden vApp of a standalone VM.
     pub(crate) auto_nature: bool,
     pub(crate) lease: Lease,
+    pub(crate) sharing: Sharing,
     /// `ProductSection`s as last written.
     pub(crate) product: Vec<Element>,
 }

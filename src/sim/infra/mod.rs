@@ -29,15 +29,18 @@ mod policies;
 pub(crate) mod power;
 mod products;
 mod profiles;
-mod query;
+pub(crate) mod query;
 pub(crate) mod recompose;
 mod records;
+mod settings;
+pub(crate) mod sharing;
 pub(crate) mod site;
 mod standalone;
 pub(crate) mod submissions;
 mod vapp_networks;
 mod vapp_sections;
 mod vapps;
+mod vdc_api;
 mod vdcs;
 pub(crate) mod view;
 mod vm_actions;
@@ -138,7 +141,6 @@ pub(crate) fn handle(
         ["api", "org", rest @ ..] | ["api", "admin", "org", rest @ ..] => {
             orgs::handle(call, ctx, infra, rest)
         }
-        ["api", "query"] => query::handle(call, ctx, infra),
         ["api", "vdc", id, "action", "composeVApp"] => {
             vapps::compose(&mut Desk { call, ctx, infra }, id)
         }
@@ -154,21 +156,31 @@ pub(crate) fn handle(
         ["api", "vdc", id, "disk"] => disks::create(&mut Desk { call, ctx, infra }, id),
         ["api", "disk", id, rest @ ..] => disks::handle(&mut Desk { call, ctx, infra }, id, rest),
         ["api", "vdc", id] | ["api", "admin", "vdc", id] => vdcs::vdc(call, ctx, infra, id),
-        ["api", "network", id] => vdcs::network(call, ctx, infra, id),
+        ["api", "network", id] | ["api", "admin", "network", id] => {
+            vdcs::network(call, ctx, infra, id)
+        }
         ["api", "vdcStorageProfile", id] => vdcs::storage_profile(call, ctx, infra, (id, false)),
         ["api", "admin", "vdcStorageProfile", id] => {
             vdcs::storage_profile(call, ctx, infra, (id, true))
         }
-        ["api", "catalog", id] => catalogs::catalog(call, ctx, infra, id),
+        ["api", "vdc", id, "hwv", name] => vdcs::hardware_version(call, ctx, infra, (id, name)),
+        ["api", "admin", "extension", "settings", "general"] => settings::general(call, ctx),
+        ["api", "catalog", id] | ["api", "admin", "catalog", id] => {
+            catalogs::catalog(call, ctx, infra, id)
+        }
         ["api", "media", id] => media::medium(call, ctx, infra, id),
         ["api", "catalogItem", id] => catalogs::item(call, ctx, infra, id),
         ["api", "vAppTemplate", id] => catalogs::template(call, ctx, infra, id),
+        ["api", "vAppTemplate", id, rest @ ..] => {
+            catalogs::of_template(&mut Desk { call, ctx, infra }, id, rest)
+        }
         ["api", "vApp", id, rest @ ..] => vapp_or_vm(&mut Desk { call, ctx, infra }, id, rest),
         ["cloudapi", _, "vdcComputePolicies", rest @ ..] => {
             policies::handle(call, ctx, infra, rest)
         }
         ["cloudapi", _, "vdcs", id, "computePolicies"] => policies::of_vdc(call, ctx, infra, id),
         ["api", "admin", "vdc", id, "computePolicies"] => policies::assigned(call, ctx, infra, id),
+        ["cloudapi", _, "vdcs", rest @ ..] => vdc_api::handle(call, ctx, infra, rest),
         _ => Err(Problem::no_such_url()),
     }
 }

@@ -111,6 +111,79 @@ fn one(call: &Call<'_>, ctx: &Context<'_>, infra: &Infra, (org, admin): (&Org, b
         .children(catalogs)
         .child(Element::new("Description"))
         .child(Element::leaf("FullName", &org.full_name))
-        .children(admin.then(|| Element::leaf("IsEnabled", true)));
+        .child(Element::leaf("IsEnabled", true))
+        .children(if admin {
+            admin_part(ctx, infra, org)
+        } else {
+            Vec::new()
+        });
     Reply::xml(200, call.version, media, root.document())
+}
+
+/// What only `AdminOrg` tells: settings, users, catalogs, VDCs, networks and roles.
+fn admin_part(ctx: &Context<'_>, infra: &Infra, org: &Org) -> Vec<Element> {
+    let site = ctx.site;
+    let refer = |name: &str, (path, uuid, label): (&str, &str, &str), kind: &str| {
+        Element::new(name)
+            .attr("href", format!("{site}/api/admin/{path}/{uuid}"))
+            .attr("name", label)
+            .attr("type", format!("application/vnd.vmware.admin.{kind}+xml"))
+    };
+    let users = ctx
+        .directory
+        .users
+        .values()
+        .filter(|user| user.org_id == org.id);
+    let users = users.map(|user| {
+        let of = ("user", bare(&user.id), user.name.as_str());
+        refer("UserReference", of, "user").attr("id", &user.id)
+    });
+    let catalogs = infra.catalogs.values().filter(|one| one.org_id == org.id);
+    let catalogs = catalogs.map(|one| {
+        refer(
+            "CatalogReference",
+            ("catalog", &one.uuid, &one.name),
+            "catalog",
+        )
+        .attr("id", format!("urn:vcloud:catalog:{}", one.uuid))
+    });
+    let vdcs = || infra.vdcs.values().filter(|one| one.org_id == org.id);
+    let networks = infra.networks.values();
+    let networks = networks.filter(|one| vdcs().any(|vdc| vdc.uuid == one.vdc));
+    let networks =
+        networks.map(|one| refer("Network", ("network", &one.uuid, &one.name), "network"));
+    let vdcs = vdcs().map(|one| {
+        refer("Vdc", ("vdc", &one.uuid, &one.name), "vdc")
+            .attr("id", format!("urn:vcloud:vdc:{}", one.uuid))
+    });
+    vec![
+        settings(site, bare(&org.id)),
+        Element::new("Users").children(users),
+        Element::new("Catalogs").children(catalogs),
+        Element::new("Vdcs").children(vdcs),
+        Element::new("Networks").children(networks),
+        Element::new("RoleReferences"),
+    ]
+}
+
+/// Settings of an organization: what is created never expires.
+fn settings(site: &str, org: &str) -> Element {
+    let href = format!("{site}/api/admin/org/{org}/settings");
+    let general = Element::new("OrgGeneralSettings")
+        .attr("href", format!("{href}/general"))
+        .child(Element::leaf("CanPublishCatalogs", true))
+        .child(Element::leaf("DeployedVMQuota", 0))
+        .child(Element::leaf("StoredVmQuota", 0))
+        .child(Element::leaf("UseServerBootSequence", false))
+        .child(Element::leaf("DelayAfterPowerOnSeconds", 0));
+    let leases = Element::new("VAppLeaseSettings")
+        .attr("href", format!("{href}/vAppLeaseSettings"))
+        .child(Element::leaf("DeleteOnStorageLeaseExpiration", false))
+        .child(Element::leaf("DeploymentLeaseSeconds", 0))
+        .child(Element::leaf("StorageLeaseSeconds", 0))
+        .child(Element::leaf("PowerOffOnRuntimeLeaseExpiration", false));
+    Element::new("Settings")
+        .attr("href", href)
+        .child(general)
+        .child(leases)
 }

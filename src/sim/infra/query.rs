@@ -2,20 +2,20 @@
 //!
 //! Invariants:
 //! - A filter is evaluated, never compared as text: clients send its terms in any order.
-//! - A reference matches by href or by URN, whichever the client filters with.
+//! - A reference matches by href, by URN or by UUID, whichever the client filters with; only providers
+//!   may filter by organization.
 //! - A page past the end is answered without records.
 //!
 //! Source: VCD API, `GET /api/query`.
 
-use std::borrow::Cow;
-
 use http::Method;
 
-use super::records::{self, Record};
+use super::records::{self, Record, Spelling};
 use super::{Infra, require_method};
 use crate::sim::call::Call;
 use crate::sim::context::Context;
-use crate::sim::fiql::{Case, Filter};
+use crate::sim::fiql::Case;
+use crate::sim::network::Services;
 use crate::sim::paging::{self, MAX_PAGE_SIZE, Order, Page};
 use crate::sim::reply::{Problem, Reply};
 use crate::sim::xml::Element;
@@ -29,21 +29,50 @@ enum Format {
 }
 
 /// Answers `GET /api/query`.
-pub(crate) fn handle(call: &Call<'_>, ctx: &Context<'_>, infra: &Infra) -> Result<Reply, Problem> {
+pub(crate) fn handle(
+    call: &Call<'_>,
+    ctx: &Context<'_>,
+    infra: &Infra,
+    services: &Services,
+) -> Result<Reply, Problem> {
     require_method(call, &Method::GET)?;
     let kind = call.query("type").unwrap_or_default();
     let format = format(call)?;
-    let mut found = records::of_type(call, ctx, infra, kind)?
+    let found = records::of_type(call, ctx, (infra, services), kind)?;
+    let (known, mut found) = found
         .ok_or_else(|| Problem::bad_request(format!("The query type \"{kind}\" is invalid.")))?;
     let page = Page::of(call, MAX_PAGE_SIZE)?;
+    let fields = fields(call, known.keys)?;
     if let Some(filter) = paging::filter(call)? {
-        check_keys(&filter, &found)?;
-        found.retain(|record| matches(&filter, record));
+        let searchable = |key: &str| {
+            let foreign = key == "org" && !call.principal.provider;
+            !foreign && (key == "id" || known.keys.contains(&key))
+        };
+        if let Some(key) = filter.unknown_key(&searchable) {
+            return Err(paging::unknown_key(key));
+        }
+        let spelling = Spelling::of(call.query("filter").unwrap_or_default());
+        found.retain(|record| filter.matches(Case::Ignored, &|key| record.spelled(key, spelling)));
     }
     if let Some(order) = Order::of(call) {
+        if order.key != "id" && !known.keys.contains(&order.key.as_str()) {
+            return Err(paging::unknown_key(&order.key));
+        }
         found.sort_by(|a, b| order.compare(a.value(&order.key), b.value(&order.key)));
     }
-    Ok(answer(call, ctx.site, (kind, format), (page, &found)))
+    let shape = Shape {
+        kind,
+        format,
+        fields: fields.as_deref(),
+    };
+    Ok(answer(call, ctx.site, &shape, (page, &found)))
+}
+
+/// What a list looks like.
+struct Shape<'a> {
+    kind: &'a str,
+    format: Format,
+    fields: Option<&'a [&'a str]>,
 }
 
 fn format(call: &Call<'_>) -> Result<Format, Problem> {
@@ -57,26 +86,33 @@ fn format(call: &Call<'_>) -> Result<Format, Problem> {
     }
 }
 
-/// All records of a type have the same keys, so the first tells which there are.
-fn check_keys(filter: &Filter, records: &[Record]) -> Result<(), Problem> {
-    let Some(record) = records.first() else {
-        return Ok(());
+/// The attributes asked for; metadata among them is left out.
+fn fields<'a>(call: &'a Call<'_>, known: &[&str]) -> Result<Option<Vec<&'a str>>, Problem> {
+    let Some(text) = call.query("fields").filter(|text| !text.is_empty()) else {
+        return Ok(None);
     };
-    match filter.unknown_key(&|key| record.value(key).is_some()) {
-        Some(key) => Err(paging::unknown_key(key)),
-        None => Ok(()),
+    let fields: Vec<&str> = text.split(',').map(str::trim).collect();
+    let plain = |field: &&&str| !field.starts_with("metadata");
+    match fields
+        .iter()
+        .filter(plain)
+        .find(|field| !["id", "type"].contains(field) && !known.contains(field))
+    {
+        Some(unknown) => Err(Problem::bad_request(format!(
+            "The field \"{unknown}\" is not known for this query type."
+        ))),
+        None => Ok(Some(fields)),
     }
-}
-
-fn matches(filter: &Filter, record: &Record) -> bool {
-    filter.matches(Case::Ignored, &|key| record.value(key).map(Cow::Borrowed))
-        || filter.matches(Case::Ignored, &|key| record.value_by_urn(key))
 }
 
 fn answer(
     call: &Call<'_>,
     site: &str,
-    (kind, format): (&str, Format),
+    &Shape {
+        kind,
+        format,
+        fields,
+    }: &Shape<'_>,
     (page, found): (Page, &[Record]),
 ) -> Reply {
     let (root, format_name, media) = match format {
@@ -117,8 +153,8 @@ fn answer(
             .attr("type", format!("application/{media}"))
     });
     let rows = page.cut(found).iter().map(|record| match format {
-        Format::Records => record.element(false),
-        Format::IdRecords => record.element(true),
+        Format::Records => record.element(false, fields),
+        Format::IdRecords => record.element(true, fields),
         Format::References => record.reference(),
     });
     let root = Element::root(root)

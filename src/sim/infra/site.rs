@@ -8,10 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::machine::Metadata;
 
+use crate::sim::reply::stamp;
 use crate::sim::tasks::Reference;
 
 /// An organization VDC.
@@ -77,6 +79,14 @@ pub(crate) struct Catalog {
     /// `urn:vcloud:org:<uuid>`
     pub(crate) org_id: String,
     pub(crate) owner: Reference,
+    pub(crate) created: Timestamp,
+}
+
+impl Catalog {
+    /// When it was made, as documents say it.
+    pub(crate) fn created_stamp(&self) -> String {
+        stamp(self.created)
+    }
 }
 
 /// A vApp template with its one VM.

@@ -15,6 +15,7 @@ use http::Method;
 use super::access::{require, right};
 use super::machine::{Lease, Vapp, VappNetwork};
 use super::recompose::{self, NewVm};
+use super::sharing::Sharing;
 use super::site::Vdc;
 use super::submissions::Composition;
 use super::vapps::{composed, target_vdc};
@@ -183,6 +184,7 @@ fn vapp(desk: &mut Desk<'_, '_>, target: &Vdc, name: String) -> Vapp {
         metadata: BTreeMap::new(),
         auto_nature: false,
         lease: Lease::default(),
+        sharing: Sharing::default(),
         product: Vec::new(),
     }
 }

@@ -12,7 +12,7 @@ use super::operations::{Change, Kind};
 use super::products::{self, PRODUCTS};
 use super::vapps::{section_reply, start};
 use super::vm_changes::number;
-use super::{Desk, vapp_networks};
+use super::{Desk, sharing, vapp_networks};
 use crate::sim::reply::{Problem, Reply};
 use crate::sim::xml::{Element, reference};
 
@@ -58,13 +58,7 @@ pub(crate) fn handle(
                 .child(reference("User", &vapp.owner));
             Ok(Reply::xml(200, desk.call.version, media, owner.document()))
         }
-        "controlAccess" if get => {
-            let media = "vnd.vmware.vcloud.controlAccess+xml";
-            let params = Element::root("ControlAccessParams")
-                .attr("type", format!("application/{media}"))
-                .child(Element::leaf("IsSharedToEveryone", false));
-            Ok(Reply::xml(200, desk.call.version, media, params.document()))
-        }
+        "controlAccess" if get => Ok(sharing::read(desk, &vapp.sharing)),
         "networkConfigSection"
         | "leaseSettingsSection"
         | "productSections"

@@ -13,6 +13,7 @@ use super::machine::{Lease, Vapp};
 use super::operations::{Change, Kind, Operation};
 use super::power::PowerRequest;
 use super::recompose::{NewVm, delete_items, items};
+use super::sharing::{self, Sharing};
 use super::site::Vdc;
 use super::submissions::{COMPOSE, Composition, Recomposition};
 use super::vm_changes::{MAX_DESCRIPTION_CHARS, MAX_NAME_CHARS, checked};
@@ -71,6 +72,7 @@ pub(crate) fn compose(desk: &mut Desk<'_, '_>, vdc: &str) -> Result<Reply, Probl
         metadata: std::collections::BTreeMap::new(),
         auto_nature: false,
         lease: Lease::default(),
+        sharing: Sharing::default(),
         product: Vec::new(),
     };
     desk.infra.require_free_name(&vapp)?;
@@ -126,10 +128,12 @@ pub(crate) fn handle(desk: &mut Desk<'_, '_>, uuid: &str, rest: &[&str]) -> Resu
             };
             metadata::handle(desk, object, path)
         }
+        (&Method::POST, ["action", "controlAccess"]) => sharing::write(desk, &vapp),
         (&Method::POST, action) => {
             let request = PowerRequest::parse(desk.call, action)?;
             power(desk, &vapp, request)
         }
+        (_, [] | ["action" | "power", ..]) => Err(Problem::wrong_method()),
         (_, [section]) => vapp_sections::handle(desk, &vapp, section),
         _ => Err(Problem::no_such_url()),
     }

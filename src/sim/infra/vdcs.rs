@@ -9,6 +9,7 @@ use super::access::{refused, require, right, sees};
 use super::disk_document::disk_reference;
 use super::document::{VAPP, ip_scopes, link, vapp_href};
 use super::site::Vdc;
+use super::vm_actions::NEWEST_HARDWARE;
 use super::{Infra, require_method};
 use crate::sim::call::Call;
 use crate::sim::context::Context;
@@ -16,6 +17,10 @@ use crate::sim::directory::bare;
 use crate::sim::reply::{Problem, Reply};
 use crate::sim::xml::{Element, reference};
 
+/// Hardware versions a VDC supports, oldest first.
+const HARDWARE_VERSIONS: [&str; 5] = ["vmx-14", "vmx-15", "vmx-18", "vmx-19", NEWEST_HARDWARE];
+/// The one of machines that ask for none.
+const DEFAULT_HARDWARE: &str = "vmx-19";
 const VDC: &str = "vnd.vmware.vcloud.vdc+xml";
 
 /// The VDC `uuid`, if the caller may see it.
@@ -43,14 +48,30 @@ pub(crate) fn vdc(
     require_method(call, &Method::GET)?;
     let vdc = visible(call, infra, uuid)?;
     let site = ctx.site;
+    let admin = call.segments.iter().any(|segment| segment == "admin");
     let href = format!("{site}/api/vdc/{uuid}");
-    let hardware = Element::leaf("SupportedHardwareVersion", "vmx-19").attr("name", "vmx-19");
-    let root = Element::root("Vdc")
+    let (name, shown, media) = if admin {
+        (
+            "AdminVdc",
+            format!("{site}/api/admin/vdc/{uuid}"),
+            "vnd.vmware.admin.vdc+xml",
+        )
+    } else {
+        ("Vdc", href.clone(), VDC)
+    };
+    let hardware = HARDWARE_VERSIONS.iter().map(|version| {
+        Element::leaf("SupportedHardwareVersion", version)
+            .attr("name", version)
+            .attr("href", format!("{href}/hwv/{version}"))
+            .attr("default", *version == DEFAULT_HARDWARE)
+    });
+    let networks = infra.networks.values().filter(|one| one.vdc == vdc.uuid);
+    let root = Element::root(name)
         .attr("id", format!("urn:vcloud:vdc:{uuid}"))
         .attr("name", &vdc.name)
-        .attr("href", &href)
+        .attr("href", &shown)
         .attr("status", 1)
-        .attr("type", format!("application/{VDC}"))
+        .attr("type", format!("application/{media}"))
         .children(links(site, &href, bare(&vdc.org_id)))
         .child(Element::new("Description"))
         .child(Element::leaf("AllocationModel", "Flex"))
@@ -59,15 +80,79 @@ pub(crate) fn vdc(
         .child(available_networks(site, infra, vdc))
         .child(
             Element::new("Capabilities")
-                .child(Element::new("SupportedHardwareVersions").child(hardware)),
+                .child(Element::new("SupportedHardwareVersions").children(hardware)),
         )
         .child(Element::leaf("NicQuota", 0))
         .child(Element::leaf("NetworkQuota", 100))
-        .child(Element::leaf("UsedNetworkCount", 1))
+        .child(Element::leaf("UsedNetworkCount", networks.count()))
         .child(Element::leaf("VmQuota", 0))
         .child(Element::leaf("IsEnabled", vdc.enabled))
-        .child(storage_profiles(site, infra, vdc));
-    Ok(Reply::xml(200, call.version, VDC, root.document()))
+        .child(storage_profiles(site, infra, vdc))
+        .children(default_policy(site, infra))
+        .children(if admin { admin_part() } else { Vec::new() });
+    Ok(Reply::xml(200, call.version, media, root.document()))
+}
+
+/// What only the admin form tells.
+fn admin_part() -> Vec<Element> {
+    vec![
+        Element::leaf("ResourceGuaranteedMemory", "0.0"),
+        Element::leaf("ResourceGuaranteedCpu", "0.0"),
+        Element::leaf("VCpuInMhz", 1000),
+        Element::leaf("IsThinProvision", true),
+        Element::leaf("UsesFastProvisioning", false),
+        Element::leaf("VmDiscoveryEnabled", false),
+        Element::leaf("IsElastic", false),
+        Element::leaf("IncludeMemoryOverhead", true),
+    ]
+}
+
+/// The policy of VMs that name none: the first there is.
+fn default_policy(site: &str, infra: &Infra) -> Option<Element> {
+    let policy = infra.policies.values().next()?;
+    let href = format!("{site}/cloudapi/2.0.0/vdcComputePolicies/{}", policy.urn());
+    Some(
+        Element::new("DefaultComputePolicy")
+            .attr("href", href)
+            .attr("id", policy.urn())
+            .attr("name", &policy.name)
+            .attr("type", "application/json"),
+    )
+}
+
+/// Answers `GET /api/vdc/{uuid}/hwv/{name}`.
+pub(crate) fn hardware_version(
+    call: &Call<'_>,
+    ctx: &Context<'_>,
+    infra: &Infra,
+    (uuid, name): (&str, &str),
+) -> Result<Reply, Problem> {
+    require_method(call, &Method::GET)?;
+    visible(call, infra, uuid)?;
+    if !HARDWARE_VERSIONS.contains(&name) {
+        return Err(refused("Base", "HARDWARE_VERSION_VIEW", name));
+    }
+    let media = "vnd.vmware.vcloud.virtualHardwareVersion+xml";
+    let os = Element::new("supportedOperatingSystemsInfo").child(
+        Element::new("OperatingSystemFamilyInfo")
+            .child(Element::leaf("Name", "Linux"))
+            .child(Element::leaf("OperatingSystemFamilyId", 2))
+            .child(
+                Element::new("OperatingSystem")
+                    .child(Element::leaf("Name", "Ubuntu Linux (64-bit)"))
+                    .child(Element::leaf("InternalName", "ubuntu64Guest"))
+                    .child(Element::leaf("x64", true))
+                    .child(Element::leaf("MaximumCpuCount", 768)),
+            ),
+    );
+    let root = Element::root("VirtualHardwareVersion")
+        .attr("href", format!("{}/api/vdc/{uuid}/hwv/{name}", ctx.site))
+        .attr("type", format!("application/{media}"))
+        .child(Element::leaf("name", name))
+        .child(Element::leaf("maxCPUs", 768))
+        .child(Element::leaf("maxMemorySizeMb", 25_165_824))
+        .child(os);
+    Ok(Reply::xml(200, call.version, media, root.document()))
 }
 
 fn links(site: &str, href: &str, org: &str) -> Vec<Element> {
@@ -251,6 +336,7 @@ pub(crate) fn storage_profile(
         .child(Element::leaf("Units", "MB"))
         .child(Element::leaf("Limit", 0))
         .child(Element::leaf("Default", profile.default))
+        .child(Element::leaf("StorageUsedMB", 0))
         .child(Element::leaf("IopsAllocated", 0));
     Ok(Reply::xml(200, call.version, media, root.document()))
 }

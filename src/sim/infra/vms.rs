@@ -57,6 +57,7 @@ pub(crate) fn handle(desk: &mut Desk<'_, '_>, uuid: &str, rest: &[&str]) -> Resu
             let request = PowerRequest::parse(desk.call, action)?;
             power(desk, &vm, request)
         }
+        (_, [] | ["action" | "power", ..]) => Err(Problem::wrong_method()),
         (_, [section]) => vm_sections::handle(desk, &vm, section),
         _ => Err(Problem::no_such_url()),
     }

@@ -4,14 +4,21 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use jiff::Timestamp;
+
 use super::rights::{AUTHOR, AUTHOR_ROLE};
 use super::templates::{DEFAULT_IMAGE, TKG_IMAGES, TkgImage};
 use crate::sim::context::new_uuid;
 use crate::sim::control::NewUser;
-use crate::sim::infra::site::{Catalog, Network, StorageProfile, Template, Vdc};
+use crate::sim::directory::{bare, derived_urn};
+use crate::sim::infra::site::{Catalog, Medium, Network, StorageProfile, Template, Vdc};
 use crate::sim::tasks::Reference;
 use crate::sim::world::World;
 
+/// When everything seeded was made: before any test or demo begins.
+const SEEDED_AT: Timestamp = Timestamp::constant(1_704_067_200, 0);
+/// Name of the medium in the catalog.
+const MEDIUM: &str = "seed.iso";
 /// Disk of a TKG image, in MiB.
 const IMAGE_DISK_MIB: u64 = 20 * 1024;
 
@@ -142,10 +149,21 @@ impl World {
             name: tenant.catalog.clone(),
             org_id: tenant.org_id.clone(),
             owner: Reference::user(&self.site, (&tenant.author_id, &tenant.author)),
+            created: SEEDED_AT,
         };
         for image in &TKG_IMAGES {
             self.seed_template(image, &catalog.uuid, vdc);
         }
+        let derived = |kind| derived_urn(kind, &format!("{}/{MEDIUM}", tenant.org_id));
+        let medium = Medium {
+            uuid: bare(&derived("media")).to_owned(),
+            item: bare(&derived("catalogitem")).to_owned(),
+            name: MEDIUM.to_owned(),
+            catalog: catalog.uuid.clone(),
+            vdc: vdc.to_owned(),
+            size_bytes: 1024 * 1024,
+        };
+        self.infra.media.insert(medium.uuid.clone(), medium);
         self.infra.catalogs.insert(catalog.uuid.clone(), catalog);
     }
 

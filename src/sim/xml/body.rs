@@ -5,7 +5,7 @@
 //!
 //! Source: VCD API, media types of requests; status 415.
 
-use super::Element;
+use super::{Element, json};
 use crate::sim::call::Call;
 use crate::sim::reply::Problem;
 
@@ -13,9 +13,12 @@ impl Call<'_> {
     /// The body as a document with the root `name`.
     ///
     /// # Errors
-    /// 415 for a media type that is no XML; 400 for malformed XML or another root.
+    /// 415 for a media type that is neither XML nor JSON; 400 for a malformed body or another root.
     pub(crate) fn document(&self, name: &str) -> Result<Element, Problem> {
         let media = self.header("content-type").unwrap_or_default();
+        if media.contains("json") {
+            return Ok(json::document(name, &self.json()?));
+        }
         if !media.is_empty() && !media.contains("xml") {
             let media: String = media.chars().take(80).collect();
             return Err(Problem::new(

@@ -23,9 +23,21 @@ impl Element {
     /// # Errors
     /// 400 `BAD_REQUEST`: no well-formed XML with one root, or beyond the limits.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, Problem> {
+        Self::parse_within(body, MAX_ELEMENTS)
+    }
+
+    /// Reads a document of our own making, however long.
+    pub(crate) fn parse_own(document: &[u8]) -> Result<Self, Problem> {
+        Self::parse_within(document, usize::MAX)
+    }
+
+    fn parse_within(body: &[u8], limit: usize) -> Result<Self, Problem> {
         let text = std::str::from_utf8(body).map_err(|cause| malformed(&cause))?;
         let mut reader = Reader::from_str(text);
-        let mut tree = Tree::default();
+        let mut tree = Tree {
+            limit,
+            ..Tree::default()
+        };
         loop {
             match reader.read_event().map_err(|cause| malformed(&cause))? {
                 Event::Start(start) => tree.open(element(&start)?)?,
@@ -53,12 +65,13 @@ struct Tree {
     open: Vec<Element>,
     root: Option<Element>,
     count: usize,
+    limit: usize,
 }
 
 impl Tree {
     fn open(&mut self, element: Element) -> Result<(), Problem> {
         self.count += 1;
-        if self.open.len() >= MAX_DEPTH || self.count > MAX_ELEMENTS {
+        if self.open.len() >= MAX_DEPTH || self.count > self.limit {
             return Err(malformed(&"the document is too large"));
         }
         self.open.push(element);
