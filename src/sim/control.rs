@@ -135,6 +135,11 @@ impl World {
         self.entities.modify(urn, wall, change)
     }
 
+    /// Takes an entity out of the world and leaves everything that belongs to it. False when there is none.
+    pub fn forget_entity(&mut self, urn: &str) -> bool {
+        self.entities.remove(urn).is_some()
+    }
+
     /// The world was not looked at until now, and nothing happened in it: what is due comes later.
     pub(crate) fn stood_still(&mut self, at: (Moment, Timestamp)) {
         self.seen_until = Some(at);

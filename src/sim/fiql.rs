@@ -10,6 +10,9 @@
 //! Source: VCD API, query filters: `==` `!=` `=gt=` `=ge=` `=lt=` `=le=`, `;` and, `,` or, `*` within
 //! equality; values may hold colons, blanks and balanced parentheses.
 
+#[cfg(test)]
+mod properties;
+
 use std::borrow::Cow;
 use std::cmp::Ordering;
 

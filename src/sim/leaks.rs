@@ -28,7 +28,7 @@ const BOOTSTRAP_SUFFIX: &str = "_ephemeral_vapp";
 /// An object that no cluster accounts for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Leak {
-    /// `vApp`, `VM`, `disk`, `IP address`, `virtual service`, ...
+    /// `vApp`, `VM`, `disk`, `IP address`, `virtual-service`, `lb-pool`, ...
     #[serde(rename = "type")]
     pub kind: String,
     /// Id by which clients know it.
@@ -81,18 +81,21 @@ impl World {
             (entity.id.clone(), cluster)
         });
         let clusters: BTreeMap<String, Cluster> = clusters.collect();
-        find(self.machines(), &clusters)
+        let mut objects = self.machines();
+        objects.extend(self.services());
+        find(objects, &clusters)
     }
 
     fn org_name(&self, id: &str) -> String {
         self.directory.org_name(id).unwrap_or_default().to_owned()
     }
 
-    /// vApps, VMs and the addresses they have.
+    /// vApps, VMs and the addresses they have, disks.
     fn machines(&self) -> Vec<Object> {
         let Infra {
             vapps,
             vms,
+            disks,
             networks,
             vdcs,
             ..
@@ -122,6 +125,17 @@ impl World {
                 parent: Some(format!("urn:vcloud:vapp:{}", vm.vapp)),
             });
         }
+        for disk in disks.values() {
+            let values = disk.metadata.values().map(|value| value.value.clone());
+            objects.push(Object {
+                kind: "disk",
+                id: format!("urn:vcloud:disk:{}", disk.uuid),
+                name: disk.name.clone(),
+                org: self.org_name(&disk.org_id),
+                texts: values.chain([disk.description.clone()]).collect(),
+                ..Object::default()
+            });
+        }
         for network in networks.values() {
             let org = vdcs.get(&network.vdc).map(|vdc| self.org_name(&vdc.org_id));
             for (address, holder) in &network.used {
@@ -137,6 +151,19 @@ impl World {
             }
         }
         objects
+    }
+}
+
+impl World {
+    /// What tenants have built on edge gateways.
+    fn services(&self) -> impl Iterator<Item = Object> {
+        self.network.objects().map(|one| Object {
+            kind: one.kind.name(),
+            id: one.id,
+            name: one.name,
+            org: self.org_name(&one.org_id),
+            ..Object::default()
+        })
     }
 }
 

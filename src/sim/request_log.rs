@@ -16,6 +16,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::faults::Fault;
+use super::gate;
+use super::world::World;
 use crate::clock::Moment;
 use crate::vcd::transport::Request;
 
@@ -215,6 +217,39 @@ impl RequestLog {
             by_status.insert(status, 1);
         }
     }
+}
+
+impl World {
+    /// Writes down a request that a fault kept from being processed; `status` is what was answered instead.
+    pub(crate) fn note_struck(
+        &mut self,
+        request: &Request,
+        delivery: &Delivery<'_>,
+        status: Option<u16>,
+        at: (Moment, Timestamp),
+    ) {
+        let path = request.uri().path().split('/');
+        let segments: Vec<String> = path
+            .filter(|part| !part.is_empty())
+            .map(gate::decode)
+            .collect();
+        let outcome = Outcome {
+            endpoint: endpoint(request, &segments),
+            status,
+            ..Outcome::default()
+        };
+        self.requests.write(request, delivery, outcome, at);
+    }
+
+    /// The latest requests, and counts of all of them.
+    pub fn requests(&mut self) -> &mut RequestLog {
+        &mut self.requests
+    }
+}
+
+/// What counts name a request by: its method and its path without ids.
+pub(super) fn endpoint(request: &Request, segments: &[String]) -> String {
+    format!("{} {}", request.method(), gate::template(segments))
 }
 
 /// The label by which a request over HTTP is known.

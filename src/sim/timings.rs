@@ -40,8 +40,10 @@ pub struct Timings {
     #[serde(with = "duration")]
     pub node: Duration,
     /// Changing a service of an edge gateway.
+    #[serde(with = "duration")]
     pub network: Duration,
     /// From a virtual service's creation to its first health report.
+    #[serde(with = "duration")]
     pub health: Duration,
 }
 
@@ -66,22 +68,6 @@ impl Default for Timings {
 }
 
 impl Timings {
-    /// All durations by their names.
-    pub(crate) fn by_name(&mut self) -> [(&'static str, &mut Duration); 10] {
-        [
-            ("answer", &mut self.answer),
-            ("compose", &mut self.compose),
-            ("recompose", &mut self.recompose),
-            ("reconfigure", &mut self.reconfigure),
-            ("power", &mut self.power),
-            ("undeploy", &mut self.undeploy),
-            ("delete", &mut self.delete),
-            ("behavior", &mut self.behavior),
-            ("guest_phase", &mut self.guest_phase),
-            ("node", &mut self.node),
-        ]
-    }
-
     /// `duration` stretched or shortened by up to 20 %.
     pub(crate) fn vary(duration: Duration, rng: &mut fastrand::Rng) -> Duration {
         duration.mul_f64(0.8 + 0.4 * rng.f64())

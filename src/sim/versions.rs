@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::call::{ApiVersion, Call};
+use super::choices::UnversionedAccept;
 use super::reply::{Problem, Reply};
 
 /// One offered version.
@@ -53,14 +54,14 @@ impl ApiVersion {
     }
 }
 
-/// The version a request is answered in: the one its `Accept` headers name, or else the highest.
+/// The version a request is answered in: the one its `Accept` headers name, if they name one.
 ///
 /// Clients send the header twice, with media types of their own and even with underscores in place
 /// of slashes; only the `version` parameter counts.
 pub(crate) fn negotiate<'h>(
     accepts: impl Iterator<Item = &'h str>,
     offers: &[Offered],
-) -> Result<ApiVersion, Problem> {
+) -> Result<Option<ApiVersion>, Problem> {
     for parameter in accepts.flat_map(|accept| accept.split([';', ','])) {
         let Some((name, asked)) = parameter.split_once('=') else {
             continue;
@@ -72,9 +73,24 @@ pub(crate) fn negotiate<'h>(
         }
         let known = ApiVersion::parse(asked)
             .filter(|version| offers.iter().any(|offer| offer.version == *version));
-        return known.ok_or_else(|| not_acceptable(asked, offers));
+        return known.map(Some).ok_or_else(|| not_acceptable(asked, offers));
     }
-    Ok(highest(offers))
+    Ok(None)
+}
+
+/// The version of a request that names none; `public` for paths that need no session, which clients
+/// call before they know any.
+pub(crate) fn unversioned(
+    choice: UnversionedAccept,
+    public: bool,
+    offers: &[Offered],
+) -> Result<ApiVersion, Problem> {
+    let lowest = offers.iter().map(|offer| offer.version).min();
+    match choice {
+        UnversionedAccept::Refused if !public => Err(not_acceptable("(none)", offers)),
+        UnversionedAccept::Lowest => Ok(lowest.unwrap_or_else(|| highest(offers))),
+        UnversionedAccept::Highest | UnversionedAccept::Refused => Ok(highest(offers)),
+    }
 }
 
 /// The highest version on offer.
@@ -197,27 +213,27 @@ mod tests {
 
     #[test]
     fn the_version_is_found_in_every_accept_clients_send() {
-        type Row<'a> = (&'a [&'a str], Result<(u16, u16), u16>);
+        type Row<'a> = (&'a [&'a str], Result<Option<(u16, u16)>, u16>);
         let table: [Row<'_>; 9] = [
-            (&["application/json;version=37.2"], Ok((37, 2))),
-            (&["*_/_*;version=37.2"], Ok((37, 2))),
-            (&["application/*+xml;version=38.1"], Ok((38, 1))),
+            (&["application/json;version=37.2"], Ok(Some((37, 2)))),
+            (&["*_/_*;version=37.2"], Ok(Some((37, 2)))),
+            (&["application/*+xml;version=38.1"], Ok(Some((38, 1)))),
             (
                 &[
                     "application/*+xml;version=37.0",
                     "vnd.vmware.vcloud.org+xml;version=37.0",
                 ],
-                Ok((37, 0)),
+                Ok(Some((37, 0))),
             ),
-            (&["application/json;version="], Ok((39, 1))),
-            (&[], Ok((39, 1))),
-            (&["application/json; version=37.1"], Ok((37, 1))),
+            (&["application/json;version="], Ok(None)),
+            (&[], Ok(None)),
+            (&["application/json; version=37.1"], Ok(Some((37, 1)))),
             (&["application/json;version=40.0"], Err(406)),
             (&["application/json;version=37.2.0-alpha-1"], Err(406)),
         ];
         for (accepts, want) in table {
             let got = negotiate(accepts.iter().copied(), &DEFAULT);
-            let want = want.map(|(major, minor)| ApiVersion { major, minor });
+            let want = want.map(|want| want.map(|(major, minor)| ApiVersion { major, minor }));
             assert_eq!(got.map_err(|problem| problem.status), want, "{accepts:?}");
         }
     }

@@ -26,7 +26,7 @@ use super::infra::Infra;
 use super::network::Services;
 use super::registry::{self, Registry};
 use super::reply::{Problem, Reply};
-use super::request_log::{Delivery, Outcome, RequestLog, user_agent};
+use super::request_log::{Delivery, Outcome, RequestLog, endpoint, user_agent};
 use super::schedule::Schedule;
 use super::tasks::Tasks;
 use super::timings::Timings;
@@ -82,9 +82,9 @@ pub struct World {
     /// All entities as they were, by name; written one by one, too.
     #[serde(skip)]
     pub(crate) snapshots: BTreeMap<String, levers::Snapshot>,
-    /// Reads of entities are answered from these while they are there.
+    /// What reads are answered from that lag behind.
     #[serde(skip)]
-    pub(crate) stale: Option<levers::Stale>,
+    pub(crate) stale: levers::Stale,
     #[serde(skip)]
     pub(crate) requests: RequestLog,
     /// Raised by all that changes more than counts and the use of sessions.
@@ -136,7 +136,7 @@ impl World {
             network: Services::default(),
             levers: levers::Changes::default(),
             snapshots: BTreeMap::new(),
-            stale: None,
+            stale: levers::Stale::default(),
             requests: RequestLog::default(),
             changes: 0,
         }
@@ -197,7 +197,13 @@ impl World {
             .get_all(http::header::ACCEPT)
             .iter()
             .filter_map(|value| value.to_str().ok());
-        let (version, refusal) = match versions::negotiate(accepts, &self.versions) {
+        let path = request.uri().path();
+        let public = path.starts_with("/oauth/") || path == "/api/versions";
+        let negotiated = versions::negotiate(accepts, &self.versions).and_then(|named| {
+            let choice = self.settings.unversioned_accept;
+            named.map_or_else(|| versions::unversioned(choice, public, &self.versions), Ok)
+        });
+        let (version, refusal) = match negotiated {
             Ok(version) => (version, None),
             Err(problem) => (versions::highest(&self.versions), Some(problem)),
         };
@@ -226,32 +232,6 @@ impl World {
         respond(reply, &request_id)
     }
 
-    /// Writes down a request that a fault kept from being processed; `status` is what was answered instead.
-    pub(crate) fn note_struck(
-        &mut self,
-        request: &Request,
-        delivery: &Delivery<'_>,
-        status: Option<u16>,
-        at: (Moment, Timestamp),
-    ) {
-        let path = request.uri().path().split('/');
-        let segments: Vec<String> = path
-            .filter(|part| !part.is_empty())
-            .map(gate::decode)
-            .collect();
-        let outcome = Outcome {
-            endpoint: endpoint(request, &segments),
-            status,
-            ..Outcome::default()
-        };
-        self.requests.write(request, delivery, outcome, at);
-    }
-
-    /// The latest requests, and counts of all of them.
-    pub fn requests(&mut self) -> &mut RequestLog {
-        &mut self.requests
-    }
-
     /// Routes that need no session first; then authentication; then the areas.
     fn answer(
         &mut self,
@@ -267,19 +247,11 @@ impl World {
         let principal = gate::authenticate(arrival.headers, &mut self.sessions, known, now)?;
         *user = Some(format!("{}@{}", principal.user_name, principal.org_name));
         let call = arrival.by(principal);
-        let reads_entities = *call.method == Method::GET
-            && matches!(call.path().as_slice(), ["cloudapi", _, "entities", ..]);
-        // A cell that has just taken over may not have seen the latest writes yet.
-        self.swap_stale(reads_entities);
+        let reads = levers::Reads::of(&call);
+        self.swap_stale(reads);
         let answer = self.dispatch(&call, now, wall);
-        self.swap_stale(reads_entities);
+        self.swap_stale(reads);
         answer
-    }
-
-    fn swap_stale(&mut self, wanted: bool) {
-        if let Some(stale) = self.stale.as_mut().filter(|_| wanted) {
-            std::mem::swap(&mut stale.entities, &mut self.entities);
-        }
     }
 
     fn answer_stranger(
@@ -422,11 +394,6 @@ impl std::fmt::Debug for World {
 /// sees what is wrong.
 pub(crate) fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
     world.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What counts name a request by: its method and its path without ids.
-fn endpoint(request: &Request, segments: &[String]) -> String {
-    format!("{} {}", request.method(), gate::template(segments))
 }
 
 /// Adds the headers that every answer carries.

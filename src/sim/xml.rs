@@ -11,6 +11,8 @@
 
 mod body;
 pub(crate) mod json;
+#[cfg(test)]
+mod properties;
 mod reader;
 mod task;
 

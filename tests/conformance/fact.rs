@@ -66,7 +66,7 @@ impl Fact {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
-            runtime.block_on(async move { case(Bench::start().await).await });
+            runtime.block_on(async move { case(Bench::start()).await });
             Ok(())
         })
     }

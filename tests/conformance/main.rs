@@ -13,9 +13,18 @@
     clippy::indexing_slicing,
     reason = "tests fail loudly"
 )]
+#![expect(
+    clippy::too_many_lines,
+    reason = "a list of facts is as long as the facts are"
+)]
 
+mod access;
+mod accounts;
 mod disks;
+mod entities;
 mod fact;
+mod hooks;
+mod installer;
 mod login;
 mod machine_changes;
 mod machine_documents;
@@ -23,6 +32,7 @@ mod machine_refusals;
 mod machines;
 mod networking;
 mod query;
+mod refusals;
 mod support;
 mod tasks;
 
@@ -31,6 +41,11 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let facts = [
+        access::facts(),
+        accounts::facts(),
+        entities::facts(),
+        hooks::facts(),
+        installer::facts(),
         login::facts(),
         disks::facts(),
         machine_changes::facts(),
@@ -39,6 +54,7 @@ fn main() -> ExitCode {
         machines::facts(),
         query::facts(),
         tasks::facts(),
+        refusals::facts(),
         networking::balancers::facts(),
         networking::clusters::facts(),
         networking::gateways::facts(),

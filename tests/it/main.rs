@@ -11,6 +11,7 @@
 mod binaries;
 mod control;
 mod faults;
+mod fuzz;
 mod infrastructure;
 mod life_signs;
 mod polling;

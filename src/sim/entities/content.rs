@@ -350,6 +350,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn what_is_copied_is_what_a_parser_would_leave(object in any_content()) {
             let (content, rules) = (Content::of(&object), rules());

@@ -220,6 +220,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn members_are_found_where_a_parser_finds_them(object in any_object()) {
             let text = Value::Object(object.clone()).to_string();

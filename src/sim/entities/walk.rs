@@ -5,7 +5,8 @@
 //!
 //! Invariants:
 //! - Two requests share a walk only if everything the answer depends on is the same: who asks, from
-//!   where, at which version, under which settings, for which rows in which order. Page and page size do not matter.
+//!   where, at which version, under which settings, for which rows in which order. Page and page size
+//!   do not matter.
 //! - Every change of an entity, and every request that could change anything, ends all walks.
 //!
 //! Not here: which rows belong to a list (`list`).

@@ -176,8 +176,10 @@ pub(crate) fn handle(
         }
         ["api", "vApp", id, rest @ ..] => vapp_or_vm(&mut Desk { call, ctx, infra }, id, rest),
         ["cloudapi", _, "vdcComputePolicies", rest @ ..] => {
-            policies::compute_policies(call, ctx, infra, rest)
+            policies::handle(call, ctx, infra, rest)
         }
+        ["cloudapi", _, "vdcs", id, "computePolicies"] => policies::of_vdc(call, ctx, infra, id),
+        ["api", "admin", "vdc", id, "computePolicies"] => policies::assigned(call, ctx, infra, id),
         ["cloudapi", _, "vdcs", rest @ ..] => vdc_api::handle(call, ctx, infra, rest),
         _ => Err(Problem::no_such_url()),
     }

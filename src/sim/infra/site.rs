@@ -5,7 +5,7 @@
 //!
 //! Not here: vApps and VMs (`infra::machine`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
@@ -126,9 +126,20 @@ pub(crate) struct Policy {
     pub(crate) name: String,
     pub(crate) cpus: u32,
     pub(crate) memory_mib: u32,
+    /// VDCs that it is assigned to, by bare UUID; none for all of them.
+    #[serde(default)]
+    pub(crate) vdcs: Option<BTreeSet<String>>,
+    /// What its creator said of it besides.
+    #[serde(default)]
+    pub(crate) more: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Policy {
+    /// Whether VMs of the VDC, by bare UUID, may use it.
+    pub(crate) fn is_assigned(&self, vdc: &str) -> bool {
+        self.vdcs.as_ref().is_none_or(|vdcs| vdcs.contains(vdc))
+    }
+
     /// `urn:vcloud:vdcComputePolicy:<uuid>`
     pub(crate) fn urn(&self) -> String {
         format!("urn:vcloud:vdcComputePolicy:{}", self.uuid)

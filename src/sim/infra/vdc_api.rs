@@ -1,4 +1,4 @@
-//! Organization VDCs in the `OpenAPI`: the list, their capabilities and their compute policies.
+//! Organization VDCs in the `OpenAPI`: the list, and what each is capable of.
 //!
 //! Source: VCD `OpenAPI`, `vdcs`; go-vcloud-director tells NSX-T by the capability `networkProvider`.
 
@@ -6,7 +6,6 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::access::{require, right, sees};
-use super::policies::policy_document;
 use super::{Infra, require_method, vdcs};
 use crate::sim::call::Call;
 use crate::sim::context::Context;
@@ -16,7 +15,6 @@ use crate::sim::reply::{Problem, Reply};
 
 const VDC_KEYS: [&str; 5] = ["id", "name", "description", "allocationType", "org.id"];
 const CAPABILITY_KEYS: [&str; 1] = ["name"];
-const POLICY_KEYS: [&str; 4] = ["id", "name", "policyType", "isSizingOnly"];
 
 /// Answers requests below `/cloudapi/1.0.0/vdcs`.
 pub(crate) fn handle(
@@ -42,12 +40,6 @@ pub(crate) fn handle(
             vdcs::visible(call, infra, bare(id))?;
             let listing = Listing::of("VdcCapabilities", &CAPABILITY_KEYS);
             paging::list(call, ctx.site, &listing, capabilities())
-        }
-        [id, "computePolicies"] => {
-            vdcs::visible(call, infra, bare(id))?;
-            let listing = Listing::of("VdcComputePolicies", &POLICY_KEYS);
-            let rows = infra.policies.values().map(policy_document).collect();
-            paging::list(call, ctx.site, &listing, rows)
         }
         _ => Err(Problem::no_such_url()),
     }

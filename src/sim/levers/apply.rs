@@ -1,15 +1,15 @@
 //! What actions do to the world.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::changes::{Change, Changes, InForce, Values};
-use super::{Action, LeverError, NodeEnd, NodeFailure};
+use super::{Action, LeverError, NodeEnd, NodeFailure, Stale};
 use crate::clock::Moment;
-use crate::sim::entities::Entities;
 use crate::sim::infra::effects;
 use crate::sim::infra::operations;
 use crate::sim::world::{self, World};
@@ -30,14 +30,10 @@ enum What {
     Pull(Box<Action>),
     /// The end of a change, by its number.
     EndChange(u64),
-    /// Reads are up to date again.
+    /// Reads of entities are up to date again.
     EndStale,
-}
-
-/// Reads answer from these entities.
-#[derive(Debug)]
-pub(crate) struct Stale {
-    pub(crate) entities: Entities,
+    /// The query service sees what is there now, and again `lag` later until that moment.
+    Lag { lag: Duration, until: Moment },
 }
 
 impl Action {
@@ -53,11 +49,15 @@ impl Action {
                 let values = Values::default();
                 change.map_or(Ok(()), |(change, _)| change.over(values).map(drop))
             }
+            Self::QueryLag { lag, .. } if lag.is_zero() => {
+                Err(LeverError::invalid("lag", "it is no time"))
+            }
             Self::FailOver { lost_per_mille, .. } if *lost_per_mille > 1000 => {
                 Err(LeverError::invalid("lost_per_mille", "it is above 1000"))
             }
             Self::FailOver { .. }
             | Self::Maintenance { .. }
+            | Self::QueryLag { .. }
             | Self::ExpireSessions { .. }
             | Self::RevokeToken { .. }
             | Self::LimitPool { .. }
@@ -70,7 +70,7 @@ impl Action {
     }
 
     /// What it changes of settings and timings, and for how long.
-    fn change(&self) -> Option<(Change, Option<std::time::Duration>)> {
+    fn change(&self) -> Option<(Change, Option<Duration>)> {
         match self {
             Self::Slow {
                 operations,
@@ -96,6 +96,7 @@ impl Action {
             Self::Fault(_)
             | Self::Maintenance { .. }
             | Self::FailOver { .. }
+            | Self::QueryLag { .. }
             | Self::ExpireSessions { .. }
             | Self::RevokeToken { .. }
             | Self::LimitPool { .. }
@@ -125,6 +126,10 @@ impl World {
                 stale_for,
                 ..
             } => Ok(self.fail_over(*lost_per_mille, *stale_for, (label, at.0))),
+            Action::QueryLag { lag, lasts } => {
+                self.lag_behind((*lag, at.0.plus(*lasts)), (label, at.0));
+                Ok(json!({}))
+            }
             Action::ExpireSessions { org, user } => {
                 self.expire_sessions(org.as_deref(), user.as_deref())
             }
@@ -168,7 +173,8 @@ impl World {
                 let (levers, mut force) = self.in_force();
                 levers.end(|one, _| one == id, &mut force);
             }
-            What::EndStale => self.stale = None,
+            What::EndStale => self.stale.entities = None,
+            What::Lag { lag, until } => self.lag_behind((lag, until), (&label, at.0)),
         }
     }
 
@@ -176,6 +182,8 @@ impl World {
     pub(super) fn stop_scenario(&mut self, name: &str) -> bool {
         self.schedule
             .retain(|due| !matches!(due, world::Due::Lever(due) if due.label == name));
+        // A copy that somebody else wanted, too, is taken again at the next of its ticks.
+        self.stale = Stale::default();
         let (levers, mut force) = self.in_force();
         levers.end(|_, label| label == name, &mut force);
         self.infra.actors.withdraw(name);
@@ -228,7 +236,7 @@ impl World {
     fn fail_over(
         &mut self,
         lost_per_mille: u32,
-        stale_for: Option<std::time::Duration>,
+        stale_for: Option<Duration>,
         (label, now): (&str, Moment),
     ) -> Value {
         let rng = &mut self.rng;
@@ -236,14 +244,20 @@ impl World {
             .sessions
             .close_where(|_| rng.u32(0..1000) < lost_per_mille);
         if let Some(span) = stale_for {
-            let mut entities = Entities::default();
-            for entity in self.entities.iter() {
-                entities.restore(entity.clone(), &self.registry);
-            }
-            self.stale = Some(Stale { entities });
+            self.stale.entities = Some(self.entities.clone());
             self.put_due(label, What::EndStale, now.plus(span));
         }
         json!({"sessions_lost": lost})
+    }
+
+    fn lag_behind(&mut self, (lag, until): (Duration, Moment), (label, now): (&str, Moment)) {
+        if now >= until {
+            self.stale.records = None;
+            return;
+        }
+        self.freeze_records();
+        let next = now.plus(lag).min(until);
+        self.put_due(label, What::Lag { lag, until }, next);
     }
 
     fn expire_sessions(
@@ -339,40 +353,66 @@ impl World {
         failure: &NodeFailure,
         at: (Moment, Timestamp),
     ) -> Result<Value, LeverError> {
-        let (mut ctx, areas) = self.split(at.0, at.1);
-        let named = |entity: &&crate::sim::entities::Entity| {
-            entity.id == failure.cluster || entity.name == failure.cluster
-        };
-        let cluster = areas.entities.iter().find(named);
-        let cluster = cluster.ok_or_else(|| LeverError::unknown("cluster", &failure.cluster))?;
-        let infra = areas.infra;
+        let all = failure.cluster == "*";
+        let entities = self.entities.iter();
+        let clusters: Vec<String> = entities
+            .filter(|entity| entity.rules.nss == "capvcdCluster")
+            .filter(|entity| all || entity.id == failure.cluster || entity.name == failure.cluster)
+            .map(|entity| entity.id.clone())
+            .collect();
+        if clusters.is_empty() && !all {
+            return Err(LeverError::unknown("cluster", &failure.cluster));
+        }
+        let mut lost = Vec::new();
+        for cluster in &clusters {
+            match self.node_of(cluster, failure.node.as_deref()) {
+                Some((name, uuid)) => {
+                    self.end_node(uuid, failure.how, at)?;
+                    lost.push(name);
+                }
+                // Of all clusters, some may have no node yet.
+                None if all => {}
+                None => {
+                    let name = failure.node.as_deref().unwrap_or("(any)");
+                    return Err(LeverError::unknown("node", name));
+                }
+            }
+        }
+        Ok(json!({"nodes": lost}))
+    }
+
+    /// Name and bare UUID of a node of the cluster: the one called `name`, or the first worker there is.
+    fn node_of(&self, cluster: &str, name: Option<&str>) -> Option<(String, String)> {
+        let infra = &self.infra;
         let is_its = |vapp: &str| {
             let metadata = infra.vapps.get(vapp).map(|vapp| &vapp.metadata);
-            metadata.is_some_and(|all| all.values().any(|one| one.value == cluster.id))
+            metadata.is_some_and(|all| all.values().any(|one| one.value == cluster))
         };
-        let mut nodes: Vec<(&str, &str)> = infra
-            .vms
-            .values()
-            .filter(|vm| is_its(&vm.vapp))
-            .map(|vm| (vm.name.as_str(), vm.uuid.as_str()))
+        let its = infra.vms.values().filter(|vm| is_its(&vm.vapp));
+        let mut nodes: Vec<(bool, &str, &str)> = its
+            .filter(|vm| name.is_none_or(|name| vm.name == name))
+            .map(|vm| {
+                let (name, uuid) = (vm.name.as_str(), vm.uuid.as_str());
+                (name.contains("control-plane"), name, uuid)
+            })
             .collect();
         nodes.sort_unstable();
-        let is_worker = |node: &str| !node.contains("control-plane");
-        let chosen = if let Some(name) = &failure.node {
-            nodes.iter().find(|(node, _)| node == name)
-        } else {
-            let worker = nodes.iter().find(|(node, _)| is_worker(node));
-            worker.or(nodes.first())
-        };
-        let missing = failure.node.as_deref().unwrap_or("(any)");
-        let (name, uuid) = chosen.ok_or_else(|| LeverError::unknown("node", missing))?;
-        let (name, uuid) = ((*name).to_owned(), (*uuid).to_owned());
-        let change = match failure.how {
+        let (_, name, uuid) = nodes.first()?;
+        Some(((*name).to_owned(), (*uuid).to_owned()))
+    }
+
+    fn end_node(
+        &mut self,
+        uuid: String,
+        how: NodeEnd,
+        at: (Moment, Timestamp),
+    ) -> Result<(), LeverError> {
+        let change = match how {
             NodeEnd::PowerOff => operations::Change::PowerOff { vms: vec![uuid] },
             NodeEnd::Remove => operations::Change::DeleteVm { vm: uuid },
         };
-        effects::apply(change, &mut ctx, infra)
-            .map_err(|problem| LeverError::invalid("node", &problem.message))?;
-        Ok(json!({"node": name}))
+        let (mut ctx, areas) = self.split(at.0, at.1);
+        let ended = effects::apply(change, &mut ctx, areas.infra);
+        ended.map_err(|problem| LeverError::invalid("node", &problem.message))
     }
 }

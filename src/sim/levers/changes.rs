@@ -5,8 +5,10 @@
 //!   of them ends, the base is in force again, exactly.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -110,18 +112,7 @@ impl Change {
                         "it is not between 0.001 and 100000",
                     ));
                 }
-                let mut all = values.timings.by_name();
-                if let Some(unknown) = operations
-                    .iter()
-                    .find(|name| all.iter().all(|(known, _)| known != name))
-                {
-                    return Err(LeverError::unknown("timing", unknown));
-                }
-                for (name, duration) in &mut all {
-                    if operations.is_empty() || operations.iter().any(|one| one == name) {
-                        **duration = duration.mul_f64(*factor);
-                    }
-                }
+                values.timings = slowed(values.timings, operations, *factor)?;
                 Ok(values)
             }
             Self::Set {
@@ -137,24 +128,44 @@ impl Change {
     }
 }
 
+/// `timings` with the named ones, or all, `factor` times as long.
+fn slowed(timings: Timings, names: &[String], factor: f64) -> Result<Timings, LeverError> {
+    #[derive(Serialize, Deserialize)]
+    struct Text(#[serde(with = "required")] Duration);
+
+    let wrong = |cause: serde_json::Error| LeverError::invalid("timings", &cause.to_string());
+    let document = serde_json::to_value(timings).map_err(wrong)?;
+    let mut all: Map<String, Value> = serde_json::from_value(document).map_err(wrong)?;
+    if let Some(unknown) = names.iter().find(|name| !all.contains_key(*name)) {
+        return Err(LeverError::unknown("timing", unknown));
+    }
+    for (name, value) in &mut all {
+        if names.is_empty() || names.contains(name) {
+            let Text(duration) = serde_json::from_value(value.take()).map_err(wrong)?;
+            *value = json!(Text(duration.mul_f64(factor)));
+        }
+    }
+    serde_json::from_value(Value::Object(all)).map_err(wrong)
+}
+
 /// `values` with the members of `patch` in place of its own.
 pub(super) fn patched<T: Serialize + DeserializeOwned>(
     what: &str,
     values: T,
     patch: &Map<String, Value>,
 ) -> Result<T, LeverError> {
-    if patch.is_empty() {
-        return Ok(values);
-    }
-    let wrong = |cause: serde_json::Error| LeverError::invalid(what, &cause.to_string());
-    let mut document = serde_json::to_value(&values).map_err(wrong)?;
+    let mut values = values;
     for (name, value) in patch {
+        let field = format!("{what}.{name}");
+        let wrong = |cause: serde_json::Error| LeverError::invalid(&field, &cause.to_string());
+        let mut document = serde_json::to_value(&values).map_err(wrong)?;
         let Some(old) = document.get_mut(name) else {
-            return Err(LeverError::invalid(what, &format!("there is no {name:?}")));
+            return Err(LeverError::invalid(&field, "there is no such one"));
         };
         *old = value.clone();
+        values = serde_json::from_value(document).map_err(wrong)?;
     }
-    serde_json::from_value(document).map_err(wrong)
+    Ok(values)
 }
 
 impl Changes {

@@ -15,6 +15,7 @@ mod changes;
 mod pull;
 pub mod scenario;
 mod snapshots;
+mod stale;
 
 use std::time::Duration;
 
@@ -23,10 +24,11 @@ use jiff::fmt::serde::unsigned_duration::friendly::compact::{optional, required}
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub(crate) use self::apply::{Due, Stale};
+pub(crate) use self::apply::Due;
 pub use self::pull::{Lever, LeverError};
 pub use self::scenario::{Scenario, ScenarioError};
 pub(crate) use self::snapshots::Snapshot;
+pub(crate) use self::stale::{Reads, Stale};
 use super::faults::{Fault, Target};
 use crate::clock::Moment;
 
@@ -55,6 +57,15 @@ pub enum Action {
         /// How long the new cell answers reads of entities as they were at the moment of its taking over.
         #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
         stale_for: Option<Duration>,
+    },
+    /// The query service lags behind: its records are up to `lag` old.
+    QueryLag {
+        /// Greatest age.
+        #[serde(with = "required")]
+        lag: Duration,
+        /// For how long.
+        #[serde(with = "required")]
+        lasts: Duration,
     },
     /// Ends sessions: of one user, of one organization, or all of them.
     ExpireSessions {
@@ -129,10 +140,11 @@ pub enum Action {
 
 impl Action {
     /// As scenarios and the control API spell them.
-    pub const NAMES: [&'static str; 13] = [
+    pub const NAMES: [&'static str; 14] = [
         "fault",
         "maintenance",
         "fail_over",
+        "query_lag",
         "expire_sessions",
         "revoke_token",
         "limit_pool",
@@ -270,7 +282,7 @@ pub struct TaskFailure {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NodeFailure {
-    /// Name or URN of the cluster.
+    /// Name or URN of the cluster; `*` for every cluster that has nodes.
     pub cluster: String,
     /// Name of the node; the first worker when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

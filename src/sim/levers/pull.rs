@@ -125,7 +125,8 @@ impl Lever<'_> {
                 ..FaultOrder::all(Fault::Refused(Refusal::Maintenance), *lasts)
             }],
             Action::FailOver { cut, .. } => vec![FaultOrder::all(Fault::NotSent, *cut)],
-            Action::ExpireSessions { .. }
+            Action::QueryLag { .. }
+            | Action::ExpireSessions { .. }
             | Action::RevokeToken { .. }
             | Action::LimitPool { .. }
             | Action::FailPhase(_)

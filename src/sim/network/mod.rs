@@ -29,7 +29,6 @@ mod nat;
 mod nat_api;
 mod network_api;
 pub(crate) mod networks;
-#[cfg_attr(not(test), expect(dead_code, reason = "for leak checks"))]
 pub(crate) mod objects;
 mod pools;
 mod profile_api;

@@ -33,8 +33,11 @@ impl Range {
         self.first <= address && address <= self.last
     }
 
-    /// Number of addresses.
+    /// Number of addresses; one that ends before it begins has none.
     pub(crate) fn size(self) -> u32 {
+        if self.last < self.first {
+            return 0;
+        }
         u32::from(self.last)
             .saturating_sub(u32::from(self.first))
             .saturating_add(1)

@@ -165,13 +165,10 @@ fn document(desk: &Desk<'_, '_>, network: &Network) -> Value {
     })
 }
 
-/// Addresses of the pool; one that ends before it begins has none.
+/// Addresses of the pool; networks without one have a range that ends before it begins.
 fn pool_size(network: &Network) -> u32 {
-    if network.pool.1 < network.pool.0 {
-        0
-    } else {
-        network.size()
-    }
+    let (first, last) = network.pool;
+    Range { first, last }.size()
 }
 
 fn subnet(network: &Network, details: Option<&NetworkDetails>) -> Value {

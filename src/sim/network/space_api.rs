@@ -73,7 +73,8 @@ fn document(desk: &Desk<'_, '_>, space: &IpSpace) -> Value {
     let all = desk.services.allocations.values();
     let used = all.filter(|one| one.space == space.uuid && desk.services.usage(one) != "UNUSED");
     let used = u32::try_from(used.count()).unwrap_or(u32::MAX);
-    let percentage = |part: u32| (f64::from(part) * 1000.0 / f64::from(total)).round() / 10.0;
+    let percentage =
+        |part: u32| (f64::from(part) * 1000.0 / f64::from(total.max(1))).round() / 10.0;
     json!({
         "id": space.urn(),
         "name": space.name,

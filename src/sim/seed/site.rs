@@ -65,6 +65,8 @@ impl World {
                     name,
                     cpus,
                     memory_mib,
+                    vdcs: None,
+                    more: serde_json::Map::new(),
                 },
             );
         }

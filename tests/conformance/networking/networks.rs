@@ -51,6 +51,11 @@ fn reads() -> Vec<Fact> {
                     net.vdc
                 );
                 assert_eq!(net.get(&path).await["resultTotal"], 1);
+                let org = &net.bench.tenant.org_id;
+                let path = format!("{NETWORKS}/?filter=orgRef.id=={org}&pageSize=32");
+                let id = text(&net.get(&path).await["values"][0]["id"]);
+                let path = format!("{NETWORKS}/{id}/dhcp?filter=orgVdc.id=={}", net.vdc);
+                assert_eq!(net.get(&path).await["enabled"], false);
             },
         ),
         fact(

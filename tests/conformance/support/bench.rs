@@ -29,7 +29,8 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    pub(crate) async fn start() -> Self {
+    /// Starts it, within a tokio runtime.
+    pub(crate) fn start() -> Self {
         let (listener, address) = server::bind().unwrap();
         let url = format!("http://{address}");
         let timings = Timings {

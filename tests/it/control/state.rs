@@ -2,13 +2,9 @@
 
 use std::time::Duration;
 
-use cse_server::sim::seed::SiteAccess;
-use cse_server::sim::state::{StateError, file};
-use cse_server::sim::timings::Timings;
 use cse_server::sim::world::World;
 
 use crate::support::fleet::Fleet;
-use crate::support::site::Ask;
 
 const HOUR: Duration = Duration::from_hours(1);
 

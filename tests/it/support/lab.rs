@@ -51,20 +51,26 @@ impl Lab {
 
     /// Exchanges an API token; `System` goes to the provider's endpoint.
     pub(crate) fn token_of(&mut self, org: &str, api_token: &str) -> String {
-        let realm = if org == "System" {
-            "provider".to_owned()
-        } else {
-            format!("tenant/{org}")
-        };
-        let ask = Ask::post(&format!("/oauth/{realm}/token")).form(&[
+        self.try_token_of(org, api_token).expect("a valid token")
+    }
+
+    /// The same, unless the token is refused.
+    pub(crate) fn try_token_of(&mut self, org: &str, api_token: &str) -> Option<String> {
+        let ask = Ask::post(&format!("/oauth/{}/token", realm(org))).form(&[
             ("grant_type", "refresh_token"),
             ("refresh_token", api_token),
         ]);
         let answer = self.call(ask);
-        answer.json()["access_token"]
-            .as_str()
-            .expect("an access token")
-            .to_owned()
+        (answer.status() == 200).then(|| {
+            let token = answer.json()["access_token"].as_str().map(str::to_owned);
+            token.expect("an access token")
+        })
+    }
+
+    /// Whether the session of an access token goes on.
+    pub(crate) fn is_open(&mut self, token: &str) -> bool {
+        let ask = Ask::get("/cloudapi/1.0.0/sessions/current").by(token);
+        self.call(ask).status() == 200
     }
 
     pub(crate) fn now(&self) -> Moment {
@@ -133,7 +139,8 @@ impl Lab {
 
     /// Path of the tenant's VDC.
     pub(crate) fn vdc_path(&mut self) -> String {
-        let found = self.get("/api/query?type=orgVdc&format=records&filter=name==acme-vdc");
+        let query = "/api/query?type=orgVdc&format=records&filter=name==";
+        let found = self.get(&format!("{query}{}", self.tenant.vdc));
         path_of(&xml::attribute(&found, "OrgVdcRecord", "href"))
     }
 
@@ -146,10 +153,11 @@ impl Lab {
         let vdc = self.vdc_path();
         let network = self.get(&vdc);
         let network = xml::attribute(&network, "Network", "href");
+        let name = &self.tenant.network;
         let body = format!(
             "<NetworkConfigSection xmlns=\"http://www.vmware.com/vcloud/v1.5\" \
              xmlns:ovf=\"http://schemas.dmtf.org/ovf/envelope/1\"><ovf:Info/>\
-             <NetworkConfig networkName=\"acme-net\"><Configuration><ParentNetwork href=\"{network}\"/>\
+             <NetworkConfig networkName=\"{name}\"><Configuration><ParentNetwork href=\"{network}\"/>\
              <FenceMode>bridged</FenceMode></Configuration></NetworkConfig></NetworkConfigSection>"
         );
         let answer = self.xml(Ask::put(&format!("{path}/networkConfigSection/")).body(&body));
@@ -170,12 +178,13 @@ impl Lab {
     /// Asks for a copy of the tenant's template into a vApp.
     pub(crate) fn recompose(&mut self, vapp: &str, name: &str, description: &str) -> Answer {
         let source = self.template_vm();
+        let network = &self.tenant.network;
         let body = format!(
             "<RecomposeVAppParams xmlns=\"http://www.vmware.com/vcloud/v1.5\"><SourcedItem>\
              <Source href=\"{source}\" name=\"{name}\"/><VmGeneralParams><Name>{name}</Name>\
              <Description>{description}</Description><NeedsCustomization>true</NeedsCustomization>\
              </VmGeneralParams><InstantiationParams><NetworkConnectionSection>\
-             <NetworkConnection network=\"acme-net\"><NetworkConnectionIndex>0</NetworkConnectionIndex>\
+             <NetworkConnection network=\"{network}\"><NetworkConnectionIndex>0</NetworkConnectionIndex>\
              <IsConnected>true</IsConnected><IpAddressAllocationMode>POOL</IpAddressAllocationMode>\
              </NetworkConnection></NetworkConnectionSection></InstantiationParams></SourcedItem>\
              <AllEULAsAccepted>true</AllEULAsAccepted></RecomposeVAppParams>"
@@ -245,6 +254,15 @@ impl Lab {
             "{urn}"
         );
         urn
+    }
+}
+
+/// The path segments of an organization's token endpoint.
+fn realm(org: &str) -> String {
+    if org == "System" {
+        "provider".to_owned()
+    } else {
+        format!("tenant/{org}")
     }
 }
 
