@@ -31,6 +31,7 @@ pub mod control;
 pub mod control_api;
 pub mod control_cluster;
 pub(crate) mod directory;
+mod dispatch;
 pub(crate) mod entities;
 pub mod faults;
 pub(crate) mod fiql;

@@ -6,6 +6,7 @@
 //! Invariants:
 //! - What the document leaves out has the default of Cluster API; a timeout that cannot be read is one
 //!   that is never reached.
+//! - Nodes of this model are ready or silent; none says of itself that it is not ready.
 //! - While more machines are unhealthy than permitted, none is replaced.
 //!
 //! Source: Cluster API v1beta1, `MachineHealthCheck`; its durations are Go's (`300s`, `5m`, `1h30m`).
@@ -36,8 +37,6 @@ pub(crate) struct HealthCheck {
     startup: Option<Duration>,
     /// `Ready=Unknown` for so long.
     unknown: Duration,
-    /// `Ready=False` for so long.
-    not_ready: Duration,
 }
 
 /// How a machine's node is.
@@ -48,8 +47,6 @@ pub(crate) enum Vital {
     Ready,
     /// Its kubelet has not been heard of for so long.
     Unknown(Duration),
-    /// It says itself that it is not ready, for so long.
-    NotReady(Duration),
     /// Its machine does not exist any more.
     Gone,
 }
@@ -74,7 +71,6 @@ impl HealthCheck {
             max_unhealthy: spec("maxUnhealthy").map_or(Limit::Percent(100), limit),
             startup: (!startup.is_zero()).then_some(startup),
             unknown: timeout("Unknown"),
-            not_ready: timeout("False"),
         }
     }
 
@@ -85,7 +81,6 @@ impl HealthCheck {
             Vital::Gone => true,
             Vital::Starting(since) => self.startup.is_some_and(|limit| since >= limit),
             Vital::Unknown(since) => since >= self.unknown,
-            Vital::NotReady(since) => since >= self.not_ready,
         }
     }
 
@@ -174,8 +169,6 @@ mod tests {
             (Vital::Starting(secs(900)), true),
             (Vital::Unknown(secs(299)), false),
             (Vital::Unknown(secs(300)), true),
-            (Vital::NotReady(secs(300)), false),
-            (Vital::NotReady(secs(600)), true),
         ];
         for (vital, unhealthy) in table {
             assert_eq!(check(&spec).is_unhealthy(vital), unhealthy, "{vital:?}");

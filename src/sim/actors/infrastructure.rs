@@ -22,7 +22,7 @@ use crate::sim::infra::Infra;
 use crate::sim::infra::machine::{Lease, MetadataValue, Vapp, VappNetwork, Vm};
 use crate::sim::infra::sharing::Sharing;
 use crate::sim::network::inside::{
-    self, LoadBalancer, LoadBalancerRequest, Progress, create_load_balancer, update_members,
+    LoadBalancer, LoadBalancerRequest, Progress, create_load_balancer, update_members,
 };
 use crate::sim::network::model::Range;
 
@@ -321,12 +321,4 @@ fn compose(cluster: &mut Cluster, reach: &mut Reach<'_, '_>) {
             cluster.error("VCDClusterVAppCreationError", ("", &name), (&why, ctx));
         }
     }
-}
-
-/// The next step of taking the load balancer away; true when nothing of it is left.
-pub(super) fn unbalance(cluster: &Cluster, reach: &mut Reach<'_, '_>) -> bool {
-    let outcome = with_balancer(cluster, reach, |reach, request| {
-        inside::delete_load_balancer(reach.ctx, reach.network, request)
-    });
-    matches!(outcome, None | Some(Ok(Progress::Done(()))))
 }
