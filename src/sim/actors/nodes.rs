@@ -89,6 +89,8 @@ pub(crate) struct Node {
     pub(crate) silent: Option<Moment>,
     /// The VM of a node that had registered does not exist any more.
     pub(crate) gone: bool,
+    /// It was ready at the last look.
+    was_ready: bool,
     /// The failure of its script has been reported.
     complained: bool,
 }
@@ -108,6 +110,7 @@ impl Node {
             failed: false,
             silent: None,
             gone: false,
+            was_ready: false,
             complained: false,
         }
     }
@@ -157,9 +160,10 @@ pub(super) fn advance_all(cluster: &mut Cluster, reach: &mut Reach<'_, '_>) {
         let Some(mut node) = cluster.nodes.get(index).cloned() else {
             continue;
         };
-        let before = (node.phase.name(), node.is_ready(reach.ctx.now));
+        let before = (node.phase.name(), node.was_ready);
         advance(&mut node, cluster, reach);
-        cluster.nudged |= before != (node.phase.name(), node.is_ready(reach.ctx.now));
+        node.was_ready = node.is_ready(reach.ctx.now);
+        cluster.nudged |= before != (node.phase.name(), node.was_ready);
         if let Some(place) = cluster.nodes.get_mut(index) {
             *place = node;
         }
