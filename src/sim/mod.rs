@@ -30,6 +30,7 @@ pub(crate) mod context;
 pub mod control;
 pub mod control_api;
 pub(crate) mod directory;
+mod dispatch;
 pub(crate) mod entities;
 pub mod faults;
 pub(crate) mod fiql;

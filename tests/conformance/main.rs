@@ -31,6 +31,7 @@ mod machine_documents;
 mod machine_refusals;
 mod machines;
 mod networking;
+mod offers;
 mod query;
 mod refusals;
 mod support;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         networking::nat::facts(),
         networking::networks::facts(),
         networking::spaces::facts(),
+        offers::facts(),
     ];
     let trials = facts.into_iter().flatten().map(fact::Fact::trial);
     libtest_mimic::run(&arguments, trials.collect()).exit_code()

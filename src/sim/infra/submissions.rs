@@ -102,6 +102,7 @@ impl Infra {
             power_on,
         } = composition;
         let uuid = vapp.uuid.clone();
+        let free = added.is_empty() && !ctx.settings.empty_vapps_compose_busily;
         let copies = u32::try_from(added.len()).unwrap_or(u32::MAX);
         let takes = ctx
             .timings
@@ -116,7 +117,11 @@ impl Infra {
             },
             starter,
             owner: vapp_reference(&vapp, ctx.site),
-            holds: added.iter().cloned().chain([uuid.clone()]).collect(),
+            holds: if free {
+                Vec::new()
+            } else {
+                added.iter().cloned().chain([uuid.clone()]).collect()
+            },
             change: Change::Compose {
                 vapp: uuid.clone(),
                 added,

@@ -34,7 +34,7 @@ use crate::support::lab::Lab;
 use crate::support::site::Ask;
 
 /// Requests of a plain test run.
-const REQUESTS: u64 = 12_000;
+const REQUESTS: u64 = 5_000;
 /// Requests to one site, before a fresh one takes its place.
 const ROUND: u64 = 400;
 const SEED: u64 = 20_260_301;
