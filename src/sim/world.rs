@@ -157,7 +157,7 @@ impl World {
                 Due::Entities(due) => entities::fire(due, &mut ctx, (entities, registry)),
                 Due::Infra(due) => infra::fire(due, &mut ctx, infra),
                 Due::Guest(due) => actors::guest::fire(due, &mut ctx, infra, entities),
-                Due::Capvcd(due) => actors::capvcd::fire(due, &mut ctx, infra, entities),
+                Due::Capvcd(due) => actors::capvcd::fire(due, &mut ctx, (infra, network), entities),
                 Due::Network(due) => network::fire(due, &mut ctx, infra, network),
                 Due::Lever(due) => self.fire_lever(*due, (moment, date)),
             }
