@@ -87,6 +87,9 @@ pub struct Settings {
     pub missing_network_objects_are_404: bool,
     /// Whether two virtual services of a gateway may not share an address, as before VCD 10.4.
     pub virtual_addresses_are_exclusive: bool,
+    /// Whether a vApp without machines stays busy for a time after it was composed. Off, it is ready for the
+    /// next request: CAPVCD changes its networks at once.
+    pub empty_compositions_take_time: bool,
 }
 
 /// The shared parts of the world, lent to one handler for one request or one due event.

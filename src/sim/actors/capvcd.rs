@@ -355,10 +355,7 @@ fn find_vapp(cluster: &Cluster, infra: &Infra) -> Option<String> {
 
 fn compose(cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Infra) {
     let network = infra.networks.get(&cluster.home.network);
-    let network = network.map(|network| VappNetwork {
-        name: network.name.clone(),
-        parent: network.uuid.clone(),
-    });
+    let network = network.map(VappNetwork::bridged);
     let mark = MetadataValue::text(&cluster.home.rde_id);
     let starter = cluster.starter.clone();
     let vapp = Vapp {

@@ -2,6 +2,8 @@
 //!
 //! Not here: what each does at its end (`infra::effects`), who may ask for it (`infra::{vapps, vms}`).
 
+use std::time::Duration;
+
 use super::Infra;
 use super::document::vapp_reference;
 use super::machine::{Vapp, Vm};
@@ -89,7 +91,7 @@ impl Infra {
         self.compose_as((vapp, composition), starter, ctx).0
     }
 
-    /// The same for any way a vApp comes to be; returns the bare UUIDs of vApp and task.
+    /// The same for any way a vApp comes to be; an empty one is ready for the next request. Returns the bare UUIDs of vApp and task.
     pub(crate) fn compose_as(
         &mut self,
         (vapp, composition): (Vapp, Composition),
@@ -103,10 +105,12 @@ impl Infra {
         } = composition;
         let uuid = vapp.uuid.clone();
         let copies = u32::try_from(added.len()).unwrap_or(u32::MAX);
-        let takes = ctx
-            .timings
-            .compose
-            .saturating_add(ctx.timings.recompose.saturating_mul(copies));
+        let takes = if added.is_empty() && !ctx.settings.empty_compositions_take_time {
+            Duration::ZERO
+        } else {
+            let copying = ctx.timings.recompose.saturating_mul(copies);
+            ctx.timings.compose.saturating_add(copying)
+        };
         let operation = Operation {
             kind: Kind {
                 name,
