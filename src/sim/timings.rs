@@ -12,7 +12,7 @@ pub struct Timings {
     /// Time one request takes to be answered.
     #[serde(with = "duration")]
     pub answer: Duration,
-    /// Composing an empty vApp.
+    /// Composing a vApp, besides the copies in it; an empty one only where the settings say so.
     #[serde(with = "duration")]
     pub compose: Duration,
     /// Copying a template into a vApp as a new VM.

@@ -289,10 +289,7 @@ fn find_vapp(cluster: &Cluster, infra: &Infra) -> Option<String> {
 fn compose(cluster: &mut Cluster, reach: &mut Reach<'_, '_>) {
     let Reach { ctx, infra, .. } = reach;
     let network = infra.networks.get(&cluster.home.network);
-    let network = network.map(|network| VappNetwork {
-        name: network.name.clone(),
-        parent: network.uuid.clone(),
-    });
+    let network = network.map(VappNetwork::bridged);
     let mark = MetadataValue::text(&cluster.home.rde_id);
     let starter = cluster.starter.clone();
     let name = cluster.wanted.cluster.clone();
