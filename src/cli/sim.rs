@@ -57,6 +57,16 @@ pub(super) struct SimArgs {
     /// Finished, idle clusters of a fresh site, in turns for each organization
     #[arg(long, default_value_t = 0, value_name = "N")]
     clusters: u32,
+    /// Password of `administrator` and of the tenants' users of a fresh site; without one they log in with
+    /// their API tokens only
+    #[arg(long, value_name = "TEXT")]
+    password: Option<String>,
+    /// Organizations of a fresh site whose edge gateways take addresses from IP spaces, separated by commas
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    ip_spaces: Vec<String>,
+    /// API versions to offer instead of 37.0 to 39.1, such as 36.0,37.0,37.2
+    #[arg(long, value_name = "VERSIONS", value_delimiter = ',', value_parser = api_version)]
+    api_versions: Vec<(u16, u16)>,
     /// Keep the site in this file: go on from it if it is there, save it every few seconds and at the end
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
@@ -110,6 +120,16 @@ fn time_scale(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "not between 1 and 1000".to_owned())
 }
 
+/// Clients take a site that offers 40.0 for something else than VCD.
+fn api_version(text: &str) -> Result<(u16, u16), String> {
+    let parts = text.trim().split_once('.');
+    let version = parts.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+    let version: Option<(u16, u16)> = version;
+    version
+        .filter(|(major, _)| (27..40).contains(major))
+        .ok_or_else(|| "not an API version of VCD, from 27.0 to below 40.0".to_owned())
+}
+
 fn orgs(text: &str) -> Result<Orgs, String> {
     if let Ok(count) = text.parse::<usize>() {
         if count > MAX_ORGS {
@@ -156,6 +176,9 @@ impl From<SimArgs> for Options {
             time_scale: args.time_scale,
             orgs: args.orgs.0,
             clusters: args.clusters,
+            password: args.password,
+            ip_spaces: args.ip_spaces,
+            api_versions: args.api_versions,
             scenarios: args.scenario,
             state: args.state,
             control: args.control.0,
@@ -172,6 +195,14 @@ pub(super) fn run(args: SimArgs) -> Result<ExitCode, Failure> {
     if args.clusters > 0 && args.orgs.0.is_empty() {
         let what = io::Error::other("--clusters needs an organization: give --orgs at least 1");
         return Err(Failure::new(USAGE, &what));
+    }
+    if let Some(name) = args
+        .ip_spaces
+        .iter()
+        .find(|name| !args.orgs.0.contains(name))
+    {
+        let what = format!("--ip-spaces names {name:?}, which is none of --orgs");
+        return Err(Failure::new(USAGE, &io::Error::other(what)));
     }
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::new(SYSTEM, &error))?;
     runtime.block_on(async {

@@ -87,6 +87,13 @@ pub struct Settings {
     pub missing_network_objects_are_404: bool,
     /// Whether two virtual services of a gateway may not share an address, as before VCD 10.4.
     pub virtual_addresses_are_exclusive: bool,
+    /// Whether CAPVCD tells no events of a cluster any more whose infrastructure is there, as releases up to
+    /// 1.3.2 do.
+    pub controllers_skip_events: bool,
+    /// Whether an upgrade rolls workers while it still rolls the control plane.
+    pub workers_upgrade_at_once: bool,
+    /// Whether node pools and health checks stay that the manifests name no more.
+    pub projector_never_prunes: bool,
     /// Whether an empty vApp is busy until the task that composes it ends. Off: CAPVCD changes its
     /// networks at once, without a look at that task.
     pub empty_vapps_compose_busily: bool,

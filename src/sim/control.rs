@@ -93,6 +93,15 @@ impl World {
             .insert(token.to_owned(), user_id.to_owned());
     }
 
+    /// Lets the users called `name` log in with this password.
+    pub fn set_password(&mut self, name: &str, password: &str) {
+        let users = self.directory.users.values();
+        for user in users.filter(|user| user.name == name) {
+            let password = password.to_owned();
+            self.directory.passwords.insert(user.id.clone(), password);
+        }
+    }
+
     /// Revokes an API token and ends the sessions that came from it.
     pub fn revoke_api_token(&mut self, token: &str) {
         self.directory.revoke(token);

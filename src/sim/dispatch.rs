@@ -72,6 +72,7 @@ impl World {
             ["api", "session"] if *call.method == Method::DELETE => Ok(ctx.sessions.logout(call)),
             ["api", "session"] if *call.method == Method::GET => sessions::legacy(call, ctx),
             ["api", "task", rest @ ..] => task_api::handle(call, rest, ctx),
+            ["api", "tasksList", org] => task_api::list(call, org, ctx),
             ["api", "query"] => infra::query::handle(call, ctx, areas.infra, areas.network),
             ["oauth", "provider", "register"] => oauth::register(call, oauth::Realm::Provider, ctx),
             ["oauth", "tenant", org, "register"] => {

@@ -98,6 +98,16 @@ impl Filter {
         case: Case,
         value: &dyn Fn(&str) -> Option<Cow<'r, str>>,
     ) -> bool {
+        self.matches_as(case, &|key, _| value(key))
+    }
+
+    /// The same where a row spells a value in the way it is asked for: `value` gets the key and the value
+    /// that it is compared with.
+    pub(crate) fn matches_as<'r>(
+        &self,
+        case: Case,
+        value: &dyn Fn(&str, &str) -> Option<Cow<'r, str>>,
+    ) -> bool {
         self.root.matches(case, value)
     }
 }
@@ -122,11 +132,12 @@ impl Node {
         }
     }
 
-    fn matches<'r>(&self, case: Case, value: &dyn Fn(&str) -> Option<Cow<'r, str>>) -> bool {
+    fn matches<'r>(&self, case: Case, value: &dyn Fn(&str, &str) -> Option<Cow<'r, str>>) -> bool {
         match self {
             Self::Is(comparison) => {
                 comparison.key == "_context"
-                    || value(&comparison.key).is_some_and(|value| comparison.holds(case, &value))
+                    || value(&comparison.key, &comparison.value)
+                        .is_some_and(|value| comparison.holds(case, &value))
             }
             Self::All(nodes) => nodes.iter().all(|node| node.matches(case, value)),
             Self::Any(nodes) => nodes.iter().any(|node| node.matches(case, value)),

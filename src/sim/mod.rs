@@ -29,6 +29,7 @@ pub mod choices;
 pub(crate) mod context;
 pub mod control;
 pub mod control_api;
+pub mod control_cluster;
 pub(crate) mod directory;
 mod dispatch;
 pub(crate) mod entities;

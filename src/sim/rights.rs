@@ -189,40 +189,43 @@ fn may_change(call: &Call<'_>) -> Result<(), Problem> {
     }
 }
 
-/// The sets of `kind` the caller may see: registered ones, and roles that only users tell of.
+/// The sets of `kind` the caller may see.
 fn visible(call: &Call<'_>, kind: Kind, directory: &Directory) -> BTreeMap<String, RightSet> {
     let who = &call.principal;
-    let registered = directory.right_sets.values().filter(|set| {
-        set.kind == kind
-            && set
-                .org_id
-                .as_ref()
-                .map_or(who.provider, |org| *org == who.acting_org_id)
-    });
-    let mut sets: BTreeMap<String, RightSet> = registered
-        .map(|set| (set.id.clone(), set.clone()))
-        .collect();
     if kind == Kind::Role {
-        for role in publishing::roles_of(&who.acting_org_id, directory) {
-            sets.entry(role.id.clone()).or_insert(role);
-        }
-        for user in directory
-            .users
-            .values()
-            .filter(|user| user.org_id == who.acting_org_id)
-        {
-            let id = user.role_id();
-            sets.entry(id.clone()).or_insert_with(|| RightSet {
-                kind,
-                id,
-                name: user.role.clone(),
-                description: String::new(),
-                org_id: Some(user.org_id.clone()),
-                rights: (*user.rights).clone(),
-                tenants: BTreeSet::new(),
-                published_to_all: false,
-            });
-        }
+        return roles_in(directory, &who.acting_org_id);
+    }
+    let sets = directory.right_sets.values();
+    let sets = sets.filter(|set| {
+        let org = set.org_id.as_ref();
+        set.kind == kind && org.map_or(who.provider, |org| *org == who.acting_org_id)
+    });
+    sets.map(|set| (set.id.clone(), set.clone())).collect()
+}
+
+/// All roles of an organization by URN: registered ones, those given to it, and those that only users
+/// tell of.
+pub(crate) fn roles_in(directory: &Directory, org_id: &str) -> BTreeMap<String, RightSet> {
+    let own = directory.right_sets.values();
+    let own = own.filter(|set| set.kind == Kind::Role && set.org_id.as_deref() == Some(org_id));
+    let mut sets: BTreeMap<String, RightSet> =
+        own.map(|set| (set.id.clone(), set.clone())).collect();
+    for role in publishing::roles_of(org_id, directory) {
+        sets.entry(role.id.clone()).or_insert(role);
+    }
+    let users = directory.users.values();
+    for user in users.filter(|user| user.org_id == org_id) {
+        let id = user.role_id();
+        sets.entry(id.clone()).or_insert_with(|| RightSet {
+            kind: Kind::Role,
+            id,
+            name: user.role.clone(),
+            description: String::new(),
+            org_id: Some(user.org_id.clone()),
+            rights: (*user.rights).clone(),
+            tenants: BTreeSet::new(),
+            published_to_all: false,
+        });
     }
     sets
 }

@@ -22,6 +22,30 @@ const RETENTION_DAYS: i64 = 90;
 /// Media type of a task, the part after `application/`.
 pub(crate) const TASK_MEDIA: &str = "vnd.vmware.vcloud.task+xml";
 
+/// Media type of a list of tasks, the part after `application/`.
+pub(crate) const TASKS_MEDIA: &str = "vnd.vmware.vcloud.tasksList+xml";
+
+/// Answers `GET /api/tasksList/{org}`: the tasks of an organization.
+pub(crate) fn list(call: &Call<'_>, org: &str, ctx: &Context<'_>) -> Result<Reply, Problem> {
+    if *call.method != Method::GET {
+        return Err(Problem::wrong_method());
+    }
+    let id = format!("urn:vcloud:org:{org}");
+    let who = &call.principal;
+    if !ctx.directory.orgs.contains_key(&id) || !(who.provider || who.acting_org_id == id) {
+        return Err(Problem::forbidden(format!(
+            "No access to entity \"com.vmware.vcloud.entity.org:{org}\" or it does not exist."
+        )));
+    }
+    let tasks = ctx.tasks.iter().filter(|task| task.org.id == id);
+    let root = xml::Element::root("TasksList")
+        .attr("name", "Tasks Lists")
+        .attr("href", format!("{}/api/tasksList/{org}", ctx.site))
+        .attr("type", format!("application/{TASKS_MEDIA}"))
+        .children(tasks.map(|task| xml::task_element(task, ctx)));
+    Ok(Reply::xml(200, call.version, TASKS_MEDIA, root.document()))
+}
+
 /// Answers `/api/task/{uuid}[/action/cancel]`.
 pub(crate) fn handle(
     call: &Call<'_>,

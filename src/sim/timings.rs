@@ -12,7 +12,7 @@ pub struct Timings {
     /// Time one request takes to be answered.
     #[serde(with = "duration")]
     pub answer: Duration,
-    /// Composing an empty vApp.
+    /// Composing a vApp, besides the copies in it; an empty one only where the settings say so.
     #[serde(with = "duration")]
     pub compose: Duration,
     /// Copying a template into a vApp as a new VM.
@@ -45,6 +45,9 @@ pub struct Timings {
     /// From a virtual service's creation to its first health report.
     #[serde(with = "duration")]
     pub health: Duration,
+    /// From reading an entity to writing it back, where a controller inside a cluster does that.
+    #[serde(with = "duration")]
+    pub entity_write: Duration,
 }
 
 impl Default for Timings {
@@ -63,6 +66,7 @@ impl Default for Timings {
             node: Duration::from_secs(90),
             network: Duration::from_secs(4),
             health: Duration::from_secs(6),
+            entity_write: Duration::from_millis(300),
         }
     }
 }

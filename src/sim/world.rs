@@ -157,7 +157,7 @@ impl World {
                 Due::Entities(due) => entities::fire(due, &mut ctx, (entities, registry)),
                 Due::Infra(due) => infra::fire(due, &mut ctx, infra),
                 Due::Guest(due) => actors::guest::fire(due, &mut ctx, infra, entities),
-                Due::Capvcd(due) => actors::capvcd::fire(due, &mut ctx, infra, entities),
+                Due::Capvcd(due) => actors::capvcd::fire(due, &mut ctx, (infra, network), entities),
                 Due::Network(due) => network::fire(due, &mut ctx, infra, network),
                 Due::Lever(due) => self.fire_lever(*due, (moment, date)),
             }
@@ -196,8 +196,12 @@ impl World {
             .iter()
             .filter_map(|value| value.to_str().ok());
         let path = request.uri().path();
-        let public = path.starts_with("/oauth/") || path == "/api/versions";
-        let negotiated = versions::negotiate(accepts, &self.versions).and_then(|named| {
+        let oauth = path.starts_with("/oauth/");
+        let public = oauth || path == "/api/versions";
+        let negotiated = versions::negotiate(accepts, &self.versions);
+        // Clients ask for tokens in the oldest version that had them, offered or not.
+        let negotiated = if oauth { Ok(None) } else { negotiated };
+        let negotiated = negotiated.and_then(|named| {
             let choice = self.settings.unversioned_accept;
             named.map_or_else(|| versions::unversioned(choice, public, &self.versions), Ok)
         });

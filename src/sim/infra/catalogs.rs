@@ -23,6 +23,7 @@ use crate::sim::xml::{Element, reference};
 const CATALOG: &str = "vnd.vmware.vcloud.catalog+xml";
 const ITEM: &str = "vnd.vmware.vcloud.catalogItem+xml";
 const TEMPLATE: &str = "vnd.vmware.vcloud.vAppTemplate+xml";
+const LEASE: &str = "vnd.vmware.vcloud.leaseSettingsSection+xml";
 /// Status of a template that can be used.
 const RESOLVED: u8 = 8;
 
@@ -193,6 +194,11 @@ pub(crate) fn of_template(
             let list = products::list(vec![product_section(&template.product_version)]);
             Ok(section_reply(desk.call, list, products::PRODUCTS))
         }
+        ["leaseSettingsSection"] => {
+            require_method(desk.call, &Method::GET)?;
+            let section = lease(&template_href(desk.ctx.site, &template));
+            Ok(section_reply(desk.call, section, LEASE))
+        }
         ["owner"] => {
             require_method(desk.call, &Method::GET)?;
             let media = "vnd.vmware.vcloud.owner+xml";
@@ -250,6 +256,11 @@ fn document(ctx: &Context<'_>, catalog: &Catalog, template: &Template) -> Elemen
             Some("vnd.vmware.vcloud.metadata+xml"),
         ))
         .child(link(
+            "edit",
+            format!("{}/leaseSettingsSection/", template_href(site, template)),
+            Some(LEASE),
+        ))
+        .child(link(
             "up",
             format!("{site}/api/vdc/{}", template.vdc),
             Some("vnd.vmware.vcloud.vdc+xml"),
@@ -257,7 +268,18 @@ fn document(ctx: &Context<'_>, catalog: &Catalog, template: &Template) -> Elemen
         .child(Element::new("Description"))
         .child(Element::new("Owner").child(reference("User", &catalog.owner)))
         .child(Element::new("Children").child(vm(Element::new("Vm"), ctx, template)))
+        .child(lease(&template_href(site, template)))
         .child(Element::leaf("DateCreated", catalog.created_stamp()))
+}
+
+/// How long a template stays: for ever.
+fn lease(href: &str) -> Element {
+    Element::new("LeaseSettingsSection")
+        .attr("href", format!("{href}/leaseSettingsSection/"))
+        .attr("type", format!("application/{LEASE}"))
+        .attr("ovf:required", "false")
+        .child(Element::leaf("ovf:Info", "Lease settings section"))
+        .child(Element::leaf("StorageLeaseInSeconds", 0))
 }
 
 fn vm(root: Element, ctx: &Context<'_>, template: &Template) -> Element {
@@ -270,7 +292,31 @@ fn vm(root: Element, ctx: &Context<'_>, template: &Template) -> Element {
         .attr("status", RESOLVED)
         .attr("type", "application/vnd.vmware.vcloud.vm+xml")
         .child(Element::new("Description"))
+        .child(connections(&format!(
+            "{}/api/vAppTemplate/vm-{}",
+            ctx.site, template.vm
+        )))
         .child(product_section(&template.product_version))
+}
+
+/// The one card of a template's VM, which is connected to nothing.
+fn connections(href: &str) -> Element {
+    let card = Element::new("NetworkConnection")
+        .attr("network", "none")
+        .attr("needsCustomization", true)
+        .child(Element::leaf("NetworkConnectionIndex", 0))
+        .child(Element::leaf("IsConnected", false))
+        .child(Element::leaf("IpAddressAllocationMode", "NONE"))
+        .child(Element::leaf("NetworkAdapterType", "VMXNET3"));
+    let info = "Specifies the available VM network connections";
+    let media = "application/vnd.vmware.vcloud.networkConnectionSection+xml";
+    Element::new("NetworkConnectionSection")
+        .attr("href", format!("{href}/networkConnectionSection/"))
+        .attr("type", media)
+        .attr("ovf:required", "false")
+        .child(Element::leaf("ovf:Info", info))
+        .child(Element::leaf("PrimaryNetworkConnectionIndex", 0))
+        .child(card)
 }
 
 /// What the image is, as the OVF of a TKG image says it; copies of the VM keep it.

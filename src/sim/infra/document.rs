@@ -204,12 +204,9 @@ pub(crate) fn lease_section(href: &str, vapp: &Vapp) -> Element {
 pub(crate) fn network_section(ctx: &Context<'_>, infra: &Infra, vapp: &Vapp) -> Element {
     let deployed = infra.vapp_deployed(&vapp.uuid);
     let configs = vapp.networks.iter().map(|network| {
-        network_config(
-            ctx.site,
-            network,
-            infra.networks.get(&network.parent),
-            deployed,
-        )
+        let parent = network.parent.as_ref();
+        let parent = parent.and_then(|parent| infra.networks.get(parent));
+        network_config((ctx.site, &vapp.uuid), network, parent, deployed)
     });
     Element::new("NetworkConfigSection")
         .attr(
@@ -226,45 +223,60 @@ pub(crate) fn network_section(ctx: &Context<'_>, infra: &Infra, vapp: &Vapp) -> 
 }
 
 fn network_config(
-    site: &str,
+    (site, vapp): (&str, &str),
     network: &VappNetwork,
     parent: Option<&Network>,
     deployed: bool,
 ) -> Element {
-    let scopes = parent.map(ip_scopes);
-    let parent_name = parent
-        .map(|parent| parent.name.as_str())
-        .unwrap_or_default();
+    let scopes = match &network.own {
+        Some(own) => Some(ip_scopes(own, false)),
+        None => parent.map(|parent| ip_scopes(parent, true)),
+    };
+    let fence = match (&network.own, &network.parent) {
+        (None, _) => "bridged",
+        (Some(_), Some(_)) => "natRouted",
+        (Some(_), None) => "isolated",
+    };
+    let parent = network.parent.as_ref().map(|uuid| {
+        let name = parent.map(|parent| parent.name.as_str());
+        Element::new("ParentNetwork")
+            .attr("href", format!("{site}/api/network/{uuid}"))
+            .attr("id", format!("urn:vcloud:network:{uuid}"))
+            .attr("name", name.unwrap_or_default())
+    });
     let configuration = Element::new("Configuration")
         .children(scopes)
-        .child(
-            Element::new("ParentNetwork")
-                .attr("href", format!("{site}/api/network/{}", network.parent))
-                .attr("id", format!("urn:vcloud:network:{}", network.parent))
-                .attr("name", parent_name),
-        )
-        .child(Element::leaf("FenceMode", "bridged"))
+        .children(parent)
+        .child(Element::leaf("FenceMode", fence))
         .child(Element::leaf("RetainNetInfoAcrossDeployments", false));
+    // Clients take the network's id from this link.
+    let uuid = VappNetwork::uuid(vapp, &network.name);
+    let reset = format!("{site}/api/admin/network/{uuid}/action/reset");
     Element::new("NetworkConfig")
         .attr("networkName", &network.name)
-        .child(Element::new("Description"))
+        .child(link("repair", reset, None))
+        .child(Element::leaf("Description", &network.description))
         .child(configuration)
         .child(Element::leaf("IsDeployed", deployed))
 }
 
 /// Addresses of a network as the legacy API shows them.
-pub(crate) fn ip_scopes(network: &Network) -> Element {
-    let range = Element::new("IpRange")
-        .child(Element::leaf("StartAddress", network.pool.0))
-        .child(Element::leaf("EndAddress", network.pool.1));
+pub(crate) fn ip_scopes(network: &Network, inherited: bool) -> Element {
+    let range = (network.pool.0 <= network.pool.1).then(|| {
+        Element::new("IpRange")
+            .child(Element::leaf("StartAddress", network.pool.0))
+            .child(Element::leaf("EndAddress", network.pool.1))
+    });
+    let ranges = range.map(|range| Element::new("IpRanges").child(range));
+    let dns = (!network.dns.is_unspecified()).then(|| Element::leaf("Dns1", network.dns));
     let scope = Element::new("IpScope")
-        .child(Element::leaf("IsInherited", true))
+        .child(Element::leaf("IsInherited", inherited))
         .child(Element::leaf("Gateway", network.gateway))
         .child(Element::leaf("Netmask", network.netmask()))
         .child(Element::leaf("SubnetPrefixLength", network.prefix))
-        .child(Element::leaf("Dns1", network.dns))
+        .children(dns)
         .child(Element::leaf("IsEnabled", true))
-        .child(Element::new("IpRanges").child(range));
+        .children(ranges);
     Element::new("IpScopes").child(scope)
 }
 

@@ -256,8 +256,7 @@ fn delete_vm(uuid: &str, ctx: &mut Context<'_>, infra: &mut Infra) -> Result<(),
 /// Takes a VM and its addresses out of the world.
 fn forget_vm(uuid: &str, infra: &mut Infra) -> Option<Vm> {
     infra
-        .networks
-        .values_mut()
+        .address_pools()
         .for_each(|network| network.release(uuid));
     for disk in infra.disks.values_mut() {
         disk.attached.remove(uuid);

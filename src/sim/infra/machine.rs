@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Infra;
 use super::sharing::Sharing;
+use super::site::Network;
+use crate::sim::directory::{bare, derived_urn};
 use crate::sim::tasks::Reference;
 use crate::sim::xml::Element;
 
@@ -53,12 +55,32 @@ impl Status {
     }
 }
 
-/// A network inside a vApp, bridged to an organization VDC network.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A network inside a vApp: bridged to an organization VDC network, or with addresses of its own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct VappNetwork {
     pub(crate) name: String,
-    /// Bare UUID of the organization VDC network.
-    pub(crate) parent: String,
+    pub(crate) description: String,
+    /// Bare UUID of the organization VDC network, if there is one.
+    pub(crate) parent: Option<String>,
+    /// Addresses of its own; none when it is bridged.
+    pub(crate) own: Option<Network>,
+}
+
+impl VappNetwork {
+    /// One that is bridged to `parent` and called like it.
+    pub(crate) fn bridged(parent: &Network) -> Self {
+        Self {
+            name: parent.name.clone(),
+            description: String::new(),
+            parent: Some(parent.uuid.clone()),
+            own: None,
+        }
+    }
+
+    /// Its bare UUID: one for each name in a vApp.
+    pub(crate) fn uuid(vapp: &str, name: &str) -> String {
+        bare(&derived_urn("network", &format!("{vapp}/{name}"))).to_owned()
+    }
 }
 
 /// A metadata value with its `xsi:type`, such as `MetadataStringValue`.

@@ -179,7 +179,9 @@ pub(crate) fn handle(
             policies::handle(call, ctx, infra, rest)
         }
         ["cloudapi", _, "vdcs", id, "computePolicies"] => policies::of_vdc(call, ctx, infra, id),
-        ["api", "admin", "vdc", id, "computePolicies"] => policies::assigned(call, ctx, infra, id),
+        ["api", "vdc", id, "computePolicies"] | ["api", "admin", "vdc", id, "computePolicies"] => {
+            policies::assigned(call, ctx, infra, id)
+        }
         ["cloudapi", _, "vdcs", rest @ ..] => vdc_api::handle(call, ctx, infra, rest),
         _ => Err(Problem::no_such_url()),
     }

@@ -12,6 +12,7 @@ use std::net::Ipv4Addr;
 use super::Infra;
 use super::effects::gone;
 use super::machine::{Nic, Vapp};
+use super::site::Network;
 use super::vm_changes::number;
 use crate::sim::reply::Problem;
 use crate::sim::xml::Element;
@@ -126,15 +127,22 @@ impl Infra {
     }
 
     fn release_all(&mut self, vm: &str) {
-        for network in self.networks.values_mut() {
+        for network in self.address_pools() {
             network.release(vm);
         }
+    }
+
+    /// All networks that give addresses away: those of VDCs and those inside vApps.
+    pub(super) fn address_pools(&mut self) -> impl Iterator<Item = &mut Network> {
+        let inside = self.vapps.values_mut().flat_map(|vapp| &mut vapp.networks);
+        let inside = inside.filter_map(|network| network.own.as_mut());
+        self.networks.values_mut().chain(inside)
     }
 
     /// Takes the addresses of `cards` for a VM that has none.
     fn take_addresses(&mut self, uuid: &str, cards: &mut [Nic]) -> Result<(), Problem> {
         let vm = self.vms.get(uuid).ok_or_else(|| gone("VM", uuid))?;
-        let vapp = self.vapps.get(&vm.vapp);
+        let vapp = self.vapps.get_mut(&vm.vapp);
         let vapp = vapp.ok_or_else(|| gone("vApp", &vm.vapp))?;
         // What is asked for by address goes first, so that no pool gives it away meanwhile.
         let order = [true, false].into_iter();
@@ -144,8 +152,12 @@ impl Infra {
                 if !pooled && card.mode != "MANUAL" {
                     continue;
                 }
-                let parent = vapp.networks.iter().find(|one| one.name == card.network);
-                let network = parent.and_then(|one| self.networks.get_mut(&one.parent));
+                let mut inside = vapp.networks.iter_mut();
+                let inside = inside.find(|one| one.name == card.network);
+                let network = inside.and_then(|one| match &mut one.own {
+                    Some(own) => Some(own),
+                    None => self.networks.get_mut(one.parent.as_ref()?),
+                });
                 let network = network.ok_or_else(|| gone("network", &card.network))?;
                 match card.ip {
                     Some(ip) if network.used.contains_key(&ip) => {

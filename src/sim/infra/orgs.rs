@@ -14,9 +14,12 @@ use crate::sim::call::Call;
 use crate::sim::context::Context;
 use crate::sim::directory::{Org, bare};
 use crate::sim::reply::{Problem, Reply};
+use crate::sim::rights::roles_in;
+use crate::sim::task_api::TASKS_MEDIA;
 use crate::sim::xml::Element;
 
 const ORG: &str = "vnd.vmware.vcloud.org+xml";
+const RECORDS: &str = "vnd.vmware.vcloud.query.records+xml";
 
 /// Answers `/api/org`, `/api/org/{uuid}` and `/api/admin/org/{uuid}`.
 pub(crate) fn handle(
@@ -109,6 +112,11 @@ fn one(call: &Call<'_>, ctx: &Context<'_>, infra: &Infra, (org, admin): (&Org, b
         .attr("type", format!("application/{media}"))
         .children(vdcs)
         .children(catalogs)
+        .children(if admin {
+            admin_links(site, uuid)
+        } else {
+            links(site, uuid)
+        })
         .child(Element::new("Description"))
         .child(Element::leaf("FullName", &org.full_name))
         .child(Element::leaf("IsEnabled", true))
@@ -118,6 +126,36 @@ fn one(call: &Call<'_>, ctx: &Context<'_>, infra: &Infra, (org, admin): (&Org, b
             Vec::new()
         });
     Reply::xml(200, call.version, media, root.document())
+}
+
+/// Where else an organization leads: its tasks, and the queries that list what it has.
+fn links(site: &str, uuid: &str) -> Vec<Element> {
+    let queries = ["orgVdc", "catalog", "orgVdcNetwork", "vApp", "task"];
+    let queries = queries.iter().map(|kind| {
+        let href = format!("{site}/api/query?type={kind}&format=records");
+        link("down", href, Some(RECORDS))
+    });
+    let tasks = format!("{site}/api/tasksList/{uuid}");
+    [link("down", tasks, Some(TASKS_MEDIA))]
+        .into_iter()
+        .chain(queries)
+        .collect()
+}
+
+/// What may be made in an organization, and where else its admin form leads.
+fn admin_links(site: &str, uuid: &str) -> Vec<Element> {
+    let add = |path: &str, kind: &str| {
+        let media = format!("vnd.vmware.admin.{kind}+xml");
+        let href = format!("{site}/api/admin/org/{uuid}/{path}");
+        link("add", href, Some(&media))
+    };
+    let tasks = format!("{site}/api/tasksList/{uuid}");
+    let tenant = format!("{site}/api/org/{uuid}");
+    vec![
+        link("down", tasks, Some(TASKS_MEDIA)),
+        add("catalogs", "catalog"),
+        link("alternate", tenant, Some(ORG)),
+    ]
 }
 
 /// What only `AdminOrg` tells: settings, users, catalogs, VDCs, networks and roles.
@@ -147,6 +185,11 @@ fn admin_part(ctx: &Context<'_>, infra: &Infra, org: &Org) -> Vec<Element> {
         )
         .attr("id", format!("urn:vcloud:catalog:{}", one.uuid))
     });
+    let roles = roles_in(ctx.directory, &org.id);
+    let roles = roles.values().map(|role| {
+        let of = ("role", bare(&role.id), role.name.as_str());
+        refer("RoleReference", of, "role").attr("id", &role.id)
+    });
     let vdcs = || infra.vdcs.values().filter(|one| one.org_id == org.id);
     let networks = infra.networks.values();
     let networks = networks.filter(|one| vdcs().any(|vdc| vdc.uuid == one.vdc));
@@ -162,7 +205,7 @@ fn admin_part(ctx: &Context<'_>, infra: &Infra, org: &Org) -> Vec<Element> {
         Element::new("Catalogs").children(catalogs),
         Element::new("Vdcs").children(vdcs),
         Element::new("Networks").children(networks),
-        Element::new("RoleReferences"),
+        Element::new("RoleReferences").children(roles),
     ]
 }
 

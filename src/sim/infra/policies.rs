@@ -2,6 +2,7 @@
 //!
 //! Invariants:
 //! - A tenant sees what is assigned to one of its VDCs; a new policy is assigned to none.
+//! - A VDC keeps its default policy.
 //! - What a policy is made of stays: only its name and description change.
 //!
 //! Source: VCD `OpenAPI`, `vdcComputePolicies` (1.0.0 and 2.0.0); `/api/admin/vdc/{id}/computePolicies`;
@@ -112,14 +113,27 @@ pub(crate) fn assigned(
             provider_only(call)?;
             let body = Element::parse(call.body)?;
             let references = body.all("VdcComputePolicyReference");
-            let named = references.filter_map(|one| one.attribute("id").or(one.attribute("href")));
-            let named: BTreeSet<String> = named.map(|one| bare(one).to_owned()).collect();
+            let named = |one: &Element| {
+                let text = |key| one.attribute(key).filter(|text| !text.is_empty());
+                text("id").or(text("href")).map(|one| bare(one).to_owned())
+            };
+            let named: Option<BTreeSet<String>> = references.map(named).collect();
+            let named = named.ok_or_else(|| {
+                Problem::bad_request("A VdcComputePolicyReference has neither href nor id.")
+            })?;
             if let Some(unknown) = named
                 .iter()
                 .find(|uuid| !infra.policies.contains_key(*uuid))
             {
                 return Err(Problem::bad_request(format!(
                     "There is no compute policy {unknown}."
+                )));
+            }
+            let default = infra.default_policy(&uuid);
+            if let Some(lost) = default.filter(|policy| !named.contains(&policy.uuid)) {
+                return Err(Problem::bad_request(format!(
+                    "The default compute policy {} cannot be removed from the VDC.",
+                    lost.name
                 )));
             }
             let all: BTreeSet<String> = infra.vdcs.keys().cloned().collect();

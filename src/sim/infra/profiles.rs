@@ -1,6 +1,7 @@
 //! Storage profiles as requests name them and documents show them.
 
 use super::Infra;
+use super::site::Policy;
 use crate::sim::directory::bare;
 use crate::sim::reply::Problem;
 use crate::sim::tasks::Reference;
@@ -46,6 +47,12 @@ impl Infra {
 }
 
 impl Infra {
+    /// The policy of VMs that name none: the first one that the VDC has.
+    pub(crate) fn default_policy(&self, vdc: &str) -> Option<&Policy> {
+        let mut policies = self.policies.values();
+        policies.find(|policy| policy.is_assigned(vdc))
+    }
+
     /// The bare UUID of the compute policy `name` inside a `ComputePolicy`; hrefs may be bare URNs.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 //! - A filter is evaluated, never compared as text: clients send its terms in any order.
 //! - A reference matches by href, by URN or by UUID, whichever the client filters with; only providers
 //!   may filter by organization.
-//! - A page past the end is answered without records.
+//! - A page past the end is answered without records; a query without a type by links to all lists.
 //!
 //! Source: VCD API, `GET /api/query`.
 
@@ -36,7 +36,9 @@ pub(crate) fn handle(
     services: &Services,
 ) -> Result<Reply, Problem> {
     require_method(call, &Method::GET)?;
-    let kind = call.query("type").unwrap_or_default();
+    let Some(kind) = call.query("type") else {
+        return Ok(overview(call, ctx.site));
+    };
     let format = format(call)?;
     let found = records::of_type(call, ctx, (infra, services), kind)?;
     let (known, mut found) = found
@@ -51,8 +53,11 @@ pub(crate) fn handle(
         if let Some(key) = filter.unknown_key(&searchable) {
             return Err(paging::unknown_key(key));
         }
-        let spelling = Spelling::of(call.query("filter").unwrap_or_default());
-        found.retain(|record| filter.matches(Case::Ignored, &|key| record.spelled(key, spelling)));
+        found.retain(|record| {
+            filter.matches_as(Case::Ignored, &|key, asked| {
+                record.spelled(key, Spelling::of(asked))
+            })
+        });
     }
     if let Some(order) = Order::of(call) {
         if order.key != "id" && !known.keys.contains(&order.key.as_str()) {
@@ -66,6 +71,31 @@ pub(crate) fn handle(
         fields: fields.as_deref(),
     };
     Ok(answer(call, ctx.site, &shape, (page, &found)))
+}
+
+/// The answer to a query without a type: a link to each list, in each format.
+fn overview(call: &Call<'_>, site: &str) -> Reply {
+    let media = "vnd.vmware.vcloud.query.queryList+xml";
+    let links = records::names(call.principal.provider).flat_map(|name| {
+        ["references", "records", "idrecords"].map(|format| {
+            Element::new("Link")
+                .attr("rel", "down")
+                .attr(
+                    "type",
+                    format!("application/vnd.vmware.vcloud.query.{format}+xml"),
+                )
+                .attr("name", name)
+                .attr(
+                    "href",
+                    format!("{site}/api/query?type={name}&format={format}"),
+                )
+        })
+    });
+    let root = Element::root("QueryList")
+        .attr("href", format!("{site}/api/query"))
+        .attr("type", format!("application/{media}"))
+        .children(links);
+    Reply::xml(200, call.version, media, root.document())
 }
 
 /// What a list looks like.

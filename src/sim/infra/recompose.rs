@@ -43,8 +43,8 @@ pub(crate) struct NewVm {
 }
 
 /// CPUs and memory of a copy without a sizing policy, as the TKG images ship.
-const DEFAULT_CPUS: u32 = 2;
-const DEFAULT_MEMORY_MIB: u32 = 4096;
+pub(crate) const DEFAULT_CPUS: u32 = 2;
+pub(crate) const DEFAULT_MEMORY_MIB: u32 = 4096;
 
 /// Reads the `SourcedItem`s and `CreateItem`s of a request for `vapp`.
 pub(crate) fn items(

@@ -64,7 +64,7 @@ pub(crate) fn from_template(desk: &mut Desk<'_, '_>, vdc: &str) -> Result<Reply,
     vapp.description = checked("Description", text, MAX_DESCRIPTION_CHARS)?;
     vapp.name = checked("name", &vapp.name, MAX_NAME_CHARS)?;
     let networks = body.path(&["InstantiationParams", "NetworkConfigSection"]);
-    vapp.networks = vapp_networks::read(desk.infra, vdc, networks)?;
+    vapp.networks = vapp_networks::read(desk.infra, &vapp, networks)?;
     desk.infra.require_free_name(&vapp)?;
     let mut items = recompose::items(desk.call, desk.infra, &vapp, &body)?;
     if items.is_empty() {
@@ -93,6 +93,8 @@ pub(crate) fn vm_from_template(desk: &mut Desk<'_, '_>, vdc: &str) -> Result<Rep
     let vapp = hidden(desk, &target, &body)?;
     let params = (item, "VmTemplateInstantiationParams");
     let mut new = recompose::sourced_item(desk.call, desk.infra, &vapp, params)?;
+    let name = body.attribute("name").unwrap_or_default();
+    new.name = checked("name", name, MAX_NAME_CHARS)?;
     if let Some(section) = body.get("ComputePolicy") {
         new.sizing_policy = desk.infra.policy_of(section, "VmSizingPolicy")?;
         new.placement_policy = desk.infra.policy_of(section, "VmPlacementPolicy")?;
@@ -139,12 +141,7 @@ fn hidden(desk: &mut Desk<'_, '_>, target: &Vdc, body: &Element) -> Result<Vapp,
     vapp.name = format!("{name}-{suffix}");
     let networks = desk.infra.networks.values();
     let networks = networks.filter(|network| network.vdc == target.uuid);
-    vapp.networks = networks
-        .map(|network| VappNetwork {
-            name: network.name.clone(),
-            parent: network.uuid.clone(),
-        })
-        .collect();
+    vapp.networks = networks.map(VappNetwork::bridged).collect();
     Ok(vapp)
 }
 

@@ -1,12 +1,20 @@
 //! The network section of a vApp as requests write it.
 //!
-//! Source: VCD API, `networkConfigSection`; CAPVCD adds an organization network by bridging to it.
+//! Invariants:
+//! - A network keeps its id and the addresses that machines have of it while its name stays.
+//!
+//! Source: VCD API, `networkConfigSection`; CAPVCD adds an organization network by bridging to it,
+//! go-vcloud-director also makes isolated ones, which have no parent.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use super::access::{require, right};
 use super::machine::{Vapp, VappNetwork};
 use super::operations::{Change, Kind};
+use super::site::Network;
 use super::vapps::start;
-use super::vm_changes::{MAX_NAME_CHARS, checked};
+use super::vm_changes::{MAX_DESCRIPTION_CHARS, MAX_NAME_CHARS, checked, number};
 use super::{Desk, Infra};
 use crate::sim::directory::bare;
 use crate::sim::reply::{Problem, Reply};
@@ -16,11 +24,8 @@ use crate::sim::xml::Element;
 pub(crate) fn put(desk: &mut Desk<'_, '_>, vapp: &Vapp) -> Result<Reply, Problem> {
     require(desk.call, right::EDIT, "VAPP_EDIT_NETWORKS", &vapp.uuid)?;
     desk.infra.require_vapp_free(&vapp.uuid)?;
-    let networks = read(
-        desk.infra,
-        &vapp.vdc,
-        Some(&Element::parse(desk.call.body)?),
-    )?;
+    let body = Element::parse(desk.call.body)?;
+    let networks = read(desk.infra, vapp, Some(&body))?;
     let vms = desk.infra.vms_of(&vapp.uuid);
     let mut used = vms.iter().flat_map(|vm| &vm.nics).map(|nic| &nic.network);
     if let Some(name) =
@@ -44,10 +49,14 @@ pub(crate) fn put(desk: &mut Desk<'_, '_>, vapp: &Vapp) -> Result<Reply, Problem
     Ok(start(desk, vapp, (kind, vec![vapp.uuid.clone()], change)))
 }
 
-/// Reads the networks of a section; each must be bridged to a network of the VDC.
+/// Reads the networks of a section of `vapp`, whose own they will be.
+///
+/// # Errors
+/// 400 `INVALID_REFERENCE` for a parent that is no network of the VDC; 400 for addresses that are none, and
+/// for a network with neither.
 pub(crate) fn read(
     infra: &Infra,
-    vdc: &str,
+    vapp: &Vapp,
     section: Option<&Element>,
 ) -> Result<Vec<VappNetwork>, Problem> {
     let mut networks = Vec::new();
@@ -60,23 +69,97 @@ pub(crate) fn read(
             config.attribute("networkName").unwrap_or_default(),
             MAX_NAME_CHARS,
         )?;
-        let parent = config.path(&["Configuration", "ParentNetwork"]);
-        let href = parent
-            .and_then(|parent| parent.attribute("href"))
-            .unwrap_or_default();
-        let uuid = bare(href);
-        let parent = infra
-            .networks
-            .get(uuid)
-            .filter(|network| network.vdc == vdc);
-        let parent = parent.ok_or_else(|| {
-            let text = format!("The parent network of \"{name}\" is not available in this VDC.");
-            Problem::new(400, "INVALID_REFERENCE", text)
-        })?;
+        let parent = parent(infra, &vapp.vdc, (config, &name))?;
+        let fence = config.path(&["Configuration"]);
+        let fence = fence.and_then(|configuration| configuration.text_of("FenceMode"));
+        let bridged = parent.is_some() && matches!(fence, None | Some("" | "bridged"));
+        let own = if bridged {
+            None
+        } else {
+            let mut own = own(config, &name, vapp)?;
+            let mut before = vapp.networks.iter();
+            let kept = before.find(|one| one.name == name);
+            let kept = kept.and_then(|one| one.own.as_ref());
+            own.used = kept.map(|kept| kept.used.clone()).unwrap_or_default();
+            Some(own)
+        };
+        let text = config.text_of("Description").unwrap_or_default();
         networks.push(VappNetwork {
             name,
-            parent: parent.uuid.clone(),
+            description: checked("Description", text, MAX_DESCRIPTION_CHARS)?,
+            parent,
+            own,
         });
     }
     Ok(networks)
+}
+
+/// The organization VDC network that a network is connected to, by bare UUID.
+fn parent(
+    infra: &Infra,
+    vdc: &str,
+    (config, name): (&Element, &str),
+) -> Result<Option<String>, Problem> {
+    let Some(parent) = config.path(&["Configuration", "ParentNetwork"]) else {
+        return Ok(None);
+    };
+    let named = |key| parent.attribute(key).filter(|text| !text.is_empty());
+    let uuid = bare(named("href").or(named("id")).unwrap_or_default());
+    let known = infra.networks.get(uuid);
+    match known.filter(|network| network.vdc == vdc) {
+        Some(network) => Ok(Some(network.uuid.clone())),
+        None => Err(Problem::new(
+            400,
+            "INVALID_REFERENCE",
+            format!("The parent network of \"{name}\" is not available in this VDC."),
+        )),
+    }
+}
+
+/// The addresses of a network that is not bridged: its first scope, with the first range of it.
+fn own(config: &Element, name: &str, vapp: &Vapp) -> Result<Network, Problem> {
+    let scope = config.path(&["Configuration", "IpScopes", "IpScope"]);
+    let scope = scope.ok_or_else(|| {
+        let text = format!("The network \"{name}\" has neither a parent network nor IP scopes.");
+        Problem::bad_request(text)
+    })?;
+    let prefix = match number::<u8>(scope.get("SubnetPrefixLength"))? {
+        Some(prefix) => Some(prefix),
+        None => address(scope, "Netmask")?.and_then(|mask| {
+            let bits = u32::from(mask);
+            u8::try_from(bits.leading_ones()).ok()
+        }),
+    };
+    let prefix = prefix.filter(|prefix| (1..=32).contains(prefix));
+    let gateway = address(scope, "Gateway")?;
+    let (Some(gateway), Some(prefix)) = (gateway, prefix) else {
+        let text = format!("The network \"{name}\" needs a gateway and a netmask.");
+        return Err(Problem::bad_request(text));
+    };
+    let range = scope.path(&["IpRanges", "IpRange"]);
+    let end = |name: &str| range.map_or(Ok(None), |range| address(range, name));
+    let pool = match (end("StartAddress")?, end("EndAddress")?) {
+        (Some(first), Some(last)) => (first, last),
+        _ => (Ipv4Addr::BROADCAST, Ipv4Addr::UNSPECIFIED),
+    };
+    Ok(Network {
+        uuid: VappNetwork::uuid(&vapp.uuid, name),
+        name: name.to_owned(),
+        vdc: vapp.vdc.clone(),
+        gateway,
+        prefix,
+        dns: address(scope, "Dns1")?.unwrap_or(Ipv4Addr::UNSPECIFIED),
+        pool,
+        used: BTreeMap::new(),
+    })
+}
+
+/// The address inside `name`; none where it is absent or empty.
+fn address(element: &Element, name: &str) -> Result<Option<Ipv4Addr>, Problem> {
+    let text = element.text_of(name).map(str::trim);
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let wrong = || Problem::bad_request(format!("The value \"{text}\" of {name} is invalid."));
+    text.parse().map(Some).map_err(|_no_address| wrong())
 }

@@ -55,7 +55,7 @@ pub(crate) fn compose(desk: &mut Desk<'_, '_>, vdc: &str) -> Result<Reply, Probl
         MAX_NAME_CHARS,
     )?;
     let text = body.text_of("Description").unwrap_or_default();
-    let vapp = Vapp {
+    let mut vapp = Vapp {
         uuid: desk.ctx.uuid(),
         name,
         description: checked("Description", text, MAX_DESCRIPTION_CHARS)?,
@@ -64,17 +64,15 @@ pub(crate) fn compose(desk: &mut Desk<'_, '_>, vdc: &str) -> Result<Reply, Probl
         owner: Starter::of(desk.call).user(desk.ctx.site),
         created: desk.ctx.wall,
         unresolved: true,
-        networks: vapp_networks::read(
-            desk.infra,
-            vdc,
-            body.path(&["InstantiationParams", "NetworkConfigSection"]),
-        )?,
+        networks: Vec::new(),
         metadata: std::collections::BTreeMap::new(),
         auto_nature: false,
         lease: Lease::default(),
         sharing: Sharing::default(),
         product: Vec::new(),
     };
+    let networks = body.path(&["InstantiationParams", "NetworkConfigSection"]);
+    vapp.networks = vapp_networks::read(desk.infra, &vapp, networks)?;
     desk.infra.require_free_name(&vapp)?;
     let items = items(desk.call, desk.infra, &vapp, &body)?;
     let power_on = body.attribute("powerOn") == Some("true");

@@ -88,7 +88,7 @@ pub(crate) fn vdc(
         .child(Element::leaf("VmQuota", 0))
         .child(Element::leaf("IsEnabled", vdc.enabled))
         .child(storage_profiles(site, infra, vdc))
-        .children(default_policy(site, infra))
+        .children(default_policy(site, infra, &vdc.uuid))
         .children(if admin { admin_part() } else { Vec::new() });
     Ok(Reply::xml(200, call.version, media, root.document()))
 }
@@ -107,9 +107,9 @@ fn admin_part() -> Vec<Element> {
     ]
 }
 
-/// The policy of VMs that name none: the first there is.
-fn default_policy(site: &str, infra: &Infra) -> Option<Element> {
-    let policy = infra.policies.values().next()?;
+/// The policy of VMs that name none.
+fn default_policy(site: &str, infra: &Infra, vdc: &str) -> Option<Element> {
+    let policy = infra.default_policy(vdc)?;
     let href = format!("{site}/cloudapi/2.0.0/vdcComputePolicies/{}", policy.urn());
     Some(
         Element::new("DefaultComputePolicy")
@@ -174,6 +174,16 @@ fn links(site: &str, href: &str, org: &str) -> Vec<Element> {
             "add",
             format!("{href}/disk"),
             Some("vnd.vmware.vcloud.diskCreateParams+xml"),
+        ),
+        link(
+            "down",
+            format!("{href}/computePolicies"),
+            Some("vnd.vmware.vcloud.vdcComputePolicyReferences+xml"),
+        ),
+        link(
+            "edgeGateways",
+            format!("{site}/api/query?type=edgeGateway&format=records&filter=vdc=={href}"),
+            Some("vnd.vmware.vcloud.query.records+xml"),
         ),
     ]
 }
@@ -277,7 +287,7 @@ pub(crate) fn network(
     let network = network.ok_or_else(|| refused("Base", "NETWORK_VIEW", uuid))?;
     visible(call, infra, &network.vdc).map_err(|_foreign| refused("Base", "NETWORK_VIEW", uuid))?;
     let configuration = Element::new("Configuration")
-        .child(ip_scopes(network))
+        .child(ip_scopes(network, true))
         .child(Element::leaf("FenceMode", "natRouted"))
         .child(Element::leaf("RetainNetInfoAcrossDeployments", false));
     let media = "vnd.vmware.vcloud.orgVdcNetwork+xml";

@@ -73,7 +73,7 @@ pub(super) fn require_unused(uuid: &str, infra: &Infra) -> Result<(), Problem> {
     let mut connected = infra.vapps.values().flat_map(|vapp| &vapp.networks);
     let found = infra.networks.get(uuid);
     let used = found.is_some_and(|network| !network.used.is_empty());
-    if used || connected.any(|network| network.parent == uuid) {
+    if used || connected.any(|network| network.parent.as_deref() == Some(uuid)) {
         let name = found.map(|network| network.name.as_str());
         return Err(Problem::bad_request(format!(
             "The network {} cannot be deleted: it is in use.",

@@ -52,6 +52,12 @@ pub struct Options {
     pub orgs: Vec<String>,
     /// Finished clusters of a fresh site.
     pub clusters: u32,
+    /// Password of the administrator and of the tenants' users of a fresh site, if they have one.
+    pub password: Option<String>,
+    /// Organizations of a fresh site whose gateways take addresses from IP spaces, by name.
+    pub ip_spaces: Vec<String>,
+    /// API versions that are offered, such as `(37, 2)`; those of the simulator when empty.
+    pub api_versions: Vec<(u16, u16)>,
     /// Scenarios that begin with the site.
     pub scenarios: Vec<PathBuf>,
     /// Where the site is kept.

@@ -134,6 +134,17 @@ fn world(options: &Options, url: &str) -> Result<Opened, StandaloneError> {
     for (number, tenant) in (1..=options.clusters).zip(turns) {
         world.seed_provisioned(tenant, &format!("idle-{number}"), CLUSTER_BYTES);
     }
+    for tenant in &tenants {
+        if options.ip_spaces.contains(&tenant.org) {
+            world.use_ip_space(tenant);
+        }
+    }
+    if let Some(password) = &options.password {
+        let authors = tenants.iter().map(|tenant| tenant.author.as_str());
+        for name in authors.chain([seed::ADMINISTRATOR]) {
+            world.set_password(name, password);
+        }
+    }
     Ok(Opened {
         world,
         moment: Moment::default(),
@@ -178,6 +189,9 @@ fn prepare(site: &Site, options: &Options) -> Result<(), StandaloneError> {
     let mut world = lock(&site.world);
     let at = (site.clock.now(), site.clock.wall());
     world.stood_still(at);
+    if !options.api_versions.is_empty() {
+        world.offer_versions(&options.api_versions);
+    }
     world.requests().set_capacity(options.log_requests);
     let mut lever = Lever {
         world: &mut world,

@@ -2,9 +2,12 @@
 
 use super::{Record, View, values};
 use crate::sim::infra::access;
+use crate::sim::infra::catalogs::template_href;
 use crate::sim::infra::disk_document::disk_href;
 use crate::sim::infra::document::vapp_href;
-use crate::sim::infra::machine::{Status, Vm};
+use crate::sim::infra::machine::{Machine, Status, Vm};
+use crate::sim::infra::recompose::{DEFAULT_CPUS, DEFAULT_MEMORY_MIB};
+use crate::sim::infra::site::Template;
 use crate::sim::infra::vm_document::vm_href;
 use crate::sim::reply::stamp;
 use crate::sim::task_api::Facts;
@@ -160,7 +163,56 @@ impl View<'_> {
     pub(super) fn vms(&self) -> Vec<Record> {
         let vms = self.infra.vms.values();
         let visible = vms.filter(|vm| access::vm(self.call, self.infra, &vm.uuid).is_ok());
-        visible.map(|vm| self.vm(vm)).collect()
+        let machines = visible.map(|vm| self.vm(vm));
+        let templates = self.infra.templates.values();
+        let inside = templates.filter_map(|template| self.template_vm(template));
+        machines.chain(inside).collect()
+    }
+
+    /// The VM inside a template, if the caller may see it.
+    fn template_vm(&self, template: &Template) -> Option<Record> {
+        let catalog = self.infra.catalogs.get(&template.catalog);
+        let catalog = catalog.filter(|catalog| self.sees(&catalog.org_id))?;
+        let profile = self.infra.default_profile(&template.vdc);
+        let machine = Machine::default();
+        let values = values![
+            template.name,
+            format!("{}/api/vAppTemplate/vm-{}", self.ctx.site, template.vm),
+            "",
+            template_href(self.ctx.site, template),
+            template.name,
+            "RESOLVED",
+            catalog.owner.href,
+            catalog.owner.name,
+            self.org_href(&catalog.org_id),
+            self.vdc_href(&template.vdc),
+            self.vdc_name(&template.vdc),
+            Status::PoweredOff.name(),
+            true,
+            false,
+            false,
+            self.infra.busy.contains_key(&template.uuid),
+            false,
+            false,
+            false,
+            false,
+            "",
+            "",
+            machine.os_type,
+            machine.hardware_version.trim_start_matches("vmx-"),
+            DEFAULT_CPUS,
+            DEFAULT_MEMORY_MIB,
+            template.disk_mib,
+            self.profile_name(&profile.unwrap_or_default()),
+            "",
+            "",
+            true,
+            catalog.name,
+            "",
+            12352,
+            catalog.created_stamp(),
+        ];
+        Some(self.record(format!("urn:vcloud:vm:{}", template.vm), values))
     }
 
     fn vm(&self, vm: &Vm) -> Record {

@@ -11,6 +11,7 @@
 //! Source: VCD API, query types and record elements.
 
 mod built;
+mod people;
 mod provided;
 
 use std::borrow::Cow;
@@ -39,7 +40,7 @@ pub(crate) struct Type {
 }
 
 /// All query types.
-const TYPES: [Type; 13] = [
+const TYPES: [Type; 18] = [
     Type {
         names: ("organization", ""),
         elements: ("OrgRecord", ""),
@@ -134,9 +135,53 @@ const TYPES: [Type; 13] = [
         keys: built::TASK,
         make: |view| view.tasks(),
     },
+    Type {
+        names: ("user", "adminUser"),
+        elements: ("UserRecord", "AdminUserRecord"),
+        right: "",
+        keys: people::USER,
+        make: |view| view.users(),
+    },
+    Type {
+        names: ("role", "adminRole"),
+        elements: ("RoleRecord", "AdminRoleRecord"),
+        right: "",
+        keys: people::ROLE,
+        make: |view| view.roles(),
+    },
+    Type {
+        names: ("right", ""),
+        elements: ("RightRecord", ""),
+        right: "",
+        keys: people::RIGHT,
+        make: |view| view.rights(),
+    },
+    Type {
+        names: ("", "providerVdc"),
+        elements: ("", "VMWProviderVdcRecord"),
+        right: "",
+        keys: people::PROVIDER_VDC,
+        make: |view| view.provider_vdcs(),
+    },
+    Type {
+        names: ("", "providerVdcStorageProfile"),
+        elements: ("", "ProviderVdcStorageProfileRecord"),
+        right: "",
+        keys: people::PROVIDER_PROFILE,
+        make: |view| view.provider_profiles(),
+    },
 ];
 
-/// How a filter spells references.
+/// Names of all types, those for providers only where `provider`.
+pub(crate) fn names(provider: bool) -> impl Iterator<Item = &'static str> {
+    let names = TYPES.iter().flat_map(move |kind| {
+        let admin = if provider { kind.names.1 } else { "" };
+        [kind.names.0, admin]
+    });
+    names.filter(|name| !name.is_empty())
+}
+
+/// How a comparison spells a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spelling {
     /// Addresses, below `/api/admin` or not.
@@ -148,12 +193,12 @@ pub(crate) enum Spelling {
 }
 
 impl Spelling {
-    /// Tells it from the text of a filter.
-    pub(crate) fn of(filter: &str) -> Self {
-        let text = filter.to_ascii_lowercase();
-        if text.contains("urn:vcloud:") || text.contains("urn%3avcloud") {
+    /// Tells it from the value that is compared with.
+    pub(crate) fn of(asked: &str) -> Self {
+        let text = asked.to_ascii_lowercase();
+        if text.contains("urn:vcloud:") {
             Self::Urn
-        } else if text.contains("://") || text.contains("%3a%2f%2f") {
+        } else if text.contains("://") {
             Self::Href
         } else {
             Self::Bare
@@ -193,6 +238,7 @@ impl Record {
             "vdc" => "vdc",
             "catalog" => "catalog",
             "catalogItem" => "catalogitem",
+            "container" if value.contains("/vappTemplate-") => "vapptemplate",
             "container" => "vapp",
             "owner" => "user",
             "storageProfile" => "vdcstorageProfile",
