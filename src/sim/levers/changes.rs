@@ -45,7 +45,7 @@ impl InForce<'_> {
         }
     }
 
-    fn set(&mut self, values: Values) {
+    fn set(&mut self, values: &Values) {
         *self.timings = values.timings;
         *self.settings = values.settings;
         *self.sessions = values.sessions;
@@ -201,7 +201,7 @@ impl Changes {
             self.base = Some(base);
             self.put_in_force(force);
         } else {
-            force.set(base);
+            force.set(&base);
         }
         Ok(())
     }
@@ -218,7 +218,7 @@ impl Changes {
         for one in &self.running {
             values = one.change.over(values).unwrap_or(values);
         }
-        force.set(values);
+        force.set(&values);
         if self.running.is_empty() {
             self.base = None;
         }
