@@ -13,8 +13,9 @@
 //! Code map: versions, `auth`, `directory`, `rights` and `access` say who may ask; `registry`,
 //! `entities`, `fiql` and `paging` are the runtime defined entities; `infra` is VDCs, vApps and VMs;
 //! `network` is edge gateways with their load balancers, NAT and IP spaces; `actors` work inside the
-//! simulated machines; `levers` and `control_api` are what an operator can do, `leaks` and `request_log` what
-//! there is to see, `state` and `standalone` keep and run a site; `control` and `view` are for tests.
+//! simulated machines; `levers` and `control_api` are what an operator can do, `control_cluster` what tenants
+//! do inside clusters, `leaks` and `request_log` what there is to see, `state` and `standalone` keep and run a
+//! site; `control` and `view` are for tests.
 //!
 //! Not here: MQTT and webhook extensions; several cells; the lag of the query service.
 //! Source: VCD API 37.0 to 39.1 as `OpenAPI` and XML schema document it; the wire behaviour that

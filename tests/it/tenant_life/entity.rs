@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cse_server::sim::world::World;
 use serde_json::json;
 
 use super::{counts, machines, pull, resize, section, settle};
@@ -108,4 +109,32 @@ fn what_clients_parse_is_there() {
         assert_eq!(found["version"].as_str().unwrap().trim(), version);
     }
     assert_eq!(section(&lab, &urn, "projector")["lastAppliedSequence"], 1);
+}
+
+/// Runs a cluster with everything in it through a resize, reading the world back every so often.
+fn history(reload_secs: Option<u64>) -> Vec<u8> {
+    let (mut lab, urn) = provisioned(1);
+    let service = json!({"cluster": "kite7", "name": "web", "ports": [80, 443]});
+    pull(&mut lab, &json!({"create_service": service})).unwrap();
+    let volume = json!({"cluster": "kite7", "name": "pvc-1", "size_mib": 64});
+    pull(&mut lab, &json!({"create_volume": volume})).unwrap();
+    resize(&mut lab, &urn, "blue", 3);
+    for second in 1..900 {
+        lab.wait(1);
+        if reload_secs.is_some_and(|secs| second % secs == 0) {
+            let mut text = Vec::new();
+            lab.world.save(None, &mut text).unwrap();
+            lab.world = World::load(text.as_slice(), None).unwrap().world;
+        }
+    }
+    assert_eq!(counts(&lab, &urn, "blue"), Some((3, 3)));
+    let mut text = Vec::new();
+    lab.world.save(None, &mut text).unwrap();
+    text
+}
+
+#[test]
+fn a_world_read_back_while_a_cluster_changes_has_the_same_history() {
+    let plain = history(None);
+    assert!(plain == history(Some(37)), "something is not in the state");
 }
