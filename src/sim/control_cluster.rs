@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::actors::capvcd;
 use super::actors::cluster::Cluster;
-use super::levers::{Action, LeverError};
+use super::levers::LeverError;
 use super::world::World;
 use crate::clock::Moment;
 
@@ -119,31 +119,6 @@ impl World {
                 Err(LeverError::unknown("volume", name))
             }
         })
-    }
-
-    /// Does what of the actions concerns the inside of a cluster.
-    pub(crate) fn do_inside(&mut self, action: &Action, at: At) -> Result<(), LeverError> {
-        match action {
-            Action::CreateService {
-                cluster,
-                namespace,
-                name,
-                ports,
-            } => self.create_load_balancer_service(cluster, (namespace, name), ports, at),
-            Action::DeleteService {
-                cluster,
-                namespace,
-                name,
-            } => self.delete_load_balancer_service(cluster, (namespace, name), at),
-            Action::CreateVolume {
-                cluster,
-                name,
-                size_mib,
-                retain,
-            } => self.create_volume(cluster, name, (*size_mib, *retain), at),
-            Action::DeleteVolume { cluster, name } => self.delete_volume(cluster, name, at),
-            _ => Ok(()),
-        }
     }
 
     /// Ends the kubelet of the node that is the VM `vm` (bare UUID) of the cluster `id`; the VM goes on.

@@ -20,6 +20,7 @@
 
 mod access;
 mod accounts;
+mod cluster_life;
 mod disks;
 mod entities;
 mod fact;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
     let facts = [
         access::facts(),
         accounts::facts(),
+        cluster_life::facts(),
         entities::facts(),
         hooks::facts(),
         installer::facts(),

@@ -185,8 +185,16 @@ fn offers() -> Vec<Fact> {
                     .unwrap();
                 let media = "application/vnd.vmware.vcloud.vdcComputePolicyReferences+xml";
                 let assigned = format!("/api/admin/vdc/{vdc}/computePolicies");
+                // The default policy of a VDC cannot be taken from it.
+                let path = format!("/api/vdc/{vdc}");
+                let document = bench.send(Ask::get(&path).xml().by(&author)).await;
+                let document = document.expect(200).text();
+                let default = document.split("<DefaultComputePolicy ").nth(1).unwrap();
+                let default = default.split("id=\"").nth(1).unwrap();
+                let default = default.split('"').next().unwrap();
                 let document = format!(
                     "<VdcComputePolicyReferences xmlns=\"http://www.vmware.com/vcloud/v1.5\">\
+                     <VdcComputePolicyReference id=\"{default}\" href=\"x/{default}\"/>\
                      <VdcComputePolicyReference id=\"{0}\" href=\"x/{0}\"/>\
                      </VdcComputePolicyReferences>",
                     id(&made)

@@ -22,7 +22,7 @@ use super::cluster::Cluster;
 use super::home::Home;
 use super::manifest::Manifest;
 use super::nodes::{self, Reach};
-use super::sections::{Component, Edit};
+use super::sections::{Component, Edit, Resource};
 use super::{cpi, csi, infrastructure, pools, projector, remediation, report, status};
 use crate::sim::context::Context;
 use crate::sim::entities::{Entities, RdeState};
@@ -199,6 +199,8 @@ fn look(
         cluster.desk.put(Component::Capvcd, Edit::Status(document));
         if let Some(vapp) = &cluster.vapp {
             let vapp = format!("urn:vcloud:vapp:{vapp}");
+            let resource = Resource::new("VApp", &vapp, &cluster.wanted.cluster);
+            cluster.desk.put(Component::Capvcd, Edit::Add(resource));
             cluster.desk.put(Component::Capvcd, Edit::Tie(vapp));
         }
     }

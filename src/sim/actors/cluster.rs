@@ -22,6 +22,10 @@ use crate::sim::context::Context;
 use crate::sim::tasks::Starter;
 
 /// State of the controllers of one cluster, and of what they look after.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is true for a reason of its own"
+)]
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Cluster {
     /// Newest appointment of the controllers.
@@ -121,8 +125,8 @@ impl Cluster {
             } else {
                 format!("port-{port}")
             },
-            port,
-            node_port,
+            number: port,
+            on_nodes: node_port,
         });
         self.services.insert(key, Service::new(ports.collect()));
         true

@@ -29,9 +29,9 @@ use crate::sim::reply::Problem;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Port {
     pub(super) name: String,
-    pub(super) port: u16,
+    pub(super) number: u16,
     /// Where the nodes answer.
-    pub(super) node_port: u16,
+    pub(super) on_nodes: u16,
 }
 
 /// A Service of type `LoadBalancer`.
@@ -176,8 +176,8 @@ fn ask(
     let wanted = Wanted {
         name: &vs,
         pool: &pool,
-        port: port.port,
-        member_port: port.node_port,
+        port: port.number,
+        member_port: port.on_nodes,
         members: workers(cluster, reach),
         virtual_ip: service.address.as_ref().and_then(|ip| ip.parse().ok()),
         claim: &claim,

@@ -20,6 +20,10 @@ use crate::sim::infra::volumes::NewDisk;
 use crate::sim::reply::Problem;
 
 /// A persistent volume.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is true for a reason of its own"
+)]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Volume {
     size_mib: u64,

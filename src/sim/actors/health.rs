@@ -100,12 +100,14 @@ fn limit(value: &Value) -> Limit {
             Some(percent) => Limit::Percent(number(percent).unwrap_or_default()),
             None => Limit::Count(number(text).unwrap_or_default()),
         },
-        other => Limit::Count(
-            other
-                .as_u64()
-                .and_then(|count| usize::try_from(count).ok())
-                .unwrap_or_default(),
-        ),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            Limit::Count(
+                value
+                    .as_u64()
+                    .and_then(|count| usize::try_from(count).ok())
+                    .unwrap_or_default(),
+            )
+        }
     }
 }
 

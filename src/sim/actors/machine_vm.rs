@@ -40,8 +40,9 @@ pub(super) fn user_data(
     let mut script = String::from("#!/usr/bin/env bash\nset -eEx\n");
     for key in keys {
         for status in ["in_progress", "successful"] {
-            script.push_str("vmtoolsd --cmd \"info-set ");
-            script.push_str(&format!("{key} {status}\"\n"));
+            for part in ["vmtoolsd --cmd \"info-set ", key, " ", status, "\"\n"] {
+                script.push_str(part);
+            }
         }
     }
     let kind = if node.control_plane {

@@ -71,6 +71,10 @@ impl NodePhase {
 }
 
 /// One machine.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is true for a reason of its own"
+)]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Node {
     pub(crate) name: String,
@@ -200,7 +204,7 @@ fn advance(node: &mut Node, cluster: &mut Cluster, reach: &mut Reach<'_, '_>) {
         }
         (NodePhase::Provisioning, Some(vm)) => bring_up(node, &vm, cluster, reach),
         (NodePhase::Booting { since }, Some(vm)) => {
-            watch_script(node, (&vm, since), cluster, reach)
+            watch_script(node, (&vm, since), cluster, reach);
         }
         (NodePhase::Provisioned, Some(_)) => {
             if node.serves(reach.infra) {

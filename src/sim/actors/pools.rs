@@ -36,7 +36,7 @@ pub(super) fn reconcile(cluster: &mut Cluster, ctx: &mut Context<'_>) {
             Plan::default()
         };
         cluster.nudged |= plan != Plan::default();
-        carry_out(plan, pool, cluster, ctx);
+        carry_out(&plan, pool, cluster, ctx);
     }
     cluster.settled = pools
         .iter()
@@ -64,7 +64,7 @@ struct Plan {
     delete: Vec<String>,
 }
 
-fn carry_out(plan: Plan, pool: &Pool, cluster: &mut Cluster, ctx: &mut Context<'_>) {
+fn carry_out(plan: &Plan, pool: &Pool, cluster: &mut Cluster, ctx: &mut Context<'_>) {
     for node in &mut cluster.nodes {
         if plan.delete.contains(&node.name) {
             node.phase = NodePhase::Deleting;

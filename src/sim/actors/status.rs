@@ -54,7 +54,7 @@ pub(super) fn document(cluster: &Cluster, reach: &Reach<'_, '_>) -> Value {
         "capiStatusYaml": capi_status(cluster, reach),
         "eventSet": [],
         "errorSet": [],
-        "vcdResourceSet": vapp(cluster),
+        "vcdResourceSet": [],
     });
     if let (true, Some(map)) = (cluster.initialized, status.as_object_mut()) {
         map.insert(
@@ -63,18 +63,6 @@ pub(super) fn document(cluster: &Cluster, reach: &Reach<'_, '_>) -> Value {
         );
     }
     status
-}
-
-/// The vApp is what a first status lists; later ones keep what is there.
-fn vapp(cluster: &Cluster) -> Vec<Value> {
-    let vapp = cluster.vapp.iter().map(|vapp| {
-        json!({
-            "type": "VApp",
-            "id": format!("urn:vcloud:vapp:{vapp}"),
-            "name": cluster.wanted.cluster,
-        })
-    });
-    vapp.collect()
 }
 
 fn phase(cluster: &Cluster) -> &'static str {

@@ -153,10 +153,32 @@ impl World {
             }
             Action::Slow { .. } | Action::Set { .. } => self.change(action, (label, at.0)),
             Action::FailNode(failure) => self.fail_node(failure, at),
-            Action::CreateService { .. }
-            | Action::DeleteService { .. }
-            | Action::CreateVolume { .. }
-            | Action::DeleteVolume { .. } => self.do_inside(action, at).map(|()| json!({})),
+            Action::CreateService {
+                cluster,
+                namespace,
+                name,
+                ports,
+            } => self
+                .create_load_balancer_service(cluster, (namespace, name), ports, at)
+                .map(|()| json!({})),
+            Action::DeleteService {
+                cluster,
+                namespace,
+                name,
+            } => self
+                .delete_load_balancer_service(cluster, (namespace, name), at)
+                .map(|()| json!({})),
+            Action::CreateVolume {
+                cluster,
+                name,
+                size_mib,
+                retain,
+            } => self
+                .create_volume(cluster, name, (*size_mib, *retain), at)
+                .map(|()| json!({})),
+            Action::DeleteVolume { cluster, name } => {
+                self.delete_volume(cluster, name, at).map(|()| json!({}))
+            }
             Action::Snapshot { name } => Ok(json!({"entities": self.take_snapshot(name, at.1)})),
             Action::Restore { name } => Ok(json!({"entities": self.restore_snapshot(name, at.1)?})),
         }

@@ -40,8 +40,8 @@ fn names(lab: &mut Lab, list: &str) -> Vec<String> {
 fn the_control_plane_has_a_service_and_a_pool_at_the_gateway() {
     let (mut lab, urn) = provisioned(1);
     let name = format!("kite7-{urn}-tcp");
-    assert_eq!(names(&mut lab, SERVICES), [name.clone()]);
-    assert_eq!(names(&mut lab, POOLS), [name.clone()]);
+    assert_eq!(names(&mut lab, SERVICES), [name.as_str()]);
+    assert_eq!(names(&mut lab, POOLS), [name.as_str()]);
     let status = capvcd(&lab, &urn);
     let set = status["vcdResourceSet"].as_array().unwrap();
     for kind in ["virtual-service", "lb-pool"] {

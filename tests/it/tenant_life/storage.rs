@@ -2,11 +2,12 @@
 
 use serde_json::json;
 
-use super::{listed, pull, resize, section, settle};
+use super::{listed, log_in, pull, resize, section, settle};
 use crate::support::bootstrap::provisioned;
 use crate::support::lab::Lab;
 
 fn disks(lab: &mut Lab) -> String {
+    log_in(lab);
     lab.get("/api/query?type=disk&format=records")
 }
 
