@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use cse_server::sim::levers::{Action, Lever};
+use serde_json::json;
+
 use crate::support::fleet::Fleet;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -48,4 +51,38 @@ async fn a_bootstrap_machine_counts_once_its_cluster_is_gone() {
         ["EPHEMERAL_TEMP_VM", "oak_ephemeral_vapp"],
         "{leaks:?}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn services_and_volumes_of_a_forgotten_cluster_are_found() {
+    let mut fleet = Fleet::quick(4_003);
+    let urn = fleet.ask_for("oak");
+    fleet.start("a");
+    assert!(
+        fleet.until(HOUR, Fleet::all_provisioned).await,
+        "{}",
+        fleet.context()
+    );
+    for action in [
+        json!({"create_service": {"cluster": "oak", "name": "web"}}),
+        json!({"create_volume": {"cluster": "oak", "name": "data", "size_mib": 1024}}),
+    ] {
+        let action: Action = serde_json::from_value(action).unwrap();
+        let at = (fleet.clock.now(), fleet.clock.wall());
+        let mut world = fleet.world();
+        let mut lever = Lever {
+            world: &mut world,
+            faults: &fleet.faults,
+            at,
+        };
+        lever.pull(&action).unwrap();
+    }
+    fleet.pass_time(Duration::from_mins(10)).await;
+    assert_eq!(fleet.world().leaks(), [], "{}", fleet.context());
+    fleet.world().forget_entity(&urn);
+    let leaks = fleet.world().leaks();
+    for (kind, at_least) in [("virtual-service", 2), ("lb-pool", 2), ("disk", 1)] {
+        let found = leaks.iter().filter(|leak| leak.kind == kind).count();
+        assert!(found >= at_least, "{found} of {kind}: {leaks:#?}");
+    }
 }
