@@ -20,6 +20,7 @@
 
 mod access;
 mod accounts;
+mod catalogs;
 mod disks;
 mod entities;
 mod fact;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
     let facts = [
         access::facts(),
         accounts::facts(),
+        catalogs::facts(),
         entities::facts(),
         hooks::facts(),
         installer::facts(),

@@ -266,6 +266,7 @@ fn new_vm(node: &Node, pool: &Pool, cluster: &Cluster, infra: &Infra) -> Result<
     let template = templates.find(|one| {
         let catalog = infra.catalogs.get(&one.catalog);
         one.name == pool.template
+            && one.upload.is_none()
             && catalog.is_some_and(|catalog| {
                 catalog.name == pool.catalog && catalog.org_id == home.org_id
             })

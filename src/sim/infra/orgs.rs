@@ -109,6 +109,11 @@ fn one(call: &Call<'_>, ctx: &Context<'_>, infra: &Infra, (org, admin): (&Org, b
         .attr("type", format!("application/{media}"))
         .children(vdcs)
         .children(catalogs)
+        .child(link(
+            "add",
+            format!("{site}/api/admin/org/{uuid}/catalogs"),
+            Some("vnd.vmware.admin.catalog+xml"),
+        ))
         .child(Element::new("Description"))
         .child(Element::leaf("FullName", &org.full_name))
         .child(Element::leaf("IsEnabled", true))
