@@ -71,7 +71,13 @@ impl World {
             ["api", "admin"] => versions::product(call, ctx.site),
             ["api", "session"] if *call.method == Method::DELETE => Ok(ctx.sessions.logout(call)),
             ["api", "session"] if *call.method == Method::GET => sessions::legacy(call, ctx),
-            ["api", "task", rest @ ..] => task_api::handle(call, rest, ctx),
+            ["api", "task", rest @ ..] => {
+                let reply = task_api::handle(call, rest, ctx)?;
+                if let [uuid, "action", "cancel"] = rest {
+                    infra::operations::cancel(uuid, ctx, areas.infra);
+                }
+                Ok(reply)
+            }
             ["api", "tasksList", org] => task_api::list(call, org, ctx),
             ["api", "query"] => infra::query::handle(call, ctx, areas.infra, areas.network),
             ["oauth", "provider", "register"] => oauth::register(call, oauth::Realm::Provider, ctx),

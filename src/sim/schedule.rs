@@ -41,6 +41,14 @@ impl<E> Schedule<E> {
         self.waiting.retain(|_, event| which(event));
     }
 
+    /// Takes back the earliest event that `which` says yes to.
+    pub(crate) fn take_first(&mut self, which: impl Fn(&E) -> bool) -> Option<E> {
+        let mut waiting = self.waiting.iter();
+        let (key, _) = waiting.find(|(_, event)| which(event))?;
+        let key = *key;
+        self.waiting.remove(&key)
+    }
+
     /// Takes the earliest event due at or before `now`, with its own moment.
     pub(crate) fn take_due(&mut self, now: Moment) -> Option<(Moment, E)> {
         let entry = self.waiting.first_entry()?;

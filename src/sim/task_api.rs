@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - A task is visible to its organization and to the provider.
-//! - Cancelling is answered and noted, but simulated operations run on; real ones mostly do too.
+//! - Cancelling is answered and noted; which operations it stops, `infra::operations` knows. Others run on.
 //!
 //! Not here: the XML of a task (`sim::xml`), which other documents hold too.
 //! Source: VCD API, `Task`.
@@ -113,6 +113,7 @@ impl Facts {
         let (status, progress, error, result) = match &task.state {
             TaskState::Running { progress } => ("running", Some(*progress), None, None),
             TaskState::Success { result } => ("success", Some(100), None, result.clone()),
+            TaskState::Canceled => ("canceled", None, None, None),
             TaskState::Failed(problem) => {
                 let message = format!("[ {} ] {}", task.request_id, problem.message);
                 (

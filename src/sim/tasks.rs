@@ -91,9 +91,15 @@ impl Starter {
 /// Where a task stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum TaskState {
-    Running { progress: u8 },
-    Success { result: Option<String> },
+    Running {
+        progress: u8,
+    },
+    Success {
+        result: Option<String>,
+    },
     Failed(Problem),
+    /// Somebody canceled it, and it stopped.
+    Canceled,
 }
 
 /// One task.
@@ -187,6 +193,15 @@ impl Tasks {
         let message =
             message.unwrap_or_else(|| "The operation failed in the infrastructure.".to_owned());
         Some(Problem::new(500, "INTERNAL_SERVER_ERROR", message))
+    }
+
+    /// Tells how far a running task is, in percent.
+    pub(crate) fn progress(&mut self, uuid: &str, percent: u8) {
+        if let Some(task) = self.by_uuid.get_mut(uuid)
+            && let TaskState::Running { progress } = &mut task.state
+        {
+            *progress = percent;
+        }
     }
 
     /// Ends a running task; a finished one keeps its first outcome.

@@ -20,6 +20,7 @@
 
 mod access;
 mod accounts;
+mod catalogs;
 mod cluster_life;
 mod disks;
 mod entities;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         access::facts(),
         accounts::facts(),
         cluster_life::facts(),
+        catalogs::facts(),
         entities::facts(),
         hooks::facts(),
         installer::facts(),

@@ -97,6 +97,7 @@ pub(super) fn new_vm(
     let template = templates.find(|one| {
         let catalog = infra.catalogs.get(&one.catalog);
         one.name == pool.template
+            && one.upload.is_none()
             && catalog.is_some_and(|catalog| {
                 catalog.name == pool.catalog && catalog.org_id == home.org_id
             })

@@ -188,7 +188,7 @@ pub(super) fn go_on(invocation: Invocation, outcome: &TaskState, lives: &mut Liv
     } = invocation;
     let failure = match outcome {
         TaskState::Failed(problem) => Some(problem),
-        TaskState::Running { .. } | TaskState::Success { .. } => None,
+        TaskState::Running { .. } | TaskState::Success { .. } | TaskState::Canceled => None,
     };
     match (purpose, failure) {
         (Purpose::Call | Purpose::PostUpdate, _) => {}

@@ -30,6 +30,20 @@ pub(crate) mod right {
     pub(crate) const CATALOGS: &str = "Catalog: View Private and Shared Catalogs";
     pub(crate) const TEMPLATES: &str = "vApp Template / Media: View";
     pub(crate) const TEMPLATE_EDIT: &str = "vApp Template / Media: Edit";
+    pub(crate) const PUBLISHED: &str = "Catalog: View Published Catalogs";
+    pub(crate) const CATALOG_CREATE: &str = "Catalog: Create / Delete a Catalog";
+    pub(crate) const CATALOG_EDIT: &str = "Catalog: Edit Properties";
+    pub(crate) const CATALOG_PUBLISH: &str = "Catalog: Publish";
+    pub(crate) const CATALOG_SHARE: &str = "Catalog: Sharing";
+    pub(crate) const UPLOAD: &str = "vApp Template / Media: Create / Upload";
+    /// What changes catalogs.
+    pub(crate) const CATALOG_CHANGES: [&str; 5] = [
+        CATALOG_CREATE,
+        CATALOG_EDIT,
+        CATALOG_PUBLISH,
+        CATALOG_SHARE,
+        UPLOAD,
+    ];
     pub(crate) const VDCS: &str = "Access All Organization VDCs";
     pub(crate) const POLICIES: &str = "Organization vDC Compute Policy: View";
     pub(crate) const NETWORKS: &str = "Organization vDC Network: View Properties";

@@ -7,10 +7,12 @@
 
 use http::Method;
 
-use super::access::{refused, require, right, sees};
+use super::access::{refused, require, right};
+use super::catalog_changes::{delete_at_once, delete_item};
 use super::document::{link, namespaced};
 use super::media::media_reference;
 use super::site::{Catalog, Template};
+use super::uploads::{Stage, Upload};
 use super::vapps::section_reply;
 use super::{Desk, Infra, metadata, products, require_method};
 use crate::sim::call::Call;
@@ -25,7 +27,7 @@ const ITEM: &str = "vnd.vmware.vcloud.catalogItem+xml";
 const TEMPLATE: &str = "vnd.vmware.vcloud.vAppTemplate+xml";
 const LEASE: &str = "vnd.vmware.vcloud.leaseSettingsSection+xml";
 /// Status of a template that can be used.
-const RESOLVED: u8 = 8;
+const RESOLVED: i8 = 8;
 
 fn visible_catalog<'a>(
     call: &Call<'_>,
@@ -35,13 +37,13 @@ fn visible_catalog<'a>(
     let catalog = infra
         .catalogs
         .get(uuid)
-        .filter(|one| sees(&call.principal, &one.org_id));
+        .filter(|one| one.seen_by(&call.principal));
     let catalog = catalog.ok_or_else(|| refused("Base", "CATALOG_VIEW", uuid))?;
     require(call, right::CATALOGS, "CATALOG_VIEW", uuid)?;
     Ok(catalog)
 }
 
-/// Answers `GET /api/catalog/{uuid}`.
+/// Answers `GET /api/catalog/{uuid}` and `GET /api/admin/catalog/{uuid}`.
 pub(crate) fn catalog(
     call: &Call<'_>,
     ctx: &Context<'_>,
@@ -49,6 +51,17 @@ pub(crate) fn catalog(
     uuid: &str,
 ) -> Result<Reply, Problem> {
     require_method(call, &Method::GET)?;
+    let admin = call.segments.iter().any(|segment| segment == "admin");
+    catalog_reply(call, ctx, infra, (uuid, admin, 200))
+}
+
+/// The document of a catalog, with `status` of the answer.
+pub(crate) fn catalog_reply(
+    call: &Call<'_>,
+    ctx: &Context<'_>,
+    infra: &Infra,
+    (uuid, admin, status): (&str, bool, u16),
+) -> Result<Reply, Problem> {
     let catalog = visible_catalog(call, infra, uuid)?;
     let items = infra
         .templates
@@ -73,7 +86,6 @@ pub(crate) fn catalog(
             .attr("name", &medium.name)
             .attr("type", format!("application/{ITEM}"))
     });
-    let admin = call.segments.iter().any(|segment| segment == "admin");
     let (name, path, kind) = if admin {
         (
             "AdminCatalog",
@@ -83,48 +95,113 @@ pub(crate) fn catalog(
     } else {
         ("Catalog", "catalog", CATALOG)
     };
-    let up = format!("{}/api/org/{}", ctx.site, bare(&catalog.org_id));
+    let outside = Element::leaf("IsPublishedExternally", catalog.published_outside);
+    let outside = Element::new("PublishExternalCatalogParams").child(outside);
     let root = Element::root(name)
         .attr("id", format!("urn:vcloud:catalog:{uuid}"))
         .attr("name", &catalog.name)
         .attr("href", format!("{}/api/{path}/{uuid}", ctx.site))
         .attr("type", format!("application/{kind}"))
-        .child(link("up", up, Some("vnd.vmware.vcloud.org+xml")))
-        .child(Element::new("Description"))
+        .children(catalog_links(ctx.site, catalog, admin))
+        .child(Element::leaf("Description", &catalog.description))
         .child(Element::new("Owner").child(reference("User", &catalog.owner)))
         .child(Element::new("CatalogItems").children(items).children(media))
-        .child(Element::leaf("IsPublished", false))
+        .child(Element::leaf("IsPublished", catalog.published))
         .child(Element::leaf("DateCreated", catalog.created_stamp()))
-        .child(Element::leaf("VersionNumber", 1));
-    Ok(Reply::xml(200, call.version, kind, root.document()))
+        .child(Element::leaf("VersionNumber", 1))
+        .child(outside);
+    Ok(Reply::xml(status, call.version, kind, root.document()))
 }
 
-/// Answers `GET /api/catalogItem/{uuid}`.
-pub(crate) fn item(
+/// Where a catalog leads, and what can be done with it.
+fn catalog_links(site: &str, catalog: &Catalog, admin: bool) -> Vec<Element> {
+    let (own, org) = (
+        format!("{site}/api/catalog/{}", catalog.uuid),
+        bare(&catalog.org_id),
+    );
+    let upload = |media| link("add", format!("{own}/action/upload"), Some(media));
+    let mut links = vec![
+        upload("vnd.vmware.vcloud.uploadVAppTemplateParams+xml"),
+        upload("vnd.vmware.vcloud.media+xml"),
+        link(
+            "down",
+            format!("{own}/controlAccess/"),
+            Some("vnd.vmware.vcloud.controlAccess+xml"),
+        ),
+        link(
+            "controlAccess",
+            format!("{own}/action/controlAccess"),
+            Some("vnd.vmware.vcloud.controlAccess+xml"),
+        ),
+    ];
+    if admin {
+        let own = format!("{site}/api/admin/catalog/{}", catalog.uuid);
+        let kind = Some("vnd.vmware.admin.catalog+xml");
+        let up = format!("{site}/api/admin/org/{org}");
+        links.extend([
+            link("up", up, Some("vnd.vmware.admin.organization+xml")),
+            link("edit", &own, kind),
+            link("remove", &own, None),
+            link(
+                "publish",
+                format!("{own}/action/publish"),
+                Some("vnd.vmware.admin.publishCatalogParams+xml"),
+            ),
+            link(
+                "publishToExternalOrganizations",
+                format!("{own}/action/publishToExternalOrganizations"),
+                Some("vnd.vmware.admin.publishExternalCatalogParams+xml"),
+            ),
+        ]);
+    } else {
+        let up = format!("{site}/api/org/{org}");
+        links.insert(0, link("up", up, Some("vnd.vmware.vcloud.org+xml")));
+    }
+    links
+}
+
+/// Answers `GET` and `DELETE /api/catalogItem/{uuid}`.
+pub(crate) fn item(desk: &mut Desk<'_, '_>, uuid: &str) -> Result<Reply, Problem> {
+    let (entity, catalog, _) = found_item(desk.call, desk.ctx, desk.infra, uuid)?;
+    if *desk.call.method == Method::DELETE {
+        return delete_at_once(desk, (bare(&entity.id), &catalog));
+    }
+    require_method(desk.call, &Method::GET)?;
+    item_document(desk.call, desk.ctx, desk.infra, (uuid, 200))
+}
+
+/// What is in a catalog item, the catalog's bare UUID and the description, if the caller may see it.
+fn found_item(
     call: &Call<'_>,
     ctx: &Context<'_>,
     infra: &Infra,
     uuid: &str,
-) -> Result<Reply, Problem> {
-    require_method(call, &Method::GET)?;
+) -> Result<(Reference, String, String), Problem> {
     let hidden = || refused("Base", "CATALOG_ITEM_VIEW", uuid);
     let mut templates = infra.templates.values();
     let mut media = infra.media.values();
     let found = templates.find(|one| one.item == uuid).map(|template| {
-        let entity = Reference {
-            href: template_href(ctx.site, template),
-            id: format!("urn:vcloud:vapptemplate:{}", template.uuid),
-            name: template.name.clone(),
-            media_type: format!("application/{TEMPLATE}"),
-        };
-        (entity, &template.catalog)
+        let entity = template_reference(ctx.site, template);
+        (entity, &template.catalog, &template.description)
     });
     let found = found.or_else(|| {
         let medium = media.find(|one| one.item == uuid)?;
-        Some((media_reference(medium, ctx.site), &medium.catalog))
+        let entity = media_reference(medium, ctx.site);
+        Some((entity, &medium.catalog, &medium.description))
     });
-    let (entity, catalog) = found.ok_or_else(hidden)?;
+    let (entity, catalog, description) = found.ok_or_else(hidden)?;
     visible_catalog(call, infra, catalog).map_err(|_foreign| hidden())?;
+    Ok((entity, catalog.clone(), description.clone()))
+}
+
+/// The document of a catalog item, with `status` of the answer.
+pub(crate) fn item_document(
+    call: &Call<'_>,
+    ctx: &Context<'_>,
+    infra: &Infra,
+    (uuid, status): (&str, u16),
+) -> Result<Reply, Problem> {
+    let (entity, catalog, description) = found_item(call, ctx, infra, uuid)?;
     let up = format!("{}/api/catalog/{catalog}", ctx.site);
     let root = Element::root("CatalogItem")
         .attr("id", format!("urn:vcloud:catalogitem:{uuid}"))
@@ -132,15 +209,25 @@ pub(crate) fn item(
         .attr("href", format!("{}/api/catalogItem/{uuid}", ctx.site))
         .attr("type", format!("application/{ITEM}"))
         .child(link("up", up, Some(CATALOG)))
-        .child(Element::new("Description"))
+        .child(Element::leaf("Description", description))
         .child(reference("Entity", &entity))
         .child(Element::leaf("VersionNumber", 1));
-    Ok(Reply::xml(200, call.version, ITEM, root.document()))
+    Ok(Reply::xml(status, call.version, ITEM, root.document()))
 }
 
 /// URL of a template.
 pub(crate) fn template_href(site: &str, template: &Template) -> String {
     format!("{site}/api/vAppTemplate/vappTemplate-{}", template.uuid)
+}
+
+/// A reference to a template.
+pub(crate) fn template_reference(site: &str, template: &Template) -> Reference {
+    Reference {
+        href: template_href(site, template),
+        id: format!("urn:vcloud:vapptemplate:{}", template.uuid),
+        name: template.name.clone(),
+        media_type: format!("application/{TEMPLATE}"),
+    }
 }
 
 /// The template behind `vappTemplate-<uuid>` or `vm-<uuid>` with its catalog, if the caller may see it.
@@ -158,7 +245,7 @@ fn visible_template<'a>(
     let hidden = || refused("Base", "VAPP_TEMPLATE_VIEW", uuid);
     let template = found.ok_or_else(hidden)?;
     let catalog = infra.catalogs.get(&template.catalog).ok_or_else(hidden)?;
-    if !sees(&call.principal, &catalog.org_id) {
+    if !catalog.seen_by(&call.principal) {
         return Err(hidden());
     }
     require(call, right::TEMPLATES, "VAPP_TEMPLATE_VIEW", uuid)?;
@@ -178,12 +265,7 @@ pub(crate) fn of_template(
             let object = metadata::Object {
                 free: desk.infra.require_free("vapptemplate", &template.uuid),
                 right: right::TEMPLATE_EDIT,
-                owner: Reference {
-                    href: template_href(desk.ctx.site, &template),
-                    id: format!("urn:vcloud:vapptemplate:{}", template.uuid),
-                    name: template.name.clone(),
-                    media_type: format!("application/{TEMPLATE}"),
-                },
+                owner: template_reference(desk.ctx.site, &template),
                 values: template.metadata,
                 uuid: template.uuid,
             };
@@ -209,15 +291,17 @@ pub(crate) fn of_template(
     }
 }
 
-/// Answers `GET /api/vAppTemplate/{id}` for templates (`vappTemplate-`) and their VMs (`vm-`).
-pub(crate) fn template(
-    call: &Call<'_>,
-    ctx: &Context<'_>,
-    infra: &Infra,
-    id: &str,
-) -> Result<Reply, Problem> {
+/// Answers `GET /api/vAppTemplate/{id}` for templates (`vappTemplate-`) and their VMs (`vm-`); `DELETE` for
+/// templates.
+pub(crate) fn template(desk: &mut Desk<'_, '_>, id: &str) -> Result<Reply, Problem> {
+    let (template, catalog) = visible_template(desk.call, desk.infra, id)?;
+    if *desk.call.method == Method::DELETE && id.starts_with("vappTemplate-") {
+        let owner = template_reference(desk.ctx.site, template);
+        let catalog = catalog.uuid.clone();
+        return delete_item(desk, owner, &catalog);
+    }
+    let (call, ctx) = (desk.call, &*desk.ctx);
     require_method(call, &Method::GET)?;
-    let (template, catalog) = visible_template(call, infra, id)?;
     if id.starts_with("vm-") {
         let root = vm(namespaced("Vm"), ctx, template);
         return Ok(Reply::xml(
@@ -237,14 +321,17 @@ pub(crate) fn template(
 
 fn document(ctx: &Context<'_>, catalog: &Catalog, template: &Template) -> Element {
     let site = ctx.site;
+    let upload = template.upload.as_ref();
+    let described = upload.is_none_or(|upload| upload.stage != Stage::Descriptor);
+    let children = Element::new("Children").child(vm(Element::new("Vm"), ctx, template));
     namespaced("VAppTemplate")
         .attr("id", format!("urn:vcloud:vapptemplate:{}", template.uuid))
         .attr("name", &template.name)
         .attr("href", template_href(site, template))
         .attr("type", format!("application/{TEMPLATE}"))
-        .attr("status", RESOLVED)
+        .attr("status", upload.map_or(RESOLVED, Upload::status))
         .attr("goldMaster", false)
-        .attr("ovfDescriptorUploaded", true)
+        .attr("ovfDescriptorUploaded", described)
         .child(link(
             "catalogItem",
             format!("{site}/api/catalogItem/{}", template.item),
@@ -265,9 +352,14 @@ fn document(ctx: &Context<'_>, catalog: &Catalog, template: &Template) -> Elemen
             format!("{site}/api/vdc/{}", template.vdc),
             Some("vnd.vmware.vcloud.vdc+xml"),
         ))
-        .child(Element::new("Description"))
+        .child(Element::leaf("Description", &template.description))
+        .children(
+            upload
+                .map(|upload| upload.elements(ctx))
+                .unwrap_or_default(),
+        )
         .child(Element::new("Owner").child(reference("User", &catalog.owner)))
-        .child(Element::new("Children").child(vm(Element::new("Vm"), ctx, template)))
+        .children(upload.is_none().then_some(children))
         .child(lease(&template_href(site, template)))
         .child(Element::leaf("DateCreated", catalog.created_stamp()))
 }
@@ -321,14 +413,16 @@ fn connections(href: &str) -> Element {
 
 /// What the image is, as the OVF of a TKG image says it; copies of the VM keep it.
 pub(crate) fn product_section(version: &str) -> Element {
-    let version = Element::new("ovf:Property")
-        .attr("ovf:key", "VERSION")
-        .attr("ovf:type", "string")
-        .attr("ovf:value", version);
+    let version = (!version.is_empty()).then(|| {
+        Element::new("ovf:Property")
+            .attr("ovf:key", "VERSION")
+            .attr("ovf:type", "string")
+            .attr("ovf:value", version)
+    });
     let info = "Information about the installed software";
     Element::new("ovf:ProductSection")
         .attr("ovf:required", true)
         .attr("ovf:class", "com.vmware.vcloud")
         .child(Element::leaf("ovf:Info", info))
-        .child(version)
+        .children(version)
 }

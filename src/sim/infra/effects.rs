@@ -7,6 +7,7 @@
 //! Not here: what a guest or a node's controller writes into its own VM (`sim::actors`).
 
 use super::Infra;
+use super::catalog_effects;
 use super::disk_effects;
 use super::machine::{MetadataValue, Status, Vapp, Vm, subject};
 use super::operations::Change;
@@ -75,12 +76,16 @@ pub(crate) fn apply(
             changes.try_for_each(|change| vm_changes::apply(change, &vm, infra))
         }
         Change::Disk { disk, change } => disk_effects::apply(&disk, change, ctx, infra),
+        Change::Catalog(change) => catalog_effects::apply(&change, ctx, infra),
     }
 }
 
 /// What is left when `change` fails before it begins: nothing of what would have been copied. A vApp that
 /// could not be composed stays, empty.
 pub(crate) fn abandon(change: &Change, infra: &mut Infra) {
+    if let Change::Catalog(change) = change {
+        catalog_effects::abandon(change, infra);
+    }
     let (Change::Compose { added, .. } | Change::Recompose { added, .. }) = change else {
         return;
     };

@@ -4,10 +4,12 @@
 
 use http::Method;
 
-use super::access::{refused, require, right, sees};
+use super::access::{refused, require, right};
+use super::catalog_changes::delete_item;
 use super::document::link;
 use super::machine::Vm;
 use super::site::Medium;
+use super::uploads::Upload;
 use super::vm_changes::VmChange;
 use super::vms::reconfigure_as;
 use super::{Desk, Infra, require_method};
@@ -34,7 +36,7 @@ pub(crate) fn media_reference(medium: &Medium, site: &str) -> Reference {
 fn visible<'a>(call: &Call<'_>, infra: &'a Infra, uuid: &str) -> Result<&'a Medium, Problem> {
     let found = infra.media.get(uuid).filter(|medium| {
         let catalog = infra.catalogs.get(&medium.catalog);
-        catalog.is_some_and(|catalog| sees(&call.principal, &catalog.org_id))
+        catalog.is_some_and(|catalog| catalog.seen_by(&call.principal))
     });
     let medium = found.ok_or_else(|| refused("Base", "MEDIA_VIEW", uuid))?;
     require(call, right::TEMPLATES, "MEDIA_VIEW", uuid)?;
@@ -49,27 +51,42 @@ pub(crate) fn named(
 ) -> Result<Option<String>, Problem> {
     let href = element.and_then(|element| element.attribute("href"));
     match href.filter(|href| !href.is_empty()) {
-        Some(href) => Ok(Some(visible(call, infra, bare(href))?.uuid.clone())),
+        Some(href) => {
+            let medium = visible(call, infra, bare(href))?;
+            if medium.upload.is_some() {
+                let text = format!("The medium \"{}\" is not uploaded.", medium.name);
+                return Err(Problem::bad_request(text));
+            }
+            Ok(Some(medium.uuid.clone()))
+        }
         None => Ok(None),
     }
 }
 
-/// Answers `GET /api/media/{uuid}`.
-pub(crate) fn medium(
-    call: &Call<'_>,
-    ctx: &Context<'_>,
-    infra: &Infra,
-    uuid: &str,
-) -> Result<Reply, Problem> {
-    require_method(call, &Method::GET)?;
-    let medium = visible(call, infra, uuid)?;
+/// Answers `GET` and `DELETE /api/media/{uuid}`.
+pub(crate) fn handle(desk: &mut Desk<'_, '_>, uuid: &str) -> Result<Reply, Problem> {
+    let medium = visible(desk.call, desk.infra, uuid)?;
+    if *desk.call.method == Method::DELETE {
+        let (owner, catalog) = (
+            media_reference(medium, desk.ctx.site),
+            medium.catalog.clone(),
+        );
+        return delete_item(desk, owner, &catalog);
+    }
+    require_method(desk.call, &Method::GET)?;
+    Ok(document(desk.call, desk.ctx, medium))
+}
+
+fn document(call: &Call<'_>, ctx: &Context<'_>, medium: &Medium) -> Reply {
+    let uuid = &medium.uuid;
+    let upload = medium.upload.as_ref();
     let item = format!("{}/api/catalogItem/{}", ctx.site, medium.item);
     let root = Element::root("Media")
         .attr("name", &medium.name)
         .attr("id", format!("urn:vcloud:media:{uuid}"))
         .attr("href", format!("{}/api/media/{uuid}", ctx.site))
         .attr("type", format!("application/{MEDIA}"))
-        .attr("status", 1)
+        .attr("status", upload.map_or(1, Upload::status))
         .attr("imageType", "iso")
         .attr("size", medium.size_bytes)
         .child(link(
@@ -82,8 +99,13 @@ pub(crate) fn medium(
             format!("{}/api/vdc/{}", ctx.site, medium.vdc),
             Some("vnd.vmware.vcloud.vdc+xml"),
         ))
-        .child(Element::new("Description"));
-    Ok(Reply::xml(200, call.version, MEDIA, root.document()))
+        .child(Element::leaf("Description", &medium.description))
+        .children(
+            upload
+                .map(|upload| upload.elements(ctx))
+                .unwrap_or_default(),
+        );
+    Reply::xml(200, call.version, MEDIA, root.document())
 }
 
 /// Answers `POST {vm}/media/action/insertMedia` and `ejectMedia`.

@@ -12,6 +12,8 @@
 //! Source: VCD API, vApp and VM life cycle, query service.
 
 pub(crate) mod access;
+mod catalog_changes;
+mod catalog_effects;
 mod catalogs;
 pub(crate) mod disk;
 mod disk_document;
@@ -25,6 +27,7 @@ mod metadata;
 mod nics;
 pub(crate) mod operations;
 mod orgs;
+mod ovf;
 mod policies;
 pub(crate) mod power;
 mod products;
@@ -37,6 +40,8 @@ pub(crate) mod sharing;
 pub(crate) mod site;
 mod standalone;
 pub(crate) mod submissions;
+mod transfers;
+mod uploads;
 mod vapp_networks;
 mod vapp_sections;
 mod vapps;
@@ -138,6 +143,12 @@ pub(crate) fn handle(
 ) -> Result<Reply, Problem> {
     let path = call.path();
     match path.as_slice() {
+        ["api", "admin", "org", org, "catalogs"] => {
+            catalog_changes::create(&mut Desk { call, ctx, infra }, org)
+        }
+        ["api", "org", _, "catalog", id, rest @ ..] if !rest.is_empty() => {
+            catalog_changes::handle(&mut Desk { call, ctx, infra }, (id, false), rest)
+        }
         ["api", "org", rest @ ..] | ["api", "admin", "org", rest @ ..] => {
             orgs::handle(call, ctx, infra, rest)
         }
@@ -165,15 +176,13 @@ pub(crate) fn handle(
         }
         ["api", "vdc", id, "hwv", name] => vdcs::hardware_version(call, ctx, infra, (id, name)),
         ["api", "admin", "extension", "settings", "general"] => settings::general(call, ctx),
-        ["api", "catalog", id] | ["api", "admin", "catalog", id] => {
-            catalogs::catalog(call, ctx, infra, id)
-        }
-        ["api", "media", id] => media::medium(call, ctx, infra, id),
-        ["api", "catalogItem", id] => catalogs::item(call, ctx, infra, id),
-        ["api", "vAppTemplate", id] => catalogs::template(call, ctx, infra, id),
-        ["api", "vAppTemplate", id, rest @ ..] => {
-            catalogs::of_template(&mut Desk { call, ctx, infra }, id, rest)
-        }
+        [
+            "api",
+            "catalog" | "catalogItem" | "media" | "vAppTemplate",
+            ..,
+        ]
+        | ["api", "admin", "catalog", ..]
+        | ["transfer", ..] => content(&mut Desk { call, ctx, infra }, path.as_slice()),
         ["api", "vApp", id, rest @ ..] => vapp_or_vm(&mut Desk { call, ctx, infra }, id, rest),
         ["cloudapi", _, "vdcComputePolicies", rest @ ..] => {
             policies::handle(call, ctx, infra, rest)
@@ -183,6 +192,28 @@ pub(crate) fn handle(
             policies::assigned(call, ctx, infra, id)
         }
         ["cloudapi", _, "vdcs", rest @ ..] => vdc_api::handle(call, ctx, infra, rest),
+        _ => Err(Problem::no_such_url()),
+    }
+}
+
+/// Catalogs, and what is in them.
+fn content(desk: &mut Desk<'_, '_>, path: &[&str]) -> Result<Reply, Problem> {
+    match path {
+        ["api", "catalog", id, "action", "upload"] => uploads::start(desk, id),
+        ["api", "catalog", id] | ["api", "admin", "catalog", id]
+            if *desk.call.method == Method::GET =>
+        {
+            catalogs::catalog(desk.call, desk.ctx, desk.infra, id)
+        }
+        ["api", "admin", "catalog", id, rest @ ..] => {
+            catalog_changes::handle(desk, (id, true), rest)
+        }
+        ["api", "catalog", id, rest @ ..] => catalog_changes::handle(desk, (id, false), rest),
+        ["api", "media", id] => media::handle(desk, id),
+        ["api", "catalogItem", id] => catalogs::item(desk, id),
+        ["transfer", id, _] => transfers::put(desk, id),
+        ["api", "vAppTemplate", id] => catalogs::template(desk, id),
+        ["api", "vAppTemplate", id, rest @ ..] => catalogs::of_template(desk, id, rest),
         _ => Err(Problem::no_such_url()),
     }
 }

@@ -15,9 +15,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Infra;
+use super::catalog_effects::{self, CatalogChange};
 use super::disk_effects::DiskChange;
 use super::effects;
 use super::machine::{Lease, MetadataValue, VappNetwork};
+use super::uploads;
 use super::vm_changes::VmChange;
 use crate::sim::context::Context;
 use crate::sim::directory::bare;
@@ -117,6 +119,20 @@ pub(crate) enum Change {
         disk: String,
         change: DiskChange,
     },
+    /// Whatever changes a catalog or its items.
+    Catalog(CatalogChange),
+}
+
+impl Change {
+    /// Whether the operation stops when its task is canceled.
+    fn stops(&self) -> bool {
+        matches!(
+            self,
+            Self::Compose { .. }
+                | Self::Recompose { .. }
+                | Self::Catalog(CatalogChange::Upload { .. })
+        )
+    }
 }
 
 /// What an operation is called, in its three spellings, and how long it takes.
@@ -210,8 +226,47 @@ impl Infra {
     }
 }
 
+/// Lets the operation of `task` never end by itself.
+pub(crate) fn forget(task: &str, ctx: &mut Context<'_>) {
+    take_due(task, ctx, |_| true);
+}
+
+/// Lets the operation of `task` end after `takes` instead of when it would have.
+pub(crate) fn hasten(task: &str, takes: Duration, ctx: &mut Context<'_>) {
+    if let Some(due) = take_due(task, ctx, |_| true) {
+        let ends = ctx.now.plus(Timings::vary(takes, ctx.rng));
+        ctx.schedule.put(ends, world::Due::Infra(due));
+    }
+}
+
+fn take_due(task: &str, ctx: &mut Context<'_>, which: impl Fn(&Change) -> bool) -> Option<Due> {
+    let of_task = |due: &world::Due| matches!(due, world::Due::Infra(due) if due.task == task && which(&due.change));
+    let Some(world::Due::Infra(due)) = ctx.schedule.take_first(of_task) else {
+        return None;
+    };
+    Some(due)
+}
+
+/// Stops the operation of `task`, if it is one that can be stopped: nothing is left of what it copied.
+pub(crate) fn cancel(task: &str, ctx: &mut Context<'_>, infra: &mut Infra) {
+    let Some(Due { change, .. }) = take_due(task, ctx, Change::stops) else {
+        return;
+    };
+    ctx.tasks.finish(task, TaskState::Canceled, ctx.wall);
+    if let Change::Catalog(CatalogChange::Upload { object }) = &change {
+        catalog_effects::forget_item(object, ctx, infra);
+    } else {
+        effects::abandon(&change, infra);
+    }
+    infra.busy.retain(|_, busy| busy.task != task);
+}
+
 /// Lets an operation end.
 pub(crate) fn fire(due: Due, ctx: &mut Context<'_>, infra: &mut Infra) {
+    if let Some(later) = uploads::waits_until(&due.change, ctx.now, infra) {
+        ctx.schedule.put(later, world::Due::Infra(due));
+        return;
+    }
     let Due { task, change } = due;
     let outcome = match ctx.tasks.ordered_failure(&task) {
         Some(problem) => {

@@ -117,6 +117,11 @@ fn one(call: &Call<'_>, ctx: &Context<'_>, infra: &Infra, (org, admin): (&Org, b
         } else {
             links(site, uuid)
         })
+        .child(link(
+            "add",
+            format!("{site}/api/admin/org/{uuid}/catalogs"),
+            Some("vnd.vmware.admin.catalog+xml"),
+        ))
         .child(Element::new("Description"))
         .child(Element::leaf("FullName", &org.full_name))
         .child(Element::leaf("IsEnabled", true))

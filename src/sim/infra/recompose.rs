@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::access::{self, refused, require, right, sees};
+use super::access::{self, refused, require, right};
 use super::machine::{Customization, InternalDisk, Nic, Status, Vapp, Vm};
 use super::site::Template;
 use super::submissions::duplicate_vm;
@@ -220,6 +220,10 @@ fn source(call: &Call<'_>, infra: &Infra, href: &str) -> Result<Source, Problem>
         });
     }
     let template = template(call, infra, uuid)?;
+    if template.upload.is_some() {
+        let text = format!("The vApp template \"{}\" is not uploaded.", template.name);
+        return Err(Problem::bad_request(text));
+    }
     Ok(Source {
         template: template.uuid.clone(),
         name: template.name.clone(),
@@ -238,7 +242,7 @@ pub(crate) fn template<'a>(
     found
         .filter(|one| {
             let catalog = infra.catalogs.get(&one.catalog);
-            catalog.is_some_and(|catalog| sees(&call.principal, &catalog.org_id))
+            catalog.is_some_and(|catalog| catalog.seen_by(&call.principal))
         })
         .ok_or_else(|| refused("Base", "VAPP_TEMPLATE_VIEW", uuid))
 }

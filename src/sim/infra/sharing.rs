@@ -1,4 +1,4 @@
-//! Who else may use a vApp, as `controlAccess` tells and changes it.
+//! Who else may use a vApp or a catalog, as `controlAccess` tells and changes it.
 //!
 //! Invariants:
 //! - It is kept and shown; the simulator lets every user of the organization in anyway, as rights say.
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Desk;
 use super::access::{require, right};
 use super::machine::Vapp;
+use crate::sim::call::Call;
 use crate::sim::reply::{Problem, Reply};
 use crate::sim::tasks::Reference;
 use crate::sim::xml::{Element, reference};
@@ -19,7 +20,7 @@ const LEVELS: [&str; 3] = ["ReadOnly", "Change", "FullControl"];
 /// Most users a vApp is shared with.
 const MAX_SETTINGS: usize = 500;
 
-/// Access of others to a vApp.
+/// Access of others to a vApp or a catalog.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Sharing {
     /// Level of everybody in the organization.
@@ -28,7 +29,7 @@ pub(crate) struct Sharing {
     pub(crate) users: Vec<(Reference, String)>,
 }
 
-/// Answers `GET {vapp}/controlAccess`.
+/// Answers `GET {vapp}/controlAccess`, and that of a catalog.
 pub(crate) fn read(desk: &Desk<'_, '_>, sharing: &Sharing) -> Reply {
     let settings = sharing.users.iter().map(|(user, level)| {
         Element::new("AccessSetting")
@@ -49,7 +50,16 @@ pub(crate) fn read(desk: &Desk<'_, '_>, sharing: &Sharing) -> Reply {
 /// Answers `POST {vapp}/action/controlAccess`, which takes effect at once.
 pub(crate) fn write(desk: &mut Desk<'_, '_>, vapp: &Vapp) -> Result<Reply, Problem> {
     require(desk.call, right::SHARE, "VAPP_SHARE", &vapp.uuid)?;
-    let body = desk.call.document("ControlAccessParams")?;
+    let sharing = parse(desk.call)?;
+    if let Some(vapp) = desk.infra.vapps.get_mut(&vapp.uuid) {
+        vapp.sharing = sharing.clone();
+    }
+    Ok(read(desk, &sharing))
+}
+
+/// Reads the settings from a request.
+pub(crate) fn parse(call: &Call<'_>) -> Result<Sharing, Problem> {
+    let body = call.document("ControlAccessParams")?;
     let everyone = match body.text_of("IsSharedToEveryone") {
         Some("true") => {
             let level = body.text_of("EveryoneAccessLevel").unwrap_or("ReadOnly");
@@ -75,18 +85,18 @@ pub(crate) fn write(desk: &mut Desk<'_, '_>, vapp: &Vapp) -> Result<Reply, Probl
             href: text("href"),
             id: text("id"),
             name: text("name"),
-            media_type: "application/vnd.vmware.admin.user+xml".to_owned(),
+            media_type: if text("type").is_empty() {
+                "application/vnd.vmware.admin.user+xml".to_owned()
+            } else {
+                text("type")
+            },
         };
         users.push((
             user,
             checked(setting.text_of("AccessLevel").unwrap_or_default())?,
         ));
     }
-    let sharing = Sharing { everyone, users };
-    if let Some(vapp) = desk.infra.vapps.get_mut(&vapp.uuid) {
-        vapp.sharing = sharing.clone();
-    }
-    Ok(read(desk, &sharing))
+    Ok(Sharing { everyone, users })
 }
 
 fn checked(level: &str) -> Result<String, Problem> {

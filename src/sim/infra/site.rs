@@ -11,7 +11,11 @@ use std::net::Ipv4Addr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::access::{right, sees};
 use super::machine::Metadata;
+use super::sharing::Sharing;
+use super::uploads::Upload;
+use crate::sim::call::Principal;
 
 use crate::sim::reply::stamp;
 use crate::sim::tasks::Reference;
@@ -80,9 +84,27 @@ pub(crate) struct Catalog {
     pub(crate) org_id: String,
     pub(crate) owner: Reference,
     pub(crate) created: Timestamp,
+    #[serde(default)]
+    pub(crate) description: String,
+    /// Where its items are kept, by bare UUID; anywhere in the organization without one.
+    #[serde(default)]
+    pub(crate) storage_profile: Option<String>,
+    #[serde(default)]
+    pub(crate) sharing: Sharing,
+    /// Whether all organizations of the site see it.
+    #[serde(default)]
+    pub(crate) published: bool,
+    /// Whether other sites may subscribe to it.
+    #[serde(default)]
+    pub(crate) published_outside: bool,
 }
 
 impl Catalog {
+    /// Whether the caller sees it.
+    pub(crate) fn seen_by(&self, who: &Principal) -> bool {
+        sees(who, &self.org_id) || (self.published && who.has(right::PUBLISHED))
+    }
+
     /// When it was made, as documents say it.
     pub(crate) fn created_stamp(&self) -> String {
         stamp(self.created)
@@ -105,6 +127,11 @@ pub(crate) struct Template {
     pub(crate) disk_mib: u64,
     #[serde(with = "crate::sim::state::pairs")]
     pub(crate) metadata: Metadata,
+    #[serde(default)]
+    pub(crate) description: String,
+    /// What is still to come before it can be used.
+    #[serde(default)]
+    pub(crate) upload: Option<Upload>,
 }
 
 /// A medium in a catalog.
@@ -117,6 +144,11 @@ pub(crate) struct Medium {
     pub(crate) catalog: String,
     pub(crate) vdc: String,
     pub(crate) size_bytes: u64,
+    #[serde(default)]
+    pub(crate) description: String,
+    /// What is still to come before it can be used.
+    #[serde(default)]
+    pub(crate) upload: Option<Upload>,
 }
 
 /// A VM sizing policy.

@@ -11,6 +11,7 @@ use crate::sim::access::{Grant, Grantee, Level};
 use crate::sim::context::new_uuid;
 use crate::sim::control::NewUser;
 use crate::sim::directory::{SYSTEM, derived_urn, role_id};
+use crate::sim::infra::access::right::CATALOG_CHANGES;
 use crate::sim::infra::site::Policy;
 use crate::sim::registry::{Registry, TypeDefinition};
 use crate::sim::rights::{self, Kind, RightSet};
@@ -213,6 +214,8 @@ impl World {
         for set in by_id.values() {
             self.directory.rights.extend(set.rights.iter().cloned());
         }
+        let catalogs = CATALOG_CHANGES.map(str::to_owned);
+        self.directory.rights.extend(catalogs);
         self.directory.right_sets.extend(by_id);
     }
 }

@@ -11,6 +11,7 @@ use super::templates::{DEFAULT_IMAGE, TKG_IMAGES, TkgImage};
 use crate::sim::context::new_uuid;
 use crate::sim::control::NewUser;
 use crate::sim::directory::{bare, derived_urn};
+use crate::sim::infra::sharing::Sharing;
 use crate::sim::infra::site::{Catalog, Medium, Network, StorageProfile, Template, Vdc};
 use crate::sim::tasks::Reference;
 use crate::sim::world::World;
@@ -150,6 +151,11 @@ impl World {
             org_id: tenant.org_id.clone(),
             owner: Reference::user(&self.site, (&tenant.author_id, &tenant.author)),
             created: SEEDED_AT,
+            description: String::new(),
+            storage_profile: None,
+            sharing: Sharing::default(),
+            published: false,
+            published_outside: false,
         };
         for image in &TKG_IMAGES {
             self.seed_template(image, &catalog.uuid, vdc);
@@ -162,6 +168,8 @@ impl World {
             catalog: catalog.uuid.clone(),
             vdc: vdc.to_owned(),
             size_bytes: 1024 * 1024,
+            description: String::new(),
+            upload: None,
         };
         self.infra.media.insert(medium.uuid.clone(), medium);
         self.infra.catalogs.insert(catalog.uuid.clone(), catalog);
@@ -178,6 +186,8 @@ impl World {
             product_version: image.version.to_owned(),
             disk_mib: IMAGE_DISK_MIB,
             metadata: BTreeMap::new(),
+            description: String::new(),
+            upload: None,
         };
         self.infra.templates.insert(template.uuid.clone(), template);
     }

@@ -31,9 +31,6 @@ fn options(dir: &TempDir) -> Options {
         write_config: None,
         ca_out: None,
         log_requests: 100,
-        password: None,
-        ip_spaces: Vec::new(),
-        api_versions: Vec::new(),
     }
 }
 

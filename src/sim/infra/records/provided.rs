@@ -3,6 +3,7 @@
 use super::{Record, View, values};
 use crate::sim::infra::catalogs::template_href;
 use crate::sim::infra::site::{Catalog, Template};
+use crate::sim::infra::uploads::Upload;
 
 pub(super) const ORG: &[&str] = &[
     "name",
@@ -168,7 +169,16 @@ pub(super) const GATEWAY: &[&str] = &[
     "haStatus",
 ];
 
+/// Status of a template or a medium.
+fn status(upload: Option<&Upload>) -> &'static str {
+    upload.map_or("RESOLVED", Upload::status_name)
+}
+
 impl View<'_> {
+    fn sees_catalog(&self, catalog: &Catalog) -> bool {
+        catalog.seen_by(&self.call.principal)
+    }
+
     pub(super) fn orgs(&self) -> Vec<Record> {
         let orgs = self.ctx.directory.orgs.values();
         let visible = orgs.filter(|org| self.sees(&org.id));
@@ -236,7 +246,7 @@ impl View<'_> {
         let templates = self.infra.templates.values();
         templates.filter_map(|template| {
             let catalog = self.infra.catalogs.get(&template.catalog)?;
-            self.sees(&catalog.org_id).then_some((template, catalog))
+            self.sees_catalog(catalog).then_some((template, catalog))
         })
     }
 
@@ -261,7 +271,7 @@ impl View<'_> {
                     self.org_href(&catalog.org_id),
                     catalog.owner.name,
                     catalog.owner.href,
-                    "RESOLVED",
+                    status(template.upload.as_ref()),
                     catalog.created_stamp(),
                     self.infra.busy.contains_key(&template.uuid),
                     false,
@@ -280,7 +290,7 @@ impl View<'_> {
 
     pub(super) fn catalogs(&self) -> Vec<Record> {
         let catalogs = self.infra.catalogs.values();
-        let visible = catalogs.filter(|one| self.sees(&one.org_id));
+        let visible = catalogs.filter(|one| self.sees_catalog(one));
         visible
             .map(|catalog| {
                 let templates = self.infra.templates.values();
@@ -295,12 +305,16 @@ impl View<'_> {
                     catalog.owner.href,
                     catalog.owner.name,
                     catalog.created_stamp(),
-                    false,
+                    catalog.published,
                     true,
                     true,
                     templates.count(),
                     media.count(),
-                    "UNPUBLISHED",
+                    if catalog.published_outside {
+                        "PUBLISHED"
+                    } else {
+                        "UNPUBLISHED"
+                    },
                     1,
                     "READY",
                 ];
@@ -345,7 +359,7 @@ impl View<'_> {
         let media = self.infra.media.values().filter_map(|medium| {
             let catalog = self.infra.catalogs.get(&medium.catalog)?;
             let entity = (self.href("media", &medium.uuid), "media");
-            let visible = self.sees(&catalog.org_id);
+            let visible = self.sees_catalog(catalog);
             visible.then(|| item(&medium.item, &medium.name, entity, catalog, &medium.vdc))
         });
         templates.chain(media).collect()
@@ -372,10 +386,10 @@ impl View<'_> {
                 true,
                 true,
                 false,
-                "RESOLVED",
+                status(medium.upload.as_ref()),
             ];
             let id = format!("urn:vcloud:media:{}", medium.uuid);
-            let visible = self.sees(&catalog.org_id);
+            let visible = self.sees_catalog(catalog);
             visible.then(|| self.record(id, values))
         });
         media.collect()
