@@ -196,7 +196,11 @@ pub(super) fn run(args: SimArgs) -> Result<ExitCode, Failure> {
         let what = io::Error::other("--clusters needs an organization: give --orgs at least 1");
         return Err(Failure::new(USAGE, &what));
     }
-    if let Some(name) = args.ip_spaces.iter().find(|name| !args.orgs.0.contains(name)) {
+    if let Some(name) = args
+        .ip_spaces
+        .iter()
+        .find(|name| !args.orgs.0.contains(name))
+    {
         let what = format!("--ip-spaces names {name:?}, which is none of --orgs");
         return Err(Failure::new(USAGE, &io::Error::other(what)));
     }

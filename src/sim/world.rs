@@ -14,7 +14,7 @@ use http::{HeaderValue, Method};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::accounts::{orgs, plugins, users};
+use super::accounts::{legacy_users, orgs, plugins, users};
 use super::auth::{Sessions, oauth, service_accounts, sessions, tokens};
 use super::call::Call;
 use super::context::{Context, Settings, new_uuid};
@@ -314,8 +314,10 @@ impl World {
             ["api", "admin"] => versions::product(call, ctx.site),
             ["api", "session"] if *call.method == Method::DELETE => Ok(ctx.sessions.logout(call)),
             ["api", "session"] if *call.method == Method::GET => sessions::legacy(call, ctx),
-            ["api", "task", rest @ ..] => task_api::handle(call, rest, ctx),
-            ["api", "tasksList", org] => task_api::list(call, org, ctx),
+            ["api", "task" | "tasksList", rest @ ..] => task_api::handle(call, rest, ctx),
+            ["api", "admin", "org", _, "users"] | ["api", "admin", "user", ..] => {
+                legacy_users::handle(call, ctx, entities)
+            }
             ["api", "query"] => infra::query::handle(call, ctx, infra, network),
             ["oauth", "provider", "register"] => oauth::register(call, oauth::Realm::Provider, ctx),
             ["oauth", "tenant", org, "register"] => {

@@ -3,7 +3,7 @@
 use cse_server::sim::choices::RestrictedWrites;
 use serde_json::{Value, json};
 
-use super::fact::Mark::{Documents, Inferred, Source};
+use super::fact::Mark::{Documents, Inferred};
 use super::fact::{Fact, fact};
 use super::support::bench::Bench;
 use super::support::people::person;

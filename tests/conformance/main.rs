@@ -20,6 +20,7 @@
 
 mod access;
 mod accounts;
+mod clients;
 mod disks;
 mod entities;
 mod fact;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         hooks::facts(),
         installer::facts(),
         login::facts(),
+        clients::facts(),
         disks::facts(),
         machine_changes::facts(),
         machine_documents::facts(),

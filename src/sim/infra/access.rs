@@ -28,6 +28,10 @@ pub(crate) mod right {
     pub(crate) const VM_PROPERTIES: &str = "vApp: Edit VM Properties";
     pub(crate) const ADD_FROM_CATALOG: &str = "Catalog: Add vApp from My Cloud";
     pub(crate) const CATALOGS: &str = "Catalog: View Private and Shared Catalogs";
+    pub(crate) const CATALOG_CREATE: &str = "Catalog: Create / Delete a Catalog";
+    pub(crate) const CATALOG_EDIT: &str = "Catalog: Edit Properties";
+    /// Rights that nobody but administrators has from the beginning.
+    pub(crate) const ADMINISTRATIVE: [&str; 2] = [CATALOG_CREATE, CATALOG_EDIT];
     pub(crate) const TEMPLATES: &str = "vApp Template / Media: View";
     pub(crate) const TEMPLATE_EDIT: &str = "vApp Template / Media: Edit";
     pub(crate) const VDCS: &str = "Access All Organization VDCs";

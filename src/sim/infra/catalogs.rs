@@ -27,7 +27,7 @@ const LEASE: &str = "vnd.vmware.vcloud.leaseSettingsSection+xml";
 /// Status of a template that can be used.
 const RESOLVED: u8 = 8;
 
-fn visible_catalog<'a>(
+pub(crate) fn visible_catalog<'a>(
     call: &Call<'_>,
     infra: &'a Infra,
     uuid: &str,
@@ -41,7 +41,7 @@ fn visible_catalog<'a>(
     Ok(catalog)
 }
 
-/// Answers `GET /api/catalog/{uuid}`.
+/// Answers `GET /api/catalog/{uuid}` and its admin form.
 pub(crate) fn catalog(
     call: &Call<'_>,
     ctx: &Context<'_>,
@@ -49,6 +49,17 @@ pub(crate) fn catalog(
     uuid: &str,
 ) -> Result<Reply, Problem> {
     require_method(call, &Method::GET)?;
+    let admin = call.segments.iter().any(|segment| segment == "admin");
+    document(call, ctx, infra, (uuid, admin))
+}
+
+/// The document of a catalog that the caller may see, or its admin form.
+pub(crate) fn document(
+    call: &Call<'_>,
+    ctx: &Context<'_>,
+    infra: &Infra,
+    (uuid, admin): (&str, bool),
+) -> Result<Reply, Problem> {
     let catalog = visible_catalog(call, infra, uuid)?;
     let items = infra
         .templates
@@ -73,7 +84,6 @@ pub(crate) fn catalog(
             .attr("name", &medium.name)
             .attr("type", format!("application/{ITEM}"))
     });
-    let admin = call.segments.iter().any(|segment| segment == "admin");
     let (name, path, kind) = if admin {
         (
             "AdminCatalog",
@@ -90,7 +100,12 @@ pub(crate) fn catalog(
         .attr("href", format!("{}/api/{path}/{uuid}", ctx.site))
         .attr("type", format!("application/{kind}"))
         .child(link("up", up, Some("vnd.vmware.vcloud.org+xml")))
-        .child(Element::new("Description"))
+        .child(link(
+            "down",
+            format!("{}/api/catalog/{uuid}/metadata", ctx.site),
+            Some("vnd.vmware.vcloud.metadata+xml"),
+        ))
+        .child(Element::leaf("Description", &catalog.description))
         .child(Element::new("Owner").child(reference("User", &catalog.owner)))
         .child(Element::new("CatalogItems").children(items).children(media))
         .child(Element::leaf("IsPublished", false))
@@ -231,11 +246,11 @@ pub(crate) fn template(
         200,
         call.version,
         TEMPLATE,
-        document(ctx, catalog, template).document(),
+        template_document(ctx, catalog, template).document(),
     ))
 }
 
-fn document(ctx: &Context<'_>, catalog: &Catalog, template: &Template) -> Element {
+fn template_document(ctx: &Context<'_>, catalog: &Catalog, template: &Template) -> Element {
     let site = ctx.site;
     namespaced("VAppTemplate")
         .attr("id", format!("urn:vcloud:vapptemplate:{}", template.uuid))

@@ -58,6 +58,7 @@ pub(crate) fn apply(
             found_vapp(&vapp, infra)?.product = sections;
             Ok(())
         }
+        Change::DeleteCatalog { catalog } => delete_catalog(&catalog, infra),
         Change::Metadata { object, entries } => set_metadata(&object, entries, infra),
         Change::PowerOn { vms } => power(&vms, Power::to(Status::PoweredOn), ctx, infra),
         Change::PowerOff { vms } => power(&vms, Power::to(Status::PoweredOff), ctx, infra),
@@ -250,6 +251,14 @@ fn delete_vm(uuid: &str, ctx: &mut Context<'_>, infra: &mut Infra) -> Result<(),
     Ok(())
 }
 
+/// Takes a catalog out of the world, with what is in it.
+fn delete_catalog(uuid: &str, infra: &mut Infra) -> Result<(), Problem> {
+    infra.templates.retain(|_, one| one.catalog != uuid);
+    infra.media.retain(|_, one| one.catalog != uuid);
+    let found = infra.catalogs.remove(uuid);
+    found.map(|_| ()).ok_or_else(|| gone("catalog", uuid))
+}
+
 /// Takes a VM and its addresses out of the world.
 fn forget_vm(uuid: &str, infra: &mut Infra) -> Option<Vm> {
     infra
@@ -270,7 +279,8 @@ fn set_metadata(
     let of_vapp = infra.vapps.get_mut(object).map(|vapp| &mut vapp.metadata);
     let of_disk = infra.disks.get_mut(object).map(|disk| &mut disk.metadata);
     let of_template = infra.templates.get_mut(object).map(|one| &mut one.metadata);
-    let metadata = of_vm.or(of_vapp).or(of_disk).or(of_template);
+    let of_catalog = infra.catalogs.get_mut(object).map(|one| &mut one.metadata);
+    let metadata = of_vm.or(of_vapp).or(of_disk).or(of_template).or(of_catalog);
     let metadata = metadata.ok_or_else(|| gone("object", object))?;
     for (key, value) in entries {
         match value {

@@ -12,6 +12,7 @@
 //! Source: VCD API, vApp and VM life cycle, query service.
 
 pub(crate) mod access;
+mod catalog_changes;
 mod catalogs;
 pub(crate) mod disk;
 mod disk_document;
@@ -138,9 +139,6 @@ pub(crate) fn handle(
 ) -> Result<Reply, Problem> {
     let path = call.path();
     match path.as_slice() {
-        ["api", "org", rest @ ..] | ["api", "admin", "org", rest @ ..] => {
-            orgs::handle(call, ctx, infra, rest)
-        }
         ["api", "vdc", id, "action", "composeVApp"] => {
             vapps::compose(&mut Desk { call, ctx, infra }, id)
         }
@@ -157,7 +155,7 @@ pub(crate) fn handle(
         ["api", "disk", id, rest @ ..] => disks::handle(&mut Desk { call, ctx, infra }, id, rest),
         ["api", "vdc", id] | ["api", "admin", "vdc", id] => vdcs::vdc(call, ctx, infra, id),
         ["api", "network", id] | ["api", "admin", "network", id] => {
-            vdcs::network(call, ctx, infra, id)
+            network(&mut Desk { call, ctx, infra }, id)
         }
         ["api", "vdcStorageProfile", id] => vdcs::storage_profile(call, ctx, infra, (id, false)),
         ["api", "admin", "vdcStorageProfile", id] => {
@@ -165,8 +163,14 @@ pub(crate) fn handle(
         }
         ["api", "vdc", id, "hwv", name] => vdcs::hardware_version(call, ctx, infra, (id, name)),
         ["api", "admin", "extension", "settings", "general"] => settings::general(call, ctx),
-        ["api", "catalog", id] | ["api", "admin", "catalog", id] => {
-            catalogs::catalog(call, ctx, infra, id)
+        ["api", "admin", "org", id, "catalogs"] => {
+            catalog_changes::create(&mut Desk { call, ctx, infra }, id)
+        }
+        ["api", "catalog", id, rest @ ..] | ["api", "admin", "catalog", id, rest @ ..] => {
+            catalog(&mut Desk { call, ctx, infra }, id, rest)
+        }
+        ["api", "org", rest @ ..] | ["api", "admin", "org", rest @ ..] => {
+            orgs::handle(call, ctx, infra, rest)
         }
         ["api", "media", id] => media::medium(call, ctx, infra, id),
         ["api", "catalogItem", id] => catalogs::item(call, ctx, infra, id),
@@ -179,10 +183,29 @@ pub(crate) fn handle(
             policies::handle(call, ctx, infra, rest)
         }
         ["cloudapi", _, "vdcs", id, "computePolicies"] => policies::of_vdc(call, ctx, infra, id),
-        ["api", "vdc", id, "computePolicies"] | ["api", "admin", "vdc", id, "computePolicies"] => policies::assigned(call, ctx, infra, id),
+        ["api", "vdc", id, "computePolicies"] | ["api", "admin", "vdc", id, "computePolicies"] => {
+            policies::assigned(call, ctx, infra, id)
+        }
         ["cloudapi", _, "vdcs", rest @ ..] => vdc_api::handle(call, ctx, infra, rest),
         _ => Err(Problem::no_such_url()),
     }
+}
+
+fn catalog(desk: &mut Desk<'_, '_>, id: &str, rest: &[&str]) -> Result<Reply, Problem> {
+    let admin = desk.call.segments.iter().any(|segment| segment == "admin");
+    match rest {
+        [] if admin && *desk.call.method != Method::GET => catalog_changes::handle(desk, id),
+        [] => catalogs::catalog(desk.call, desk.ctx, desk.infra, id),
+        ["metadata", rest @ ..] => catalog_changes::metadata(desk, id, rest),
+        _ => Err(Problem::no_such_url()),
+    }
+}
+
+/// A network of a VDC, or the deletion of one inside a vApp.
+fn network(desk: &mut Desk<'_, '_>, id: &str) -> Result<Reply, Problem> {
+    let inside = (*desk.call.method == Method::DELETE).then(|| vapp_networks::delete(desk, id));
+    let other = || vdcs::network(desk.call, desk.ctx, desk.infra, id);
+    inside.flatten().unwrap_or_else(other)
 }
 
 fn vapp_or_vm(desk: &mut Desk<'_, '_>, id: &str, rest: &[&str]) -> Result<Reply, Problem> {

@@ -112,6 +112,10 @@ pub(crate) enum Change {
         vm: String,
         changes: Vec<VmChange>,
     },
+    /// Takes a catalog away, with what is in it.
+    DeleteCatalog {
+        catalog: String,
+    },
     /// Whatever changes a named disk.
     Disk {
         disk: String,

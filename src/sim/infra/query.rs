@@ -80,9 +80,15 @@ fn overview(call: &Call<'_>, site: &str) -> Reply {
         ["references", "records", "idrecords"].map(|format| {
             Element::new("Link")
                 .attr("rel", "down")
-                .attr("type", format!("application/vnd.vmware.vcloud.query.{format}+xml"))
+                .attr(
+                    "type",
+                    format!("application/vnd.vmware.vcloud.query.{format}+xml"),
+                )
                 .attr("name", name)
-                .attr("href", format!("{site}/api/query?type={name}&format={format}"))
+                .attr(
+                    "href",
+                    format!("{site}/api/query?type={name}&format={format}"),
+                )
         })
     });
     let root = Element::root("QueryList")

@@ -80,6 +80,10 @@ pub(crate) struct Catalog {
     pub(crate) org_id: String,
     pub(crate) owner: Reference,
     pub(crate) created: Timestamp,
+    #[serde(default)]
+    pub(crate) description: String,
+    #[serde(default, with = "crate::sim::state::pairs")]
+    pub(crate) metadata: Metadata,
 }
 
 impl Catalog {

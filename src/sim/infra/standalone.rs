@@ -141,9 +141,7 @@ fn hidden(desk: &mut Desk<'_, '_>, target: &Vdc, body: &Element) -> Result<Vapp,
     vapp.name = format!("{name}-{suffix}");
     let networks = desk.infra.networks.values();
     let networks = networks.filter(|network| network.vdc == target.uuid);
-    vapp.networks = networks
-        .map(VappNetwork::bridged)
-        .collect();
+    vapp.networks = networks.map(VappNetwork::bridged).collect();
     Ok(vapp)
 }
 

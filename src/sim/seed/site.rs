@@ -11,6 +11,7 @@ use crate::sim::access::{Grant, Grantee, Level};
 use crate::sim::context::new_uuid;
 use crate::sim::control::NewUser;
 use crate::sim::directory::{SYSTEM, derived_urn, role_id};
+use crate::sim::infra::access::right;
 use crate::sim::infra::site::Policy;
 use crate::sim::registry::{Registry, TypeDefinition};
 use crate::sim::rights::{self, Kind, RightSet};
@@ -55,6 +56,9 @@ impl World {
         self.seed_types();
         self.seed_roles();
         self.seed_network_site();
+        let rights = right::ADMINISTRATIVE.iter();
+        let rights = rights.map(|right| (*right).to_owned());
+        self.directory.rights.extend(rights);
         for (name, cpus, memory_mib) in POLICIES {
             let uuid = new_uuid(&mut self.rng).to_string();
             let name = name.to_owned();

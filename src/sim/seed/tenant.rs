@@ -150,6 +150,8 @@ impl World {
             org_id: tenant.org_id.clone(),
             owner: Reference::user(&self.site, (&tenant.author_id, &tenant.author)),
             created: SEEDED_AT,
+            description: String::new(),
+            metadata: BTreeMap::new(),
         };
         for image in &TKG_IMAGES {
             self.seed_template(image, &catalog.uuid, vdc);

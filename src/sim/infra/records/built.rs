@@ -2,9 +2,9 @@
 
 use super::{Record, View, values};
 use crate::sim::infra::access;
+use crate::sim::infra::catalogs::template_href;
 use crate::sim::infra::disk_document::disk_href;
 use crate::sim::infra::document::vapp_href;
-use crate::sim::infra::catalogs::template_href;
 use crate::sim::infra::machine::{Machine, Status, Vm};
 use crate::sim::infra::recompose::{DEFAULT_CPUS, DEFAULT_MEMORY_MIB};
 use crate::sim::infra::site::Template;
