@@ -257,3 +257,42 @@ fn boot_time() -> Duration {
     static ORIGIN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
     ORIGIN.elapsed()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_paced_clock_goes_on_from_a_moment_and_can_be_moved() {
+        let start = Moment::from_origin(Duration::from_hours(5));
+        let clock = Clock::paced(100.0, start);
+        let jumper = clock.clone();
+        let hour = Duration::from_hours(1);
+        assert!(clock.now() >= start && clock.now() < start.plus(hour));
+        let sleeper = tokio::spawn(async move { clock.sleep(2 * hour).await });
+        tokio::task::yield_now().await;
+        jumper.step(hour);
+        tokio::task::yield_now().await;
+        assert!(!sleeper.is_finished());
+        jumper.step(2 * hour);
+        assert!(sleeper.await.is_ok(), "it has been moved far enough");
+        assert!(jumper.set_scale(2.0) && !jumper.set_scale(0.5) && !jumper.set_scale(f64::NAN));
+        assert!((jumper.scale() - 2.0).abs() < f64::EPSILON);
+        assert!(
+            jumper.now() >= start.plus(3 * hour),
+            "another pace does not move it"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_ends_all_waits() {
+        let clock = Clock::paced(1.0, Moment::from_origin(Duration::from_hours(9)));
+        let set = clock.clone();
+        let sleeper = tokio::spawn(async move { clock.sleep(Duration::from_hours(1)).await });
+        tokio::task::yield_now().await;
+        assert!(set.set(Moment::default()));
+        assert!(sleeper.await.is_ok());
+        assert!(set.now() < Moment::from_origin(Duration::from_hours(1)));
+        assert!(!Clock::system().set(Moment::default()));
+    }
+}

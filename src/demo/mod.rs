@@ -374,6 +374,7 @@ impl Demo {
             });
         self.findings.clusters = clusters.collect();
         self.findings.leftovers = self.site.leftovers();
+        self.findings.leftovers.extend(self.site.leaks());
         self.findings.effects = self.site.effects();
         self.findings.takeovers = self.board.takeovers();
         self.findings.interrupted = end == End::Interrupted;

@@ -134,6 +134,16 @@ impl Site {
         lock(&self.world).bootstrap_leftovers()
     }
 
+    /// What else no cluster accounts for, and why.
+    pub(super) fn leaks(&self) -> Vec<String> {
+        let known = self.leftovers();
+        let leaks = lock(&self.world).leaks().into_iter();
+        leaks
+            .filter(|leak| !known.contains(&leak.name))
+            .map(|leak| format!("{} {}: {}", leak.kind, leak.name, leak.why))
+            .collect()
+    }
+
     /// What was done so far, as (effect, subject) -> count.
     pub(super) fn effects(&self) -> BTreeMap<(String, String), u32> {
         let world = lock(&self.world);

@@ -41,7 +41,7 @@ pub(super) struct Findings {
     /// How many clusters were asked for.
     pub(super) asked: usize,
     pub(super) clusters: Vec<FinalCluster>,
-    /// Names of bootstrap vApps and VMs that are still there.
+    /// Names of bootstrap vApps and VMs that are still there, and of whatever else no cluster accounts for.
     pub(super) leftovers: Vec<String>,
     /// (effect, subject) -> count, as the site counted them.
     pub(super) effects: BTreeMap<(String, String), u32>,
@@ -148,10 +148,7 @@ pub(super) fn summary(findings: &Findings, verdict: &Verdict) -> String {
         line("replicas killed", findings.kills.to_string()),
         line("clusters taken over", findings.takeovers.to_string()),
         line("effects missing or repeated", once.to_string()),
-        line(
-            "bootstrap VMs left over",
-            findings.leftovers.len().to_string(),
-        ),
+        line("objects left over", findings.leftovers.len().to_string()),
         line("ERROR records", findings.errors.len().to_string()),
         line("requests to VCD", total.to_string()),
         line("time", format!("{:.1} s", findings.wall.as_secs_f64())),

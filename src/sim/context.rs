@@ -87,9 +87,21 @@ pub struct Settings {
     pub missing_network_objects_are_404: bool,
     /// Whether two virtual services of a gateway may not share an address, as before VCD 10.4.
     pub virtual_addresses_are_exclusive: bool,
-    /// Whether a vApp without machines stays busy for a time after it was composed. Off, it is ready for the
-    /// next request: CAPVCD changes its networks at once.
-    pub empty_compositions_take_time: bool,
+    /// Whether CAPVCD tells no events of a cluster any more whose infrastructure is there, as releases up to
+    /// 1.3.2 do.
+    pub controllers_skip_events: bool,
+    /// Whether an upgrade rolls workers while it still rolls the control plane.
+    pub workers_upgrade_at_once: bool,
+    /// Whether node pools and health checks stay that the manifests name no more.
+    pub projector_never_prunes: bool,
+    /// Whether an empty vApp is busy until the task that composes it ends. Off: CAPVCD changes its
+    /// networks at once, without a look at that task.
+    pub empty_vapps_compose_busily: bool,
+    /// Whether CPUs and memory of a running VM change although hot-add is off. Off, that is 400.
+    pub hardware_changes_while_on: bool,
+    /// Whether a disk that another VM has is accepted for attaching, and the task fails. Off, it is 400
+    /// at once.
+    pub attached_disks_fail_late: bool,
 }
 
 /// The shared parts of the world, lent to one handler for one request or one due event.

@@ -329,3 +329,56 @@ pub(crate) fn malformed(mut response: Response) -> Response {
     *response.body_mut() = Bytes::from_static(b"{\"values\": [ <!DOCTYPE html>");
     response
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests fail loudly")]
+mod tests {
+    use super::*;
+
+    fn struck(faults: &Faults, path: &str, secs: u64) -> bool {
+        let request = http::Request::get(path).body(Bytes::new()).unwrap();
+        let now = Moment::from_origin(Duration::from_secs(secs));
+        faults.strike("agent/1 (cse-1)", &request, now).is_some()
+    }
+
+    #[test]
+    fn a_window_has_a_first_and_no_last_moment() {
+        let at = |secs| Some(Moment::from_origin(Duration::from_secs(secs)));
+        let faults = Faults::none();
+        let target = Target {
+            from: at(10),
+            until: at(20),
+            except: Some("/versions".to_owned()),
+            caller_part: Some("cse-1".to_owned()),
+            times: u64::MAX,
+            ..Target::default()
+        };
+        faults.arm(target, Fault::ReplyLost);
+        let seen: Vec<bool> = [9, 10, 19, 20]
+            .map(|secs| struck(&faults, "/api", secs))
+            .into();
+        assert_eq!(seen, [false, true, true, false]);
+        assert!(!struck(&faults, "/api/versions", 15));
+        assert_eq!(faults.disarm_where(|armed| armed.struck == 2), 1);
+        assert!(!struck(&faults, "/api", 15));
+    }
+
+    #[test]
+    fn a_fault_by_chance_strikes_about_as_often_as_it_should_and_always_alike() {
+        let run = || -> Vec<bool> {
+            let faults = Faults::none();
+            let target = Target {
+                per_mille: Some(300),
+                times: 100,
+                ..Target::default()
+            };
+            faults.arm(target, Fault::ReplyLost);
+            (0..1000).map(|_| struck(&faults, "/api", 1)).collect()
+        };
+        let first = run();
+        let early = first.iter().take(200).filter(|struck| **struck).count();
+        assert!((40..80).contains(&early), "{early} of 200");
+        assert_eq!(first.iter().filter(|struck| **struck).count(), 100);
+        assert_eq!(first, run());
+    }
+}

@@ -18,6 +18,8 @@ use super::world::World;
 
 /// Beginning of a cluster's URN.
 const CLUSTER_URN: &str = "urn:vcloud:entity:vmware:capvcdCluster:";
+/// End of that beginning: all that the cloud provider puts into names.
+const CLUSTER_KIND: &str = "capvcdCluster:";
 /// Characters of a UUID.
 const UUID_CHARS: usize = 36;
 /// Beginning of the description of bootstrap objects.
@@ -230,14 +232,14 @@ fn reason(object: &Object, clusters: &BTreeMap<String, Cluster>) -> Option<Strin
     (!marked && !known).then(|| format!("there is no cluster {name} in {}", object.org))
 }
 
-/// The clusters whose URNs are in `text`.
+/// URNs of the clusters that `text` names.
 fn named_clusters(text: &str) -> Vec<String> {
-    let found = text.match_indices(CLUSTER_URN);
-    let urns = found.filter_map(|(at, _)| {
-        let end = at + CLUSTER_URN.len() + UUID_CHARS;
-        text.get(at..end)
+    let found = text.match_indices(CLUSTER_KIND);
+    let uuids = found.filter_map(|(at, kind)| {
+        let start = at + kind.len();
+        text.get(start..start + UUID_CHARS)
     });
-    urns.map(str::to_owned).collect()
+    uuids.map(|uuid| format!("{CLUSTER_URN}{uuid}")).collect()
 }
 
 #[cfg(test)]

@@ -45,6 +45,9 @@ pub struct Timings {
     /// From a virtual service's creation to its first health report.
     #[serde(with = "duration")]
     pub health: Duration,
+    /// From reading an entity to writing it back, where a controller inside a cluster does that.
+    #[serde(with = "duration")]
+    pub entity_write: Duration,
 }
 
 impl Default for Timings {
@@ -63,6 +66,7 @@ impl Default for Timings {
             node: Duration::from_secs(90),
             network: Duration::from_secs(4),
             health: Duration::from_secs(6),
+            entity_write: Duration::from_millis(300),
         }
     }
 }

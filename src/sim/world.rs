@@ -14,9 +14,7 @@ use http::{HeaderValue, Method};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::accounts::{legacy_users, orgs, plugins, users};
-use super::auth::{Sessions, oauth, service_accounts, sessions, tokens};
-use super::call::Call;
+use super::auth::Sessions;
 use super::context::{Context, Settings, new_uuid};
 use super::directory::{Directory, Org, Profile, SYSTEM};
 use super::entities::Entities;
@@ -24,7 +22,7 @@ use super::gate::{self, Arrival};
 use super::history::History;
 use super::infra::Infra;
 use super::network::Services;
-use super::registry::{self, Registry};
+use super::registry::Registry;
 use super::reply::{Problem, Reply};
 use super::request_log::{Delivery, Outcome, RequestLog, endpoint, user_agent};
 use super::schedule::Schedule;
@@ -32,7 +30,7 @@ use super::tasks::Tasks;
 use super::timings::Timings;
 use super::versions::{self, Offered};
 use super::xml::json;
-use super::{actors, entities, infra, levers, network, rights, routes, task_api};
+use super::{actors, entities, infra, levers, network};
 use crate::clock::Moment;
 use crate::vcd::transport::{Request, Response};
 
@@ -159,7 +157,7 @@ impl World {
                 Due::Entities(due) => entities::fire(due, &mut ctx, (entities, registry)),
                 Due::Infra(due) => infra::fire(due, &mut ctx, infra),
                 Due::Guest(due) => actors::guest::fire(due, &mut ctx, infra, entities),
-                Due::Capvcd(due) => actors::capvcd::fire(due, &mut ctx, infra, entities),
+                Due::Capvcd(due) => actors::capvcd::fire(due, &mut ctx, (infra, network), entities),
                 Due::Network(due) => network::fire(due, &mut ctx, infra, network),
                 Due::Lever(due) => self.fire_lever(*due, (moment, date)),
             }
@@ -256,111 +254,6 @@ impl World {
         let answer = self.dispatch(&call, now, wall);
         self.swap_stale(reads);
         answer
-    }
-
-    fn answer_stranger(
-        &mut self,
-        arrival: &Arrival<'_>,
-        now: Moment,
-        wall: Timestamp,
-    ) -> Option<Result<Reply, Problem>> {
-        if let (&Method::GET, ["api", "versions"]) = (arrival.method, arrival.path().as_slice()) {
-            return Some(Ok(versions::document(
-                &self.site,
-                arrival.version,
-                &self.versions,
-            )));
-        }
-        let (mut ctx, _) = self.split(now, wall);
-        let door = match (arrival.method, arrival.path().as_slice()) {
-            (_, ["oauth", "provider", "token"]) => {
-                return Some(oauth::token(arrival, oauth::Realm::Provider, &mut ctx));
-            }
-            (_, ["oauth", "tenant", org, "token"]) => {
-                return Some(oauth::token(arrival, oauth::Realm::Tenant(org), &mut ctx));
-            }
-            (_, ["oauth", "provider", "device_authorization"]) => {
-                let realm = oauth::Realm::Provider;
-                return Some(oauth::device_authorization(arrival, realm, &mut ctx));
-            }
-            (_, ["oauth", "tenant", org, "device_authorization"]) => {
-                let realm = oauth::Realm::Tenant(org);
-                return Some(oauth::device_authorization(arrival, realm, &mut ctx));
-            }
-            (&Method::POST, ["cloudapi", _, "sessions"]) => sessions::Door::Tenant,
-            (&Method::POST, ["cloudapi", _, "sessions", "provider"]) => sessions::Door::Provider,
-            (&Method::POST, ["api", "sessions"]) => sessions::Door::Legacy,
-            _ => return None,
-        };
-        Some(sessions::login(arrival, door, &mut ctx))
-    }
-
-    fn dispatch(
-        &mut self,
-        call: &Call<'_>,
-        now: Moment,
-        wall: Timestamp,
-    ) -> Result<Reply, Problem> {
-        routes::check(call)?;
-        let (mut ctx, areas) = self.split(now, wall);
-        let Areas {
-            registry,
-            entities,
-            infra,
-            network,
-        } = areas;
-        let ctx = &mut ctx;
-        match call.path().as_slice() {
-            ["api", "admin"] => versions::product(call, ctx.site),
-            ["api", "session"] if *call.method == Method::DELETE => Ok(ctx.sessions.logout(call)),
-            ["api", "session"] if *call.method == Method::GET => sessions::legacy(call, ctx),
-            ["api", "task" | "tasksList", rest @ ..] => task_api::handle(call, rest, ctx),
-            ["api", "admin", "org", _, "users"] | ["api", "admin", "user", ..] => {
-                legacy_users::handle(call, ctx, entities)
-            }
-            ["api", "query"] => infra::query::handle(call, ctx, infra, network),
-            ["oauth", "provider", "register"] => oauth::register(call, oauth::Realm::Provider, ctx),
-            ["oauth", "tenant", org, "register"] => {
-                oauth::register(call, oauth::Realm::Tenant(org), ctx)
-            }
-            ["cloudapi", "extensions", "ui", rest @ ..] => plugins::handle(call, rest, ctx),
-            ["transfer", id] => {
-                plugins::upload(call, id, ctx).unwrap_or_else(|| infra::handle(call, ctx, infra))
-            }
-            ["cloudapi", "1.0.0", area, rest @ ..] => match *area {
-                "sessions" => sessions::handle(call, rest, ctx),
-                "tokens" => tokens::handle(call, rest, ctx),
-                "serviceAccounts" => service_accounts::handle(call, rest, ctx, entities),
-                "deviceLookup" => service_accounts::device_lookup(call, rest, ctx),
-                "users" => users::handle(call, rest, ctx, entities),
-                "orgs" => orgs::handle(call, rest, ctx, infra),
-                "rights" | "rightsCategories" | "roles" | "globalRoles" | "rightsBundles" => {
-                    rights::handle(call, (area, rest), ctx)
-                }
-                "interfaces" => registry::interfaces::handle(call, rest, ctx, (registry, entities)),
-                "entityTypes" => match (call.method, rest) {
-                    (&Method::POST, [urn]) => {
-                        entities::create::create(call, urn, ctx, (entities, registry))
-                    }
-                    (&Method::POST, [urn, "migrateEntities"]) => {
-                        entities::migrate::migrate(call, urn, ctx, (entities, registry))
-                    }
-                    _ => registry::types::handle(call, rest, ctx, (registry, entities)),
-                },
-                "entities" => entities::api::handle(call, rest, ctx, (entities, registry)),
-                "entity" => entities::api::resolve_urn(call, rest, ctx, (entities, registry)),
-                "accessLevels" => entities::api::access_levels(call, rest, ctx.site),
-                "edgeGateways"
-                | "loadBalancer"
-                | "applicationPortProfiles"
-                | "firewallGroups"
-                | "ipSpaces"
-                | "orgVdcNetworks"
-                | "ssl" => network::handle(call, ctx, infra, network),
-                _ => infra::handle(call, ctx, infra),
-            },
-            _ => infra::handle(call, ctx, infra),
-        }
     }
 
     /// Lends the shared parts to a handler, beside the areas it may also need.

@@ -65,7 +65,11 @@ fn is_busy(refusal: &Refusal) -> bool {
 /// What the caller may do about a task that failed.
 ///
 /// Unlike a lost answer, a failed task has ended: a server fault is only worth another try.
+/// One whose object went away meanwhile, say because the task that made it failed, has to be decided anew.
 pub(super) fn class_of_failed_task(refusal: &Refusal) -> ErrorClass {
+    if refusal.minor_code.as_deref() == Some("INVALID_REFERENCE") {
+        return ErrorClass::Conflict;
+    }
     match Verdict::on(refusal, false) {
         Verdict::Busy | Verdict::GaveUp => ErrorClass::Transient,
         Verdict::SlowDown => ErrorClass::Throttled { retry_after: None },
@@ -101,6 +105,7 @@ mod tests {
             class(403, "ACCESS_TO_RESOURCE_IS_FORBIDDEN"),
             ErrorClass::Terminal
         );
+        assert_eq!(class(400, "INVALID_REFERENCE"), ErrorClass::Conflict);
         assert_eq!(class(429, ""), ErrorClass::Throttled { retry_after: None });
         assert_eq!(class(0, ""), ErrorClass::Terminal);
     }

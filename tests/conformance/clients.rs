@@ -151,7 +151,7 @@ async fn empty_vapp_ready_next_request(bench: Bench) {
 }
 
 async fn empty_vapp_busy_elsewhere(bench: Bench) {
-    bench.world().settings_mut().empty_compositions_take_time = true;
+    bench.world().settings_mut().empty_vapps_compose_busily = true;
     let legacy = Legacy::author(&bench).await;
     let vapp = attribute(&compose(&legacy).await, "<VApp ", "href");
     legacy.delete(&vapp).await.refused(400, "BUSY_ENTITY");

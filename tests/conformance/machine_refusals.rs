@@ -4,7 +4,7 @@ use super::fact::Mark::{Documents, Inferred, Source};
 use super::fact::{Fact, fact};
 use super::support::bench::Bench;
 use super::support::legacy::{Legacy, attribute};
-use super::support::wire::Ask;
+use super::support::wire::{Answer, Ask};
 
 const VCLOUD: &str = "http://www.vmware.com/vcloud/v1.5";
 
@@ -33,6 +33,18 @@ pub(crate) fn facts() -> Vec<Fact> {
             Inferred,
             "CPUs of a running VM change only where hot-add was switched on",
             cpus_running_vm_change_where,
+        ),
+        fact(
+            "6.5",
+            Source,
+            "CAPVCD changes the networks of a new vApp at once, and is not told that it is busy",
+            networks_of_new_vapp,
+        ),
+        fact(
+            "6.5",
+            Inferred,
+            "a site may keep an empty vApp busy until it is composed",
+            busy_while_composed,
         ),
     ]
 }
@@ -128,4 +140,46 @@ async fn cpus_running_vm_change_where(bench: Bench) {
         )
         .await;
     legacy.done(&legacy.post(&path, media, &body).await).await;
+}
+
+/// Composes as CAPVCD does and sends its next request, the networks, without waiting for the task.
+async fn networks_at_once(legacy: &Legacy<'_>) -> Answer {
+    let vdc = legacy.vdc().await;
+    let network = attribute(&vdc, "<Network ", "href");
+    let vdc = attribute(&vdc, "<Vdc ", "href");
+    let compose = format!(
+        "<ComposeVAppParams xmlns=\"{VCLOUD}\" name=\"blue\" deploy=\"false\" powerOn=\"false\">\
+         <Description>blue</Description></ComposeVAppParams>"
+    );
+    let media = "application/vnd.vmware.vcloud.composeVAppParams+xml";
+    let composed = legacy
+        .post(&format!("{vdc}/action/composeVApp"), media, &compose)
+        .await
+        .expect(201)
+        .text();
+    assert!(composed.contains("<Tasks><Task "), "{composed}");
+    let section = format!(
+        "<NetworkConfigSection xmlns=\"{VCLOUD}\"><NetworkConfig networkName=\"n\"><Configuration>\
+         <ParentNetwork href=\"{network}\"/><FenceMode>bridged</FenceMode></Configuration></NetworkConfig>\
+         </NetworkConfigSection>"
+    );
+    let vapp = attribute(&composed, "<VApp ", "href");
+    let media = "application/vnd.vmware.vcloud.networkConfigSection+xml";
+    legacy
+        .put(&format!("{vapp}/networkConfigSection/"), media, &section)
+        .await
+}
+
+async fn networks_of_new_vapp(bench: Bench) {
+    let legacy = Legacy::author(&bench).await;
+    let accepted = networks_at_once(&legacy).await;
+    legacy.done(&accepted).await;
+    let found = legacy.get("/api/query?type=vApp&filter=name==blue").await;
+    assert_eq!(attribute(&found, "<VAppRecord ", "status"), "POWERED_OFF");
+}
+
+async fn busy_while_composed(bench: Bench) {
+    bench.world().settings_mut().empty_vapps_compose_busily = true;
+    let legacy = Legacy::author(&bench).await;
+    networks_at_once(&legacy).await.refused(400, "BUSY_ENTITY");
 }

@@ -21,6 +21,7 @@
 mod access;
 mod accounts;
 mod clients;
+mod cluster_life;
 mod disks;
 mod entities;
 mod fact;
@@ -32,6 +33,7 @@ mod machine_documents;
 mod machine_refusals;
 mod machines;
 mod networking;
+mod offers;
 mod query;
 mod refusals;
 mod support;
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
     let facts = [
         access::facts(),
         accounts::facts(),
+        cluster_life::facts(),
         entities::facts(),
         hooks::facts(),
         installer::facts(),
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         networking::nat::facts(),
         networking::networks::facts(),
         networking::spaces::facts(),
+        offers::facts(),
     ];
     let trials = facts.into_iter().flatten().map(fact::Fact::trial);
     libtest_mimic::run(&arguments, trials.collect()).exit_code()

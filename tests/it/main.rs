@@ -20,5 +20,6 @@ mod replicas;
 mod scenarios;
 mod simulator;
 mod support;
+mod tenant_life;
 mod tenants;
 mod wire;

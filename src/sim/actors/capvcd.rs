@@ -1,131 +1,61 @@
-//! The controllers of one cluster: Cluster API with CAPVCD, and from the move on the agent that
-//! applies changed manifests.
+//! The controllers of one cluster: Cluster API with CAPVCD, and what else looks after a running cluster.
 //!
-//! Flow: a guest applies manifests -> [`start`] -> load balancer -> vApp -> nodes -> status in the
-//! entity; after the move the cluster manages itself and follows `spec.capiYaml`.
+//! Flow: a guest applies manifests -> [`start`] -> one look after the other: the agent reads the entity,
+//! load balancer and vApp are built, machines come and go, cloud provider and volume driver follow ->
+//! what there is to tell goes to the entity (`report`).
 //!
 //! Invariants:
-//! - Level-based: every step looks at the VMs as they are, so a second guest for the same entity goes
-//!   on instead of building twice.
-//! - The controllers live where they run: on the bootstrap VM until the move, then on the control
-//!   plane. When that machine is off, nothing happens.
+//! - Level-based: every look takes load balancer and VMs as they are, so a second guest for the same
+//!   entity goes on instead of building twice, and an entity of an earlier time is followed like any other.
+//! - They live where they run: on the bootstrap VM until the move, then on the control plane. When that
+//!   does not serve, nothing happens and nothing is written.
 //! - They work with the token of their Secret; a revoked one stops them without a word.
 //!
-//! Source: CAPVCD, order of reconciliation and event names; Cluster API, scaling and roll-out.
+//! Source: CAPVCD, order of reconciliation and resync; Cluster API.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
-use super::manifest::{Documents, Home, Manifest};
-use super::nodes::{self, Node};
-use super::status;
-use crate::clock::Moment;
+use super::cluster::Cluster;
+use super::home::Home;
+use super::manifest::Manifest;
+use super::nodes::{self, Reach};
+use super::sections::{Component, Edit, Resource};
+use super::{cpi, csi, infrastructure, pools, projector, remediation, report, status};
 use crate::sim::context::Context;
 use crate::sim::entities::{Entities, RdeState};
 use crate::sim::infra::Infra;
-use crate::sim::infra::machine::{Lease, MetadataValue, Vapp, VappNetwork};
-use crate::sim::infra::sharing::Sharing;
+use crate::sim::network::Services;
 use crate::sim::tasks::Starter;
 use crate::sim::world;
 
 /// How often they look while something is going on.
 const RECHECK: Duration = Duration::from_secs(10);
-/// How often they look at a settled cluster, and the agent at its entity.
-const RESYNC: Duration = Duration::from_mins(1);
-/// Metadata key by which CAPVCD knows its vApp.
-const INFRA_ID: &str = "CapvcdInfraId";
+/// The same while the load balancer is being built, whose state is polled.
+const POLL: Duration = Duration::from_secs(5);
+/// How often they look at a settled cluster.
+const IDLE: Duration = Duration::from_mins(1);
+/// Longest time between two looks at the whole cluster and its status.
+const RESYNC: Duration = Duration::from_mins(10);
 
-/// Their next step.
+/// Something of a cluster is due.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Due {
+pub(crate) enum Due {
+    /// The controllers look at everything.
+    Look(Look),
+    /// A component writes into the entity.
+    Write(report::Due),
+}
+
+/// Their next look.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Look {
     /// Entity URN.
     rde_id: String,
     /// Only the newest appointment counts.
     ticket: u64,
-}
-
-/// `status.capvcd`, and the sections of the other components.
-pub(super) type Written = (Value, Map<String, Value>);
-
-/// Something to be told in the entity.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Notice {
-    pub(crate) error: bool,
-    pub(crate) name: Cow<'static, str>,
-    pub(crate) resource: (String, String),
-    pub(crate) detail: String,
-}
-
-impl Notice {
-    /// About the object `resource`, by URN and name. Names of errors end so, those of events never do.
-    pub(super) fn new(name: &'static str, resource: (String, String), detail: &str) -> Self {
-        Self {
-            error: name.ends_with("Error"),
-            name: Cow::Borrowed(name),
-            resource,
-            detail: detail.to_owned(),
-        }
-    }
-}
-
-/// One cluster as its controllers know it.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Cluster {
-    ticket: u64,
-    /// Bare UUID of the bootstrap VM.
-    host: String,
-    self_managed: bool,
-    pub(super) home: Home,
-    pub(super) wanted: Manifest,
-    pub(super) starter: Starter,
-    /// Address of the API server, once the load balancer has one.
-    pub(super) endpoint: Option<String>,
-    /// Bare UUID.
-    pub(super) vapp: Option<String>,
-    pub(super) nodes: Vec<Node>,
-    /// The first control-plane node has come up.
-    pub(super) initialized: bool,
-    /// Every node that is wanted is there, and no other.
-    pub(super) settled: bool,
-    pub(super) notices: Vec<Notice>,
-    /// `spec.capiYaml` as the agent last applied or refused it.
-    applied: Option<String>,
-    /// Why the agent refused it.
-    pub(super) refused: Option<String>,
-    /// Status as last written, and when.
-    pub(super) written: Option<(Written, Moment)>,
-}
-
-impl Cluster {
-    /// Whether the control plane answers.
-    pub(crate) fn is_initialized(&self) -> bool {
-        self.initialized
-    }
-
-    /// Whether all nodes are there.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.initialized && self.settled
-    }
-
-    /// The controllers leave the bootstrap VM for the cluster's own machines.
-    pub(crate) fn move_into_itself(&mut self) {
-        self.self_managed = true;
-    }
-
-    /// Whether the agent runs in the cluster.
-    pub(super) fn is_self_managed(&self) -> bool {
-        self.self_managed
-    }
-
-    /// Notes an event or an error for the next status.
-    pub(super) fn notice(&mut self, name: &'static str, detail: &str) {
-        let resource = (self.home.rde_id.clone(), self.wanted.cluster.clone());
-        self.notices.push(Notice::new(name, resource, detail));
-    }
 }
 
 /// Manifests were applied on the bootstrap VM `host`; a cluster that is known goes on.
@@ -151,233 +81,149 @@ pub(crate) fn start(
             home,
             wanted,
             starter,
+            nudged: true,
             ..known
         },
-        None => Cluster {
-            ticket: 0,
-            host: host.to_owned(),
-            self_managed: false,
-            home,
-            wanted,
-            starter,
-            endpoint: None,
-            vapp: None,
-            nodes: Vec::new(),
-            initialized: false,
-            settled: false,
-            notices: Vec::new(),
-            applied: None,
-            refused: None,
-            written: None,
-        },
+        None => Cluster::new(host, (home, wanted), starter),
     };
     infra.actors.clusters.insert(rde_id.clone(), cluster);
-    appoint(&rde_id, RECHECK, ctx, infra);
+    appoint(&rde_id, POLL, ctx, infra);
 }
 
-/// The machine the controllers live on has come back.
+/// The machine the controllers live on has come back, or somebody wants something of them.
 pub(crate) fn wake(rde_id: &str, ctx: &mut Context<'_>, infra: &mut Infra) {
-    appoint(rde_id, RECHECK, ctx, infra);
+    appoint(rde_id, POLL, ctx, infra);
 }
 
 fn appoint(rde_id: &str, delay: Duration, ctx: &mut Context<'_>, infra: &mut Infra) {
     if let Some(cluster) = infra.actors.clusters.get_mut(rde_id) {
         cluster.ticket += 1;
-        let due = Due {
+        let look = Look {
             rde_id: rde_id.to_owned(),
             ticket: cluster.ticket,
         };
         ctx.schedule
-            .put(ctx.now.plus(delay), world::Due::Capvcd(due));
+            .put(ctx.now.plus(delay), world::Due::Capvcd(Due::Look(look)));
     }
 }
 
-/// Lets the controllers take their next step.
-pub(crate) fn fire(due: Due, ctx: &mut Context<'_>, infra: &mut Infra, entities: &mut Entities) {
-    let Due { rde_id, ticket } = due;
-    if infra
-        .actors
-        .clusters
-        .get(&rde_id)
-        .is_none_or(|cluster| cluster.ticket != ticket)
-    {
-        return;
-    }
+/// Lets happen what is due.
+pub(crate) fn fire(
+    due: Due,
+    ctx: &mut Context<'_>,
+    (infra, network): (&mut Infra, &mut Services),
+    entities: &mut Entities,
+) {
+    let rde_id = match &due {
+        Due::Look(look) => look.rde_id.clone(),
+        Due::Write(write) => write.rde_id.clone(),
+    };
     // Taken out for the step, so that it may change everything else.
     let Some(mut cluster) = infra.actors.clusters.remove(&rde_id) else {
         return;
     };
-    let again = step(&mut cluster, ctx, infra, entities);
+    let mut next = None;
+    match due {
+        Due::Look(look) if look.ticket != cluster.ticket => {}
+        Due::Look(_) => {
+            let mut reach = Reach {
+                ctx,
+                infra,
+                network,
+            };
+            next = look(&mut cluster, &mut reach, entities);
+        }
+        Due::Write(write) if runs(&cluster, infra) => {
+            report::finish(&write, &mut cluster, ctx, entities);
+        }
+        Due::Write(_) => cluster.desk.clear(),
+    }
     infra.actors.clusters.insert(rde_id.clone(), cluster);
-    if let Some(delay) = again {
+    if let Some(delay) = next {
         appoint(&rde_id, delay, ctx, infra);
     }
 }
 
+/// Whether the machines the controllers live on do their work.
+fn runs(cluster: &Cluster, infra: &Infra) -> bool {
+    if cluster.self_managed {
+        nodes::control_plane_serves(cluster, infra)
+    } else {
+        infra.runs(&cluster.host)
+    }
+}
+
 /// One look at everything; the answer is when to look again, if ever.
-fn step(
+fn look(
     cluster: &mut Cluster,
-    ctx: &mut Context<'_>,
-    infra: &mut Infra,
+    reach: &mut Reach<'_, '_>,
     entities: &mut Entities,
 ) -> Option<Duration> {
-    let entity = entities.get(&cluster.home.rde_id)?;
-    if entity.state == RdeState::InDeletion {
-        return None;
+    if !runs(cluster, reach.infra) {
+        cluster.desk.clear();
+        let vapp = cluster.vapp.as_deref();
+        let stands = vapp.is_some_and(|vapp| reach.infra.vapps.contains_key(vapp));
+        return (cluster.self_managed && stands).then_some(IDLE);
     }
-    if !cluster.self_managed && !infra.runs(&cluster.host) {
-        return None;
-    }
-    if cluster.self_managed && !nodes::control_plane_runs(cluster, infra) {
-        let vapp = cluster
-            .vapp
-            .as_deref()
-            .is_some_and(|vapp| infra.vapps.contains_key(vapp));
-        return vapp.then_some(RESYNC);
-    }
-    if ctx
-        .directory
-        .token_user(cluster.home.token.expose_secret())
-        .is_none()
-    {
-        return Some(RESYNC);
+    let entity = entities.get(&cluster.home.rde_id);
+    let Some(entity) = entity.filter(|one| one.state != RdeState::InDeletion) else {
+        return cluster.self_managed.then_some(IDLE);
+    };
+    let token = cluster.home.token.expose_secret();
+    if reach.ctx.directory.token_user(token).is_none() {
+        return Some(IDLE);
     }
     if cluster.self_managed {
-        let yaml = entity.content.text_at(&["spec", "capiYaml"]);
-        follow(cluster, &yaml.unwrap_or_default());
+        projector::follow(cluster, entity, reach.ctx);
     }
-    if infrastructure(cluster, ctx, infra) {
-        nodes::reconcile(cluster, ctx, infra);
-    }
-    status::write(cluster, ctx, infra, entities);
-    Some(if cluster.settled { RESYNC } else { RECHECK })
-}
-
-/// The agent applies the manifests of the entity when they have changed.
-fn follow(cluster: &mut Cluster, yaml: &str) {
-    if cluster.applied.as_deref() == Some(yaml) {
-        return;
-    }
-    cluster.applied = Some(yaml.to_owned());
-    let wanted = Documents::parse(yaml)
-        .and_then(|documents| Manifest::of(&documents))
-        .and_then(|wanted| upgradable(&cluster.wanted, &wanted).map(|()| wanted));
-    match wanted {
-        Ok(wanted) => {
-            cluster.refused = None;
-            cluster.settled &= wanted == cluster.wanted;
-            cluster.wanted = wanted;
-        }
-        Err(reason) => cluster.refused = Some(reason),
-    }
-}
-
-/// The control plane goes up by one minor version at most, and never down.
-fn upgradable(old: &Manifest, new: &Manifest) -> Result<(), String> {
-    let minor = |version: &str| -> Option<(u32, u32)> {
-        let mut parts = version.trim_start_matches('v').split('.');
-        Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    let whole = cluster.nudged || reach.ctx.now >= cluster.sync_due;
+    let balanced = if whole || !cluster.balancer.is_up() {
+        infrastructure::balance(cluster, reach)
+    } else {
+        true
     };
-    match (minor(old.version()), minor(new.version())) {
-        (Some((major, from)), Some((to_major, to)))
-            if major == to_major && (from == to || from + 1 == to) =>
-        {
-            Ok(())
+    let built = (balanced || cluster.balancer.is_up()) && infrastructure::vapp(cluster, reach);
+    if built {
+        remediation::remediate(cluster, reach.ctx);
+        pools::reconcile(cluster, reach.ctx);
+        nodes::advance_all(cluster, reach);
+        infrastructure::follow_members(cluster, reach);
+    }
+    if built && cluster.initialized {
+        look_inside(cluster, reach);
+    }
+    if cluster.nudged || reach.ctx.now >= cluster.sync_due {
+        cluster.nudged = false;
+        cluster.sync_due = reach.ctx.now.plus(RESYNC);
+        let document = status::document(cluster, reach);
+        cluster.desk.put(Component::Capvcd, Edit::Status(document));
+        if let Some(vapp) = &cluster.vapp {
+            let vapp = format!("urn:vcloud:vapp:{vapp}");
+            let resource = Resource::new("VApp", &vapp, &cluster.wanted.cluster);
+            cluster.desk.put(Component::Capvcd, Edit::Add(resource));
+            cluster.desk.put(Component::Capvcd, Edit::Tie(vapp));
         }
-        _ => Err(format!(
-            "admission webhook \"validation.kubeadmcontrolplane.controlplane.cluster.x-k8s.io\" \
-             denied the request: spec.version: Forbidden: cannot update Kubernetes version from {} \
-             to {}",
-            old.version(),
-            new.version()
-        )),
     }
+    report::begin(cluster, reach.ctx, entities);
+    Some(next_look(cluster, built))
 }
 
-/// Load balancer, then vApp; true when nodes can be built.
-fn infrastructure(cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Infra) -> bool {
-    if cluster.endpoint.is_none() {
-        let host = cluster.wanted.endpoint_host.clone();
-        cluster.endpoint = Some(host.unwrap_or_else(|| next_address(infra)));
-        cluster.notice(
-            "LoadBalancerAvailable",
-            "the virtual service of the control plane is up",
-        );
-        return false;
+/// What runs on the nodes of a cluster whose control plane has come up.
+fn look_inside(cluster: &mut Cluster, reach: &mut Reach<'_, '_>) {
+    if !std::mem::replace(&mut cluster.components_up, true) {
+        let wall = reach.ctx.wall;
+        cluster.sets_applied = Some(wall.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string());
+        cpi::start(cluster, reach);
+        csi::start(cluster, reach);
     }
-    let known = cluster
-        .vapp
-        .clone()
-        .filter(|vapp| infra.vapps.contains_key(vapp));
-    let Some(vapp) = known.or_else(|| find_vapp(cluster, infra)) else {
-        if !cluster.self_managed {
-            compose(cluster, ctx, infra);
-        }
-        return false;
-    };
-    if infra.vapps.get(&vapp).is_some_and(|vapp| vapp.unresolved) {
-        return false;
-    }
-    if cluster.vapp.replace(vapp).is_none() {
-        cluster.notice("InfraVappAvailable", "the vApp of the cluster exists");
-    }
-    true
+    cpi::step(cluster, reach);
+    csi::step(cluster, reach);
 }
 
-/// Addresses for control planes come from 203.0.113.0/24, which documentation may use freely.
-fn next_address(infra: &mut Infra) -> String {
-    let used = infra
-        .actors
-        .clusters
-        .values()
-        .filter(|one| one.endpoint.is_some())
-        .count();
-    let last = u8::try_from(used % 200)
-        .unwrap_or_default()
-        .saturating_add(20);
-    format!("203.0.113.{last}")
-}
-
-/// The vApp of the cluster's name that carries its mark.
-fn find_vapp(cluster: &Cluster, infra: &Infra) -> Option<String> {
-    let key = ("GENERAL".to_owned(), INFRA_ID.to_owned());
-    let mut vapps = infra.vapps.values();
-    let found = vapps.find(|vapp| {
-        vapp.vdc == cluster.home.vdc
-            && vapp.name == cluster.wanted.cluster
-            && vapp
-                .metadata
-                .get(&key)
-                .is_some_and(|value| value.value == cluster.home.rde_id)
-    });
-    found.map(|vapp| vapp.uuid.clone())
-}
-
-fn compose(cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Infra) {
-    let network = infra.networks.get(&cluster.home.network);
-    let network = network.map(VappNetwork::bridged);
-    let mark = MetadataValue::text(&cluster.home.rde_id);
-    let starter = cluster.starter.clone();
-    let vapp = Vapp {
-        uuid: ctx.uuid(),
-        name: cluster.wanted.cluster.clone(),
-        description: String::new(),
-        vdc: cluster.home.vdc.clone(),
-        org_id: cluster.home.org_id.clone(),
-        owner: starter.user(ctx.site),
-        created: ctx.wall,
-        unresolved: true,
-        networks: network.into_iter().collect(),
-        metadata: [(("GENERAL".to_owned(), INFRA_ID.to_owned()), mark)].into(),
-        auto_nature: false,
-        lease: Lease::default(),
-        sharing: Sharing::default(),
-        product: Vec::new(),
-    };
-    match infra.require_free_name(&vapp) {
-        Ok(()) => {
-            infra.compose((vapp, Vec::new()), &starter, ctx);
-        }
-        Err(problem) => cluster.notice("VCDClusterVAppCreationError", &problem.message),
+fn next_look(cluster: &Cluster, built: bool) -> Duration {
+    if !built {
+        return cluster.balancer.pause();
     }
+    let busy = !cluster.settled || cpi::is_busy(cluster) || csi::is_busy(cluster);
+    if busy { RECHECK } else { IDLE }
 }

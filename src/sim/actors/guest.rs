@@ -3,6 +3,8 @@
 //! Flow: power-on -> [`boot`] -> cloud-init reads the user data -> one phase script after the other;
 //! each sets its key to `in_progress`, then `successful` or `failed`.
 //!
+//! The script CAPVCD gives to a node is run by [`node_guest`](super::node_guest).
+//!
 //! Invariants:
 //! - A program starts once in the life of a VM: cloud-init marks it as run before it runs. After a
 //!   restart it goes on only if it has put a unit of its own in place; phases that ended stay ended.
@@ -15,10 +17,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-
 use serde::{Deserialize, Serialize};
 
-use super::manifest::{Documents, Home, Manifest};
+use super::home::Home;
+use super::manifest::{Documents, Manifest};
+use super::node_guest::{self, NodeRun};
 use super::userdata::{self, Phase, Program};
 use super::{Ordered, capvcd};
 use crate::clock::Moment;
@@ -30,7 +33,7 @@ use crate::sim::timings::Timings;
 use crate::sim::world;
 
 /// How often a waiting script looks again.
-const RECHECK: Duration = Duration::from_secs(10);
+pub(super) const RECHECK: Duration = Duration::from_secs(10);
 
 /// Its next step.
 #[derive(Debug, Serialize, Deserialize)]
@@ -50,6 +53,15 @@ pub(crate) struct Guest {
     /// cloud-init has run its user data in this or an earlier boot.
     ran: bool,
     run: Option<Run>,
+    /// The script of a node on its way.
+    pub(super) node: Option<NodeRun>,
+}
+
+impl Guest {
+    /// Whether the machine has booted and what it runs is up.
+    pub(super) fn is_up(&self) -> bool {
+        self.up
+    }
 }
 
 /// A program on its way.
@@ -75,6 +87,8 @@ pub(crate) fn boot(vm: &str, ctx: &mut Context<'_>, infra: &mut Infra) {
     let guest = infra.actors.guests.entry(vm.to_owned()).or_default();
     guest.up = false;
     guest.run = guest.run.take().filter(|run| run.program.survives_restart);
+    // cloud-init does not run a node's script again.
+    guest.node = None;
     if let Some(run) = &mut guest.run {
         run.began = None;
     }
@@ -87,7 +101,7 @@ pub(crate) fn resume(vm: &str, ctx: &mut Context<'_>, infra: &mut Infra) {
     appoint(vm, RECHECK, ctx, infra);
 }
 
-fn appoint(vm: &str, delay: Duration, ctx: &mut Context<'_>, infra: &mut Infra) {
+pub(super) fn appoint(vm: &str, delay: Duration, ctx: &mut Context<'_>, infra: &mut Infra) {
     let guest = infra.actors.guests.entry(vm.to_owned()).or_default();
     guest.ticket += 1;
     let due = Due {
@@ -113,6 +127,7 @@ pub(crate) fn fire(due: Due, ctx: &mut Context<'_>, infra: &mut Infra, entities:
     if current && infra.runs(&vm) {
         start_program(&vm, ctx, infra);
         step(&vm, ctx, infra, entities);
+        node_guest::step(&vm, ctx, infra);
     }
 }
 
@@ -142,6 +157,9 @@ fn start_program(uuid: &str, ctx: &mut Context<'_>, infra: &mut Infra) {
             began: None,
             cluster: None,
         });
+    } else if let Some(script) = userdata::node_script(&vm.extra_config) {
+        guest.ran = true;
+        guest.node = Some(NodeRun::new(script));
     }
 }
 
@@ -244,7 +262,7 @@ fn judge(
     Verdict::Done
 }
 
-fn ordered_failure(uuid: &str, phase: &str, infra: &mut Infra) -> Option<Ordered> {
+pub(super) fn ordered_failure(uuid: &str, phase: &str, infra: &mut Infra) -> Option<Ordered> {
     let Infra {
         vms, vapps, actors, ..
     } = infra;
@@ -300,7 +318,11 @@ fn clear_user_data(uuid: &str, infra: &mut Infra, run: &Run) {
 }
 
 /// `vmtoolsd --cmd "info-set ..."`.
-fn report<'k>(uuid: &str, infra: &mut Infra, keys: impl IntoIterator<Item = (&'k str, String)>) {
+pub(super) fn report<'k>(
+    uuid: &str,
+    infra: &mut Infra,
+    keys: impl IntoIterator<Item = (&'k str, String)>,
+) {
     if let Some(Vm { extra_config, .. }) = infra.vms.get_mut(uuid) {
         extra_config.extend(keys.into_iter().map(|(key, value)| (key.to_owned(), value)));
     }

@@ -1,7 +1,7 @@
 //! The manifests of a cluster, as an API server with the Cluster API webhooks takes them.
 //!
 //! Flow: YAML -> [`Manifest`]: the pools and versions the controllers shall reach. Everything
-//! around it is checked by [`Home::find`]: entity, organization, VDC, network, token.
+//! around it is checked by `home::Home::find`: entity, organization, VDC, network, token.
 //!
 //! Invariants:
 //! - What the webhooks refuse is refused here with their reason; nothing is repaired silently.
@@ -9,15 +9,30 @@
 //! Source: Cluster API v1beta1 (`Cluster`, `KubeadmControlPlane`, `MachineDeployment`), CAPVCD
 //! v1beta2 (`VCDCluster`, `VCDMachineTemplate`).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use secrecy::{ExposeSecret, SecretString};
+use std::net::Ipv4Addr;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::sim::context::Context;
-use crate::sim::entities::Entities;
-use crate::sim::infra::Infra;
+use super::health::HealthCheck;
+use crate::sim::network::model::Range;
+
+/// Annotations of an autoscaled `MachineDeployment`.
+const SMALLEST: &str =
+    "/metadata/annotations/cluster.x-k8s.io~1cluster-api-autoscaler-node-group-min-size";
+const LARGEST: &str =
+    "/metadata/annotations/cluster.x-k8s.io~1cluster-api-autoscaler-node-group-max-size";
+
+/// How many nodes a pool shall have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Scale {
+    /// The manifest says so.
+    Fixed,
+    /// An autoscaler decides within these limits; the manifest has no number.
+    Auto { min: u32, max: u32 },
+    /// Nobody says: what there was stays.
+    Unsaid,
+}
 
 /// A set of equal nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,40 +40,51 @@ pub(crate) struct Pool {
     pub(crate) name: String,
     pub(crate) control_plane: bool,
     pub(crate) replicas: u32,
+    pub(crate) scale: Scale,
     pub(crate) version: String,
+    /// Name of its `VCDMachineTemplate`: another name rolls the pool, another content does not.
+    pub(crate) machine_template: String,
     pub(crate) catalog: String,
     pub(crate) template: String,
     pub(crate) sizing_policy: String,
     pub(crate) placement_policy: String,
     pub(crate) storage_profile: String,
     pub(crate) disk_mib: u64,
+    pub(crate) gpu: bool,
+    /// Nodes a roll-out may have too many.
+    pub(crate) max_surge: u32,
+    /// Nodes a roll-out may have too few.
+    pub(crate) max_unavailable: u32,
+}
+
+/// A resource that a `ClusterResourceSet` brings into the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SetResource {
+    pub(crate) set: String,
+    pub(crate) kind: String,
+    pub(crate) name: String,
 }
 
 /// What a set of manifests asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Manifest {
     pub(crate) cluster: String,
+    pub(crate) namespace: String,
     pub(crate) tkg_version: String,
     pub(crate) pods: Vec<Value>,
     pub(crate) services: Vec<Value>,
     /// Worker pools in document order, then the control plane.
     pub(crate) pools: Vec<Pool>,
-    /// Whether a `MachineHealthCheck` replaces lost nodes.
-    pub(crate) health_check: bool,
+    /// The `MachineHealthCheck` that replaces lost nodes.
+    pub(crate) health_check: Option<HealthCheck>,
     pub(crate) endpoint_host: Option<String>,
-}
-
-/// Where a cluster lives, as its `VCDCluster` and Secret say and the site confirms.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Home {
-    pub(crate) rde_id: String,
-    pub(crate) org_id: String,
-    /// Bare UUIDs.
-    pub(crate) vdc: String,
-    pub(crate) network: String,
-    /// The API token the controllers work with.
-    #[serde(with = "crate::sim::state::secret")]
-    pub(crate) token: SecretString,
+    /// Where the address of the control plane shall come from, as CIDR.
+    pub(crate) vip_subnet: Option<String>,
+    /// Whether the load balancer gets an internal address and a DNAT rule.
+    pub(crate) one_arm: bool,
+    /// Whether nodes have to set a proxy up.
+    pub(crate) proxy: bool,
+    pub(crate) resource_sets: Vec<SetResource>,
 }
 
 /// Parsed documents of one file.
@@ -78,19 +104,19 @@ impl Documents {
         ))
     }
 
-    fn all(&self, kind: &str) -> impl Iterator<Item = &Value> {
+    pub(super) fn all(&self, kind: &str) -> impl Iterator<Item = &Value> {
         self.0
             .iter()
             .filter(move |document| text(document, "/kind") == Some(kind))
     }
 
-    fn one(&self, kind: &str) -> Result<&Value, String> {
+    pub(super) fn one(&self, kind: &str) -> Result<&Value, String> {
         self.all(kind)
             .next()
             .ok_or_else(|| format!("no {kind} in the manifests"))
     }
 
-    fn named(&self, kind: &str, name: &str) -> Result<&Value, String> {
+    pub(super) fn named(&self, kind: &str, name: &str) -> Result<&Value, String> {
         let found = self
             .all(kind)
             .find(|document| text(document, "/metadata/name") == Some(name));
@@ -98,11 +124,11 @@ impl Documents {
     }
 }
 
-fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
     value.pointer(pointer).and_then(Value::as_str)
 }
 
-fn owned(value: &Value, pointer: &str) -> String {
+pub(super) fn owned(value: &Value, pointer: &str) -> String {
     text(value, pointer).unwrap_or_default().to_owned()
 }
 
@@ -112,6 +138,10 @@ fn list(value: &Value, pointer: &str) -> Vec<Value> {
         .and_then(Value::as_array)
         .cloned()
         .unwrap_or_default()
+}
+
+fn flag(value: &Value, pointer: &str) -> bool {
+    value.pointer(pointer).and_then(Value::as_bool) == Some(true)
 }
 
 impl Manifest {
@@ -127,16 +157,30 @@ impl Manifest {
             pools.push(worker_pool(documents, deployment)?);
         }
         pools.push(control_plane(documents, cluster)?);
+        let proxies = ["httpProxy", "httpsProxy"];
         Ok(Self {
             cluster: owned(cluster, "/metadata/name"),
+            namespace: owned(cluster, "/metadata/namespace"),
             tkg_version: owned(cluster, "/metadata/annotations/TKGVERSION"),
             pods: list(cluster, "/spec/clusterNetwork/pods/cidrBlocks"),
             services: list(cluster, "/spec/clusterNetwork/services/cidrBlocks"),
             pools,
-            health_check: documents.all("MachineHealthCheck").next().is_some(),
+            health_check: documents
+                .all("MachineHealthCheck")
+                .next()
+                .map(HealthCheck::of),
             endpoint_host: text(vcd_cluster, "/spec/controlPlaneEndpoint/host")
                 .filter(|host| !host.is_empty())
                 .map(str::to_owned),
+            vip_subnet: text(vcd_cluster, "/spec/loadBalancerConfigSpec/vipSubnet")
+                .filter(|subnet| !subnet.is_empty())
+                .map(str::to_owned),
+            one_arm: flag(vcd_cluster, "/spec/loadBalancerConfigSpec/useOneArm"),
+            proxy: proxies.iter().any(|key| {
+                text(vcd_cluster, &format!("/spec/proxyConfigSpec/{key}"))
+                    .is_some_and(|proxy| !proxy.is_empty())
+            }),
+            resource_sets: resource_sets(documents),
         })
     }
 
@@ -156,6 +200,79 @@ impl Manifest {
             .map(|pool| pool.version.as_str())
             .unwrap_or_default()
     }
+
+    /// Addresses of the subnet for load balancers; one that is no CIDR is none.
+    pub(crate) fn vip_range(&self) -> Option<Range> {
+        let (address, prefix) = self.vip_subnet.as_ref()?.split_once('/')?;
+        let prefix: u32 = prefix.parse().ok().filter(|prefix| *prefix <= 32)?;
+        let hosts = u32::MAX.checked_shr(prefix).unwrap_or_default();
+        let address = u32::from(address.parse::<Ipv4Addr>().ok()?);
+        Some(Range {
+            first: Ipv4Addr::from(address & !hosts),
+            last: Ipv4Addr::from(address | hosts),
+        })
+    }
+
+    /// What comes of applying this over `old`: numbers nobody says are kept, those of autoscaled pools
+    /// within their limits, and so is everything else that is not said any more unless the agent prunes.
+    pub(crate) fn over(mut self, old: &Self, prunes: bool) -> Self {
+        for pool in &mut self.pools {
+            let before = old.pool(&pool.name).map(|pool| pool.replicas);
+            pool.replicas = match (pool.scale, before) {
+                (Scale::Auto { min, max }, Some(before)) => before.clamp(min, max.max(min)),
+                (Scale::Unsaid, Some(before)) => before,
+                (Scale::Fixed | Scale::Auto { .. } | Scale::Unsaid, _) => pool.replicas,
+            };
+        }
+        if self.resource_sets.is_empty() {
+            self.resource_sets.clone_from(&old.resource_sets);
+        }
+        if !prunes {
+            if self.health_check.is_none() {
+                self.health_check.clone_from(&old.health_check);
+            }
+            let dropped = old.pools.iter().filter(|pool| !pool.control_plane);
+            let dropped: Vec<Pool> = dropped
+                .filter(|pool| self.pool(&pool.name).is_none())
+                .cloned()
+                .collect();
+            // The control plane stays last.
+            let place = self.pools.len().saturating_sub(1);
+            self.pools.splice(place..place, dropped);
+        }
+        self
+    }
+}
+
+fn resource_sets(documents: &Documents) -> Vec<SetResource> {
+    let mut found = Vec::new();
+    for set in documents.all("ClusterResourceSet") {
+        for resource in list(set, "/spec/resources") {
+            found.push(SetResource {
+                set: owned(set, "/metadata/name"),
+                kind: owned(&resource, "/kind"),
+                name: owned(&resource, "/name"),
+            });
+        }
+    }
+    found
+}
+
+fn count(value: Option<&Value>) -> Option<u32> {
+    u32::try_from(value?.as_u64()?).ok()
+}
+
+/// A number of nodes, or a percentage of `of`; percentages of a surge round up.
+fn share(value: Option<&Value>, of: u32, default: u32, up: bool) -> u32 {
+    match value {
+        Some(Value::String(text)) => {
+            let percent = text.trim_end_matches('%').parse::<u32>();
+            let whole = percent.unwrap_or_default().min(100).saturating_mul(of);
+            if up { whole.div_ceil(100) } else { whole / 100 }
+        }
+        Some(_) => count(value).unwrap_or(default),
+        None => default,
+    }
 }
 
 fn worker_pool(documents: &Documents, deployment: &Value) -> Result<Pool, String> {
@@ -164,19 +281,29 @@ fn worker_pool(documents: &Documents, deployment: &Value) -> Result<Pool, String
     let config = owned(deployment, &format!("{machines}/bootstrap/configRef/name"));
     documents.named("KubeadmConfigTemplate", &config)?;
     let template = owned(deployment, &format!("{machines}/infrastructureRef/name"));
-    let smallest =
-        "/metadata/annotations/cluster.x-k8s.io~1cluster-api-autoscaler-node-group-min-size";
-    let replicas = match deployment.pointer("/spec/replicas") {
-        Some(count) => count.as_u64(),
-        None => text(deployment, smallest).map_or(Some(1), |count| count.parse().ok()),
+    let limit = |pointer: &str| text(deployment, pointer).map(|count| count.parse().ok());
+    let (scale, replicas) = match (
+        deployment.pointer("/spec/replicas"),
+        limit(SMALLEST),
+        limit(LARGEST),
+    ) {
+        (Some(number), _, _) if !number.is_null() => (Scale::Fixed, count(Some(number))),
+        (_, Some(Some(min)), Some(Some(max))) => (Scale::Auto { min, max }, Some(min)),
+        (_, Some(_), Some(_)) => (Scale::Unsaid, None),
+        (_, Some(_) | None, _) => (Scale::Unsaid, Some(1)),
     };
-    let replicas = replicas.and_then(|count| u32::try_from(count).ok());
+    let replicas = replicas
+        .ok_or_else(|| format!("MachineDeployment \"{name}\": spec.replicas: Invalid value"))?;
+    let rolling =
+        |field: &str| deployment.pointer(&format!("/spec/strategy/rollingUpdate/{field}"));
     let pool = Pool {
         control_plane: false,
-        replicas: replicas
-            .ok_or_else(|| format!("MachineDeployment \"{name}\": spec.replicas: Invalid value"))?,
+        replicas,
+        scale,
         version: owned(deployment, &format!("{machines}/version")),
         name,
+        max_surge: share(rolling("maxSurge"), replicas, 1, true),
+        max_unavailable: share(rolling("maxUnavailable"), replicas, 0, false),
         ..machine_template(documents, &template)?
     };
     Ok(pool)
@@ -187,10 +314,8 @@ fn control_plane(documents: &Documents, cluster: &Value) -> Result<Pool, String>
     let plane = documents.named("KubeadmControlPlane", &name)?;
     let replicas = plane
         .pointer("/spec/replicas")
-        .map_or(Some(1), Value::as_u64);
-    let replicas = replicas
-        .and_then(|count| u32::try_from(count).ok())
-        .unwrap_or_default();
+        .map_or(Some(1), |number| count(Some(number)));
+    let replicas = replicas.unwrap_or_default();
     let denied = |why: &str| {
         format!(
             "admission webhook \"validation.kubeadmcontrolplane.controlplane.cluster.x-k8s.io\" \
@@ -207,11 +332,13 @@ fn control_plane(documents: &Documents, cluster: &Value) -> Result<Pool, String>
     }
     let template = owned(plane, "/spec/machineTemplate/infrastructureRef/name");
     let version = owned(plane, "/spec/version");
+    let surge = plane.pointer("/spec/rolloutStrategy/rollingUpdate/maxSurge");
     Ok(Pool {
         control_plane: true,
         replicas,
         version,
         name,
+        max_surge: share(surge, replicas, 1, true).min(1),
         ..machine_template(documents, &template)?
     })
 }
@@ -226,99 +353,17 @@ fn machine_template(documents: &Documents, name: &str) -> Result<Pool, String> {
         name: String::new(),
         control_plane: false,
         replicas: 0,
+        scale: Scale::Fixed,
         version: String::new(),
+        machine_template: name.to_owned(),
         catalog: of("catalog"),
         template: of("template"),
         sizing_policy: of("sizingPolicy"),
         placement_policy: of("placementPolicy"),
         storage_profile: of("storageProfile"),
         disk_mib: gib.saturating_mul(1024),
+        gpu: flag(template, "/spec/template/spec/enableNvidiaGPU"),
+        max_surge: 1,
+        max_unavailable: 0,
     })
-}
-
-impl Home {
-    /// Finds where the cluster of `documents` shall live.
-    ///
-    /// # Errors
-    /// Why the API server refuses the documents, or CAPVCD could never work with them.
-    pub(crate) fn find(
-        documents: &Documents,
-        ctx: &Context<'_>,
-        infra: &Infra,
-        entities: &Entities,
-    ) -> Result<Self, String> {
-        require_namespace(documents)?;
-        let cluster = documents.one("VCDCluster")?;
-        let of = |field: &str| owned(cluster, &format!("/spec/{field}"));
-        let rde_id = of("rdeId");
-        if entities.get(&rde_id).is_none() {
-            return Err(format!(
-                "VCDCluster spec.rdeId \"{rde_id}\" names no entity"
-            ));
-        }
-        if of("site").trim_end_matches('/') != ctx.site {
-            return Err(format!(
-                "VCDCluster spec.site \"{}\" cannot be reached",
-                of("site")
-            ));
-        }
-        let org = ctx.directory.org_by_name(&of("org"));
-        let org = org.ok_or_else(|| format!("organization \"{}\" not found", of("org")))?;
-        let mut vdcs = infra.vdcs.values();
-        let vdc = vdcs.find(|vdc| vdc.org_id == org.id && vdc.name == of("ovdc"));
-        let vdc = vdc.ok_or_else(|| format!("VDC \"{}\" not found", of("ovdc")))?;
-        let mut networks = infra.networks.values();
-        let network = networks.find(|one| one.vdc == vdc.uuid && one.name == of("ovdcNetwork"));
-        let network =
-            network.ok_or_else(|| format!("network \"{}\" not found", of("ovdcNetwork")))?;
-        let token = refresh_token(documents, cluster)?;
-        let user = ctx.directory.token_user(token.expose_secret());
-        if user.is_none_or(|user| user.org_id != org.id) {
-            return Err(format!(
-                "the refreshToken was refused by organization \"{}\"",
-                org.name
-            ));
-        }
-        Ok(Self {
-            rde_id,
-            org_id: org.id.clone(),
-            vdc: vdc.uuid.clone(),
-            network: network.uuid.clone(),
-            token,
-        })
-    }
-}
-
-/// Namespaced objects need their namespace, which only a `Namespace` in the file can bring.
-fn require_namespace(documents: &Documents) -> Result<(), String> {
-    let namespace = owned(documents.one("Cluster")?, "/metadata/namespace");
-    if namespace.is_empty() || namespace == "default" {
-        return Ok(());
-    }
-    documents
-        .named("Namespace", &namespace)
-        .map(|_found| ())
-        .map_err(|_missing| format!("namespaces \"{namespace}\" not found"))
-}
-
-fn refresh_token(documents: &Documents, cluster: &Value) -> Result<SecretString, String> {
-    let reference = |field: &str| text(cluster, &format!("/spec/userContext/secretRef/{field}"));
-    let name = reference("name").unwrap_or("capi-user-credentials");
-    let secret = documents.named("Secret", name)?;
-    if reference("namespace")
-        .is_some_and(|wanted| text(secret, "/metadata/namespace") != Some(wanted))
-    {
-        return Err(format!(
-            "Secret \"{name}\" is in another namespace than spec.userContext.secretRef says"
-        ));
-    }
-    let plain = text(secret, "/stringData/refreshToken").map(str::to_owned);
-    let encoded = text(secret, "/data/refreshToken").and_then(|text| STANDARD.decode(text).ok());
-    let token = plain.or_else(|| encoded.and_then(|bytes| String::from_utf8(bytes).ok()));
-    let token = token
-        .map(|token| token.trim().to_owned())
-        .filter(|token| !token.is_empty());
-    token
-        .map(SecretString::from)
-        .ok_or_else(|| format!("Secret \"{name}\" holds no refreshToken"))
 }

@@ -3,15 +3,32 @@
 //! Flow: a VM that powers on boots ([`guest`]); a guest that applies a cluster's manifests starts its
 //! controllers ([`capvcd`]), which build VMs in `infra` and report in the entity.
 //!
+//! Code map: `manifest`, `health` and `home` are what the controllers are told; `infrastructure`, `pools`,
+//! `nodes`, `machine_vm` and `remediation` are Cluster API with CAPVCD; `cpi`, `csi` and `projector` run beside
+//! them; `status`, `sections` and `report` are what all of them write; `userdata` and `node_guest` are guests.
+//!
 //! Invariants:
 //! - Actors model what runs in reality and know nothing of the server: the guest interprets its user
 //!   data, the controllers interpret manifests.
 //! - They act through the schedule only and stop when the machine they run on stops.
 
 pub(crate) mod capvcd;
+pub(crate) mod cluster;
+mod cpi;
+mod csi;
 pub(crate) mod guest;
+mod health;
+mod home;
+mod infrastructure;
+mod machine_vm;
 mod manifest;
+mod node_guest;
 mod nodes;
+mod pools;
+mod projector;
+mod remediation;
+mod report;
+mod sections;
 mod status;
 mod userdata;
 
@@ -19,7 +36,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use capvcd::Cluster;
+use cluster::Cluster;
 use guest::Guest;
 
 use super::levers::PhaseFailure;
@@ -56,6 +73,26 @@ pub(crate) struct Actors {
 }
 
 impl Actors {
+    /// URN of the cluster of that name or URN, and whether its control plane has come up.
+    pub(crate) fn find(&self, cluster: &str) -> Option<(&str, bool)> {
+        let mut all = self.clusters.iter();
+        let (id, found) = all.find(|(id, one)| *id == cluster || one.is_named(cluster))?;
+        Some((id, found.is_initialized()))
+    }
+
+    pub(crate) fn cluster_mut(&mut self, id: &str) -> Option<&mut Cluster> {
+        self.clusters.get_mut(id)
+    }
+
+    /// What runs in a VM, by its bare UUID.
+    fn guest(&self, vm: &str) -> Option<&Guest> {
+        self.guests.get(vm)
+    }
+
+    fn guest_mut(&mut self, vm: &str) -> Option<&mut Guest> {
+        self.guests.get_mut(vm)
+    }
+
     /// Orders the next `times` runs of `phase` to fail where the VM's marker or its cluster's name is
     /// `subject`.
     pub(crate) fn fail(&mut self, subject: &str, phase: &str, times: u32) {

@@ -1,34 +1,43 @@
-//! The nodes of a cluster: how many there are, at which version, and each one's way to Ready.
+//! The machines of a cluster: each one's way from nothing to a node, and away again.
+//!
+//! Flow: a machine without a VM -> copy of the template -> member of the load balancer (control plane) ->
+//! user data, power on -> the guest's script (`node_guest`) -> node; deleted: out of the load balancer,
+//! volumes off, VM undeployed and deleted.
 //!
 //! Invariants:
-//! - The first control-plane node comes up alone; others and workers follow.
-//! - A roll-out adds the new node before it takes an old one away; only a changed version rolls out.
+//! - Every step looks at the VM as it is; what the guest has done is read from guestinfo.
 //! - The vApp takes one copy at a time, as VCD keeps it busy; who comes too early tries again.
-//! - A lost node is replaced only where a `MachineHealthCheck` asks for it.
+//! - A script that failed is never run again: such a machine can only be replaced.
 //!
-//! Source: Cluster API, `KubeadmControlPlane` and `MachineDeployment`; CAPVCD, machine creation and guestinfo phases.
+//! Not here: how many machines there shall be (`pools`), which are given up (`remediation`).
+//! Source: CAPVCD, `vcdmachine_controller.go`; Cluster API, machine phases.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::capvcd::{Cluster, Notice};
-use super::manifest::Pool;
+use super::cluster::Cluster;
+use super::{infrastructure, machine_vm, node_guest};
 use crate::clock::Moment;
 use crate::sim::context::Context;
 use crate::sim::infra::Infra;
-use crate::sim::infra::machine::{Customization, Nic, Status, Vm};
+use crate::sim::infra::machine::{Status, Vm};
 use crate::sim::infra::power::PowerRequest;
-use crate::sim::infra::recompose::NewVm;
 use crate::sim::infra::submissions::{Recomposition, vm_deletion};
-use crate::sim::infra::vm_spec::Hardware;
-use crate::sim::timings::Timings;
+use crate::sim::network::Services;
 
-/// Letters Kubernetes uses in generated names.
-const SUFFIX: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-/// How long a node is gone before a health check replaces it.
-const UNHEALTHY: Duration = Duration::from_mins(5);
+/// A node whose kubelet has been silent for so long counts as `Ready=Unknown`.
+pub(super) const GRACE: Duration = Duration::from_secs(40);
+/// CAPVCD complains about a script that takes longer.
+const SCRIPT_LIMIT: Duration = Duration::from_mins(30);
+
+/// The parts of the world that controllers act on.
+pub(super) struct Reach<'a, 'c> {
+    pub(super) ctx: &'a mut Context<'c>,
+    pub(super) infra: &'a mut Infra,
+    pub(super) network: &'a mut Services,
+}
 
 /// Where a machine stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,15 +46,14 @@ pub(crate) enum NodePhase {
     Pending,
     /// The VM is being copied or powered on.
     Provisioning,
-    /// The VM runs and joins; ready at that moment.
-    Provisioned {
-        ready_at: Moment,
-    },
-    Running,
-    /// Its VM is off or gone since that moment.
-    Lost {
+    /// The VM runs its script since that moment.
+    Booting {
         since: Moment,
     },
+    /// The script has ended well; the node is about to register.
+    Provisioned,
+    /// The node has registered; whether it is ready is another question.
+    Running,
     Deleting,
 }
 
@@ -54,352 +62,326 @@ impl NodePhase {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Pending => "Pending",
-            Self::Provisioning => "Provisioning",
-            Self::Provisioned { .. } => "Provisioned",
-            // The machine keeps its phase while its node does not answer.
-            Self::Running | Self::Lost { .. } => "Running",
+            Self::Provisioning | Self::Booting { .. } => "Provisioning",
+            Self::Provisioned => "Provisioned",
+            Self::Running => "Running",
             Self::Deleting => "Deleting",
         }
     }
 }
 
 /// One machine.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is true for a reason of its own"
+)]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) pool: String,
     pub(crate) control_plane: bool,
     pub(crate) version: String,
+    /// Name of the `VCDMachineTemplate` it was made from.
+    pub(crate) machine_template: String,
     /// Bare UUID.
     pub(crate) vm: Option<String>,
     pub(crate) phase: NodePhase,
+    pub(crate) created: Moment,
+    /// Its kubelet has ended though the VM runs.
+    pub(crate) failed: bool,
+    /// Nothing has been heard of its kubelet since.
+    pub(crate) silent: Option<Moment>,
+    /// The VM of a node that had registered does not exist any more.
+    pub(crate) gone: bool,
+    /// It was ready at the last look.
+    was_ready: bool,
+    /// The failure of its script has been reported.
+    complained: bool,
 }
 
-/// Whether any machine that serves the API runs.
-pub(crate) fn control_plane_runs(cluster: &Cluster, infra: &Infra) -> bool {
-    let mut planes = cluster.nodes.iter().filter(|node| node.control_plane);
-    planes.any(|node| node.vm.as_ref().is_some_and(|vm| infra.runs(vm)))
-}
-
-/// Brings the nodes nearer to what is wanted.
-pub(crate) fn reconcile(cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Infra) {
-    for index in 0..cluster.nodes.len() {
-        let Some(mut node) = cluster.nodes.get(index).cloned() else {
-            continue;
-        };
-        advance(&mut node, cluster, ctx, infra);
-        if let Some(place) = cluster.nodes.get_mut(index) {
-            *place = node;
-        }
-    }
-    cluster
-        .nodes
-        .retain(|node| node.phase != NodePhase::Deleting || node.vm.is_some());
-    let pools = cluster.wanted.pools.clone();
-    for pool in &pools {
-        if pool.control_plane || cluster.initialized {
-            resize(pool, cluster, ctx);
-        }
-    }
-    cluster.settled = pools.iter().all(|pool| is_settled(pool, &cluster.nodes));
-}
-
-/// Whether a pool is as wanted.
-fn is_settled(pool: &Pool, nodes: &[Node]) -> bool {
-    let mine: Vec<&Node> = nodes.iter().filter(|node| node.pool == pool.name).collect();
-    let right = |node: &&&Node| node.phase == NodePhase::Running && node.version == pool.version;
-    let wanted = usize::try_from(pool.replicas).unwrap_or(usize::MAX);
-    mine.len() == wanted && mine.iter().filter(right).count() == wanted
-}
-
-/// Adds or takes away machines of one pool.
-fn resize(pool: &Pool, cluster: &mut Cluster, ctx: &mut Context<'_>) {
-    let mine: Vec<&Node> = cluster
-        .nodes
-        .iter()
-        .filter(|node| node.pool == pool.name && node.phase != NodePhase::Deleting)
-        .collect();
-    let wanted = usize::try_from(pool.replicas).unwrap_or(usize::MAX);
-    let steady = mine.iter().all(|node| node.phase == NodePhase::Running);
-    let outdated = mine.iter().position(|node| node.version != pool.version);
-    if mine.len() < wanted {
-        // The control plane grows by one node at a time: each joins the etcd of the others.
-        let missing = if pool.control_plane {
-            usize::from(steady)
-        } else {
-            wanted - mine.len()
-        };
-        add(pool, missing, cluster, ctx);
-    } else if mine.len() > wanted {
-        let all_up = mine
-            .iter()
-            .filter(|node| node.phase == NodePhase::Running)
-            .count()
-            >= wanted;
-        let victim = outdated.unwrap_or(mine.len() - 1);
-        let name = mine.get(victim).map(|node| node.name.clone());
-        if outdated.is_none() || (all_up && steady) {
-            mark_deleted(cluster, name.as_deref());
-        }
-    } else if outdated.is_some() && steady {
-        add(pool, 1, cluster, ctx);
-    }
-}
-
-fn mark_deleted(cluster: &mut Cluster, name: Option<&str>) {
-    let victim = cluster
-        .nodes
-        .iter_mut()
-        .find(|node| Some(node.name.as_str()) == name);
-    if let Some(node) = victim {
-        node.phase = NodePhase::Deleting;
-    }
-}
-
-fn add(pool: &Pool, count: usize, cluster: &mut Cluster, ctx: &mut Context<'_>) {
-    for _ in 0..count {
-        let suffix = |ctx: &mut Context<'_>| -> String {
-            let letter = |_| ctx.rng.choice(SUFFIX).map_or('x', |byte| char::from(*byte));
-            (0..5).map(letter).collect()
-        };
-        let name = format!("{}-{}", pool.name, suffix(ctx));
-        cluster.nodes.push(Node {
+impl Node {
+    /// A machine of a pool, yet without a VM.
+    pub(super) fn new(name: String, pool: &super::manifest::Pool, now: Moment) -> Self {
+        Self {
             name,
             pool: pool.name.clone(),
             control_plane: pool.control_plane,
             version: pool.version.clone(),
+            machine_template: pool.machine_template.clone(),
             vm: None,
             phase: NodePhase::Pending,
-        });
+            created: now,
+            failed: false,
+            silent: None,
+            gone: false,
+            was_ready: false,
+            complained: false,
+        }
+    }
+
+    /// Whether its node is there and ready.
+    pub(crate) fn is_ready(&self, now: Moment) -> bool {
+        self.phase == NodePhase::Running
+            && !self.gone
+            && self.silent.is_none_or(|since| now.since(since) < GRACE)
+    }
+
+    /// Whether its machine runs and has joined the cluster.
+    fn serves(&self, infra: &Infra) -> bool {
+        !self.failed && self.vm.as_deref().is_some_and(|vm| is_up(vm, infra))
+    }
+
+    fn urn(&self) -> String {
+        let urn = self.vm.as_ref().map(|vm| format!("urn:vcloud:vm:{vm}"));
+        urn.unwrap_or_default()
     }
 }
 
+fn is_up(vm: &str, infra: &Infra) -> bool {
+    infra.runs(vm)
+        && infra
+            .actors
+            .guest(vm)
+            .is_some_and(super::guest::Guest::is_up)
+}
+
+/// Whether the API server answers: the members of its etcd that serve are more than half.
+pub(super) fn control_plane_serves(cluster: &Cluster, infra: &Infra) -> bool {
+    let members = cluster.nodes.iter().filter(|node| {
+        node.control_plane && matches!(node.phase, NodePhase::Provisioned | NodePhase::Running)
+    });
+    let (mut all, mut serving) = (0_usize, 0_usize);
+    for node in members {
+        all += 1;
+        serving += usize::from(node.serves(infra));
+    }
+    serving * 2 > all
+}
+
+/// Moves every machine on by what can be done now.
+pub(super) fn advance_all(cluster: &mut Cluster, reach: &mut Reach<'_, '_>) {
+    for index in 0..cluster.nodes.len() {
+        let Some(mut node) = cluster.nodes.get(index).cloned() else {
+            continue;
+        };
+        let before = (node.phase.name(), node.was_ready);
+        advance(&mut node, cluster, reach);
+        node.was_ready = node.is_ready(reach.ctx.now);
+        cluster.nudged |= before != (node.phase.name(), node.was_ready);
+        if let Some(place) = cluster.nodes.get_mut(index) {
+            *place = node;
+        }
+    }
+    let gone = |node: &Node| node.phase == NodePhase::Deleting && node.vm.is_none();
+    cluster.nodes.retain(|node| !gone(node));
+}
+
 /// One step of one machine, by what its VM is now.
-fn advance(node: &mut Node, cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Infra) {
-    let vm = node.vm.as_ref().and_then(|vm| infra.vms.get(vm)).cloned();
+fn advance(node: &mut Node, cluster: &mut Cluster, reach: &mut Reach<'_, '_>) {
+    let vm = node
+        .vm
+        .as_ref()
+        .and_then(|vm| reach.infra.vms.get(vm))
+        .cloned();
     match (node.phase, vm) {
-        (NodePhase::Deleting, Some(vm)) => remove(&vm, cluster, ctx, infra),
-        (NodePhase::Deleting, None) => node.vm = None,
-        (NodePhase::Pending, _) => create(node, cluster, ctx, infra),
+        (NodePhase::Deleting, Some(vm)) => remove(node, &vm, cluster, reach),
+        (NodePhase::Deleting, None) => {
+            if node.vm.take().is_some() {
+                cluster.event("VcdMachineInfraVmDeleted", ("", &node.name), reach.ctx);
+            }
+        }
+        (NodePhase::Pending, _) => create(node, cluster, reach),
         (NodePhase::Provisioning, None) => {
-            // The copy failed; its task says why. Cluster API tries again.
-            machine_notice(
-                cluster,
-                node,
+            // The copy failed; its task says why. CAPVCD tries again.
+            let why = "error provisioning infrastructure for the machine; the VM was not created";
+            cluster.error(
                 "VcdMachineCreationError",
-                "the VM could not be created",
+                ("", &node.name),
+                (why, reach.ctx),
             );
             node.vm = None;
             node.phase = NodePhase::Pending;
         }
-        (NodePhase::Provisioning, Some(vm)) => bring_up(node, &vm, cluster, (ctx, infra)),
-        (NodePhase::Provisioned { ready_at }, Some(vm)) if vm.status == Status::PoweredOn => {
-            if ctx.now >= ready_at {
-                join(node, cluster, infra);
+        (NodePhase::Provisioning, Some(vm)) => bring_up(node, &vm, cluster, reach),
+        (NodePhase::Booting { since }, Some(vm)) => {
+            watch_script(node, (&vm, since), cluster, reach);
+        }
+        (NodePhase::Provisioned, Some(_)) => {
+            if node.serves(reach.infra) {
+                node.phase = NodePhase::Running;
             }
         }
-        (NodePhase::Running, Some(vm)) if vm.status == Status::PoweredOn => {}
-        (NodePhase::Lost { .. }, Some(vm)) if vm.status == Status::PoweredOn => {
-            node.phase = NodePhase::Running;
-        }
-        (NodePhase::Running | NodePhase::Provisioned { .. }, _) => {
-            node.phase = NodePhase::Lost { since: ctx.now };
-        }
-        (NodePhase::Lost { since }, _) => {
-            if cluster.wanted.health_check && ctx.now.since(since) >= UNHEALTHY {
-                machine_notice(
-                    cluster,
-                    node,
-                    "VcdMachineNodeUnhealthy",
-                    "the node is replaced",
-                );
-                node.phase = NodePhase::Deleting;
+        (NodePhase::Running, Some(_)) => {
+            if node.serves(reach.infra) {
+                node.silent = None;
+            } else {
+                node.silent = node.silent.or(Some(reach.ctx.now));
             }
+        }
+        // The cloud provider takes nodes away whose machine does not exist any more.
+        (NodePhase::Booting { .. } | NodePhase::Provisioned | NodePhase::Running, None) => {
+            node.gone = true;
         }
     }
 }
 
-fn machine_notice(cluster: &mut Cluster, node: &Node, name: &'static str, detail: &str) {
-    let id = node
-        .vm
-        .as_ref()
-        .map(|vm| format!("urn:vcloud:vm:{vm}"))
-        .unwrap_or_default();
-    let notice = Notice::new(name, (id, node.name.clone()), detail);
-    cluster.notices.push(notice);
-}
-
-fn create(node: &mut Node, cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Infra) {
-    let Some(vapp) = cluster
-        .vapp
-        .as_ref()
-        .and_then(|vapp| infra.vapps.get(vapp))
-        .cloned()
-    else {
+/// Orders the copy of the template, if it can be made at all and the vApp is free.
+fn create(node: &mut Node, cluster: &mut Cluster, reach: &mut Reach<'_, '_>) {
+    let vapp = cluster.vapp.as_ref();
+    let Some(vapp) = vapp.and_then(|vapp| reach.infra.vapps.get(vapp)).cloned() else {
         return;
     };
-    if infra.require_vapp_free(&vapp.uuid).is_err() {
+    if reach.infra.require_vapp_free(&vapp.uuid).is_err() {
         return;
     }
-    let pool = cluster.wanted.pool(&node.pool);
-    let Some(new) = pool.map(|pool| new_vm(node, pool, cluster, infra)) else {
+    let Some(pool) = cluster.wanted.pool(&node.pool) else {
         return;
     };
-    match new {
+    match machine_vm::new_vm(node, pool, cluster, reach.infra) {
         Ok(new) => {
-            let vm = infra.add_copy(&vapp, new, ctx);
+            cluster.event(
+                "VcdMachineBootstrapScriptGenerated",
+                ("", &node.name),
+                reach.ctx,
+            );
+            cluster.forgive("VcdMachineCreationError", Some(&node.name));
+            let vm = reach.infra.add_copy(&vapp, new, reach.ctx);
             let plan = Recomposition {
                 added: vec![vm.clone()],
                 ..Recomposition::default()
             };
-            infra.recompose((&vapp, plan), &cluster.starter, ctx);
+            reach
+                .infra
+                .recompose((&vapp, plan), &cluster.starter, reach.ctx);
             node.vm = Some(vm);
             node.phase = NodePhase::Provisioning;
         }
-        Err(reason) => machine_notice(cluster, node, "VcdMachineCreationError", &reason),
-    }
-}
-
-fn new_vm(node: &Node, pool: &Pool, cluster: &Cluster, infra: &Infra) -> Result<NewVm, String> {
-    let home = &cluster.home;
-    let mut templates = infra.templates.values();
-    let template = templates.find(|one| {
-        let catalog = infra.catalogs.get(&one.catalog);
-        one.name == pool.template
-            && catalog.is_some_and(|catalog| {
-                catalog.name == pool.catalog && catalog.org_id == home.org_id
-            })
-    });
-    let template = template.ok_or_else(|| {
-        format!(
-            "template \"{}\" not found in catalog \"{}\"",
-            pool.template, pool.catalog
-        )
-    })?;
-    let mut profiles = infra.storage_profiles.values();
-    let profile = profiles.find(|one| one.vdc == home.vdc && one.name == pool.storage_profile);
-    if profile.is_none() && !pool.storage_profile.is_empty() {
-        return Err(format!(
-            "storage profile \"{}\" not found",
-            pool.storage_profile
-        ));
-    }
-    let policy = |name: &str| {
-        let found = infra.policies.values().find(|one| one.name == name);
-        if found.is_none() && !name.is_empty() {
-            return Err(format!("compute policy \"{name}\" not found"));
+        Err(why) => {
+            cluster.error(
+                "VcdMachineCreationError",
+                ("", &node.name),
+                (&why, reach.ctx),
+            );
         }
-        Ok::<_, String>(found.map(|policy| policy.uuid.clone()))
-    };
-    let network = infra
-        .networks
-        .get(&home.network)
-        .map(|network| network.name.clone());
-    Ok(NewVm {
-        hardware: Hardware::default(),
-        name: node.name.clone(),
-        description: "Auto-created VM".to_owned(),
-        template: template.uuid.clone(),
-        customization: Customization {
-            enabled: true,
-            computer_name: node.name.clone(),
-            ..Customization::default()
-        },
-        nics: vec![Nic {
-            network: network.unwrap_or_default(),
-            mode: "POOL".to_owned(),
-            ip: None,
-            mac: String::new(),
-            adapter: "VMXNET3".to_owned(),
-            connected: true,
-        }],
-        storage_profile: profile.map(|profile| profile.uuid.clone()),
-        sizing_policy: policy(&pool.sizing_policy)?,
-        placement_policy: policy(&pool.placement_policy)?,
-    })
+    }
 }
 
-/// Copied: power it on. Powered on: let it join.
-fn bring_up(
-    node: &mut Node,
-    vm: &Vm,
-    cluster: &mut Cluster,
-    (ctx, infra): (&mut Context<'_>, &mut Infra),
-) {
+/// Copied: into the load balancer, user data, power. Powered on: the script begins.
+fn bring_up(node: &mut Node, vm: &Vm, cluster: &mut Cluster, reach: &mut Reach<'_, '_>) {
     match vm.status {
-        Status::PoweredOff if infra.require_vm_free(&vm.uuid).is_ok() => {
+        Status::PoweredOff if reach.infra.require_vm_free(&vm.uuid).is_ok() => {
+            // The first node needs the endpoint it is going to serve.
+            if node.control_plane && !infrastructure::is_member(cluster, vm, reach) {
+                return;
+            }
             let pool = cluster.wanted.pool(&node.pool);
             let disk = pool.map(|pool| pool.disk_mib).unwrap_or_default();
-            if let Some(vm) = infra.vms.get_mut(&vm.uuid) {
+            let first = node.control_plane && !cluster.initialized;
+            let data = machine_vm::user_data(node, first, cluster, reach.ctx.site);
+            if let Some(vm) = reach.infra.vms.get_mut(&vm.uuid) {
                 vm.grow_boot_disk(disk);
-                vm.extra_config
-                    .insert("disk.enableUUID".to_owned(), "1".to_owned());
+                vm.extra_config.extend(data);
             }
-            let on = PowerRequest::PowerOn.operation(false, vec![vm.uuid.clone()], ctx.timings);
-            infra.submit_on_vm((vm, &cluster.starter), on, ctx);
+            let vms = vec![vm.uuid.clone()];
+            let on = PowerRequest::PowerOn.operation(false, vms, reach.ctx.timings);
+            reach
+                .infra
+                .submit_on_vm((vm, &cluster.starter), on, reach.ctx);
         }
         Status::PoweredOn => {
-            machine_notice(
-                cluster,
-                node,
-                "VcdMachineInfraVMPoweredOn",
-                "the VM is powered on",
-            );
-            set_phase(&vm.uuid, infra, "networkconfiguration", "in_progress");
-            let takes = Timings::vary(ctx.timings.node, ctx.rng);
-            node.phase = NodePhase::Provisioned {
-                ready_at: ctx.now.plus(takes),
-            };
+            cluster.event("VcdMachineInfraVMPoweredOn", ("", &node.name), reach.ctx);
+            let since = reach.ctx.now;
+            node.phase = NodePhase::Booting { since };
         }
         Status::PoweredOff | Status::Unresolved | Status::Suspended | Status::Mixed => {}
     }
 }
 
-/// The node has come up and answers.
-fn join(node: &mut Node, cluster: &mut Cluster, infra: &mut Infra) {
-    if let Some(vm) = &node.vm {
-        let last = match (node.control_plane, cluster.initialized) {
-            (true, false) => "kubeinit",
-            _ => "kubeadm.node.join",
-        };
-        set_phase(vm, infra, "networkconfiguration", "successful");
-        set_phase(vm, infra, last, "successful");
+/// Reads from guestinfo how far the script has come.
+fn watch_script(
+    node: &mut Node,
+    (vm, since): (&Vm, Moment),
+    cluster: &mut Cluster,
+    reach: &mut Reach<'_, '_>,
+) {
+    let value = |key: &str| vm.extra_config.get(key).map(String::as_str);
+    let last = machine_vm::last_phase(node.control_plane && !cluster.initialized);
+    if value(last) == Some("successful") {
+        node.phase = NodePhase::Provisioned;
+        cluster.event("VcdMachineBootstrapped", ("", &node.name), reach.ctx);
+        cluster.forgive("VcdMachineScriptExecutionError", Some(&node.name));
+        if node.control_plane && !cluster.initialized {
+            cluster.initialized = true;
+            cluster.nudged = true;
+            let rde_id = cluster.home.rde_id.clone();
+            cluster.event("ControlplaneReady", (&rde_id, ""), reach.ctx);
+        }
+        return;
     }
-    node.phase = NodePhase::Running;
-    machine_notice(
-        cluster,
-        node,
-        "VcdMachineBootstrapped",
-        "the node has joined",
-    );
-    if node.control_plane && !cluster.initialized {
-        cluster.initialized = true;
-        cluster.notice("ControlplaneReady", "the control plane is initialized");
+    let status = value(node_guest::EXIT).filter(|status| *status != "0");
+    let why = match status {
+        Some(status) => {
+            let reason = value(node_guest::REASON).unwrap_or_default();
+            format!("script failed with status [{status}] and reason [{reason}]")
+        }
+        None if reach.ctx.now.since(since) > SCRIPT_LIMIT => {
+            let secs = SCRIPT_LIMIT.as_secs();
+            format!("time for postcustomization status [{last}] exceeded timeout [{secs}]")
+        }
+        None => return,
+    };
+    if !std::mem::replace(&mut node.complained, true) {
+        let resource = (node.urn(), node.name.clone());
+        let resource = (resource.0.as_str(), resource.1.as_str());
+        cluster.error(
+            "VcdMachineScriptExecutionError",
+            resource,
+            (&why, reach.ctx),
+        );
     }
 }
 
-fn set_phase(vm: &str, infra: &mut Infra, phase: &str, value: &str) {
-    if let Some(vm) = infra.vms.get_mut(vm) {
-        let key = format!("guestinfo.postcustomization.{phase}.status");
-        vm.extra_config.insert(key, value.to_owned());
+/// Takes the VM away: out of the load balancer, without volumes, undeployed.
+fn remove(node: &mut Node, vm: &Vm, cluster: &mut Cluster, reach: &mut Reach<'_, '_>) {
+    if reach.infra.require_vm_free(&vm.uuid).is_err() {
+        return;
     }
-}
-
-/// Undeploys, then deletes, the VM of a machine that is not wanted any more.
-fn remove(vm: &Vm, cluster: &mut Cluster, ctx: &mut Context<'_>, infra: &mut Infra) {
-    if infra.require_vm_free(&vm.uuid).is_err() {
+    if node.control_plane && infrastructure::is_member(cluster, vm, reach) {
+        return;
+    }
+    let attached: Vec<String> = reach
+        .infra
+        .disks_of(&vm.uuid)
+        .into_iter()
+        .map(|(_, disk)| disk.name.clone())
+        .collect();
+    if let Some(disk) = attached.first() {
+        // The CSI driver takes its own volumes off; somebody else's stop the deletion.
+        if !cluster.volumes.contains_key(disk) && !std::mem::replace(&mut node.complained, true) {
+            let why = format!(
+                "cannot delete VM [{}]: named disk [{disk}] is attached",
+                vm.name
+            );
+            cluster.error(
+                "VcdMachineDeletionError",
+                ("", &node.name),
+                (&why, reach.ctx),
+            );
+        }
         return;
     }
     let operation = if vm.deployed {
-        PowerRequest::Undeploy.operation(false, vec![vm.uuid.clone()], ctx.timings)
+        PowerRequest::Undeploy.operation(false, vec![vm.uuid.clone()], reach.ctx.timings)
     } else {
-        vm_deletion(vm, ctx.timings)
+        vm_deletion(vm, reach.ctx.timings)
     };
-    infra.submit_on_vm((vm, &cluster.starter), operation, ctx);
+    reach
+        .infra
+        .submit_on_vm((vm, &cluster.starter), operation, reach.ctx);
 }
 
 /// Machine name -> phase, for one pool.
-pub(crate) fn phases(pool: &str, nodes: &[Node]) -> BTreeMap<String, &'static str> {
+pub(super) fn phases(pool: &str, nodes: &[Node]) -> BTreeMap<String, &'static str> {
     let mine = nodes.iter().filter(|node| node.pool == pool);
     mine.map(|node| (node.name.clone(), node.phase.name()))
         .collect()

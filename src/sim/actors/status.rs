@@ -1,168 +1,62 @@
-//! What the controllers write into the entity: `status.capvcd`, and small parts for CPI, CSI and agent.
+//! What CAPVCD computes of `status.capvcd`: everything but its sets.
 //!
 //! Invariants:
-//! - Only these sections are touched; without a `status` object nothing can be written at all.
-//! - It is written when it has changed, and every ten minutes anyway: the kubeconfig is secure, so a
-//!   comparison always differs.
-//! - Sets of events and errors keep their newest twenty entries.
+//! - The version that is wanted counts as current from the start; `ready` tells when it is reached.
+//! - Credentials never get into `capiStatusYaml`.
 //!
-//! Source: CAPVCD, `status.capvcd` of `capvcdCluster` 1.1.0 and its event names.
+//! Source: CAPVCD, `status.capvcd` of `capvcdCluster` 1.1.0, `vcdcluster_controller.go`.
 
-use std::time::Duration;
+use serde_json::{Value, json};
 
-use serde_json::{Map, Value, json};
+use super::cluster::Cluster;
+use super::infrastructure::API_PORT;
+use super::manifest::{Pool, SetResource};
+use super::nodes::{self, Reach};
+use super::sections::Component;
 
-use super::capvcd::{Cluster, Notice};
-use super::manifest::Pool;
-use super::nodes::{self, NodePhase};
-use crate::sim::context::Context;
-use crate::sim::directory::bare;
-use crate::sim::entities::{Entities, RdeState};
-use crate::sim::infra::Infra;
-use crate::sim::reply::stamp;
-
-const VERSION: &str = "1.3.2";
-const COMPONENT: &str = "cluster-api-provider-cloud-director";
-/// Entries kept in a set.
-const WINDOW: usize = 20;
-/// Longest time between two writes.
-const RESYNC: Duration = Duration::from_mins(10);
-
-/// Writes the status, resolves the entity once the control plane answers, and ties it to its vApp.
-pub(crate) fn write(
-    cluster: &mut Cluster,
-    ctx: &mut Context<'_>,
-    infra: &Infra,
-    entities: &mut Entities,
-) {
-    let rde_id = cluster.home.rde_id.clone();
-    let status = document(cluster, ctx, infra);
-    let extras = extras(cluster);
-    let whole = (status.clone(), extras.clone());
-    let same = cluster
-        .written
-        .as_ref()
-        .is_some_and(|(written, at)| *written == whole && ctx.now.since(*at) < RESYNC);
-    let has_status = entities
-        .get(&rde_id)
-        .is_some_and(|one| one.content.has_object(&["status"]));
-    if has_status && (!same || !cluster.notices.is_empty()) {
-        let notices = std::mem::take(&mut cluster.notices);
-        let occurred = stamp(ctx.wall);
-        entities.modify(&rde_id, ctx.wall, |content| {
-            let Some(sections) = content.get_mut("status").and_then(Value::as_object_mut) else {
-                return;
-            };
-            merge_capvcd(sections, status);
-            for notice in &notices {
-                append(sections, notice, &occurred);
-            }
-            sections.extend(extras);
-        });
-        cluster.written = Some((whole, ctx.now));
-    }
-    tie(cluster, ctx, entities);
-    let unresolved = entities
-        .get(&rde_id)
-        .is_some_and(|one| one.state != RdeState::Resolved);
-    if cluster.initialized && unresolved {
-        entities.resolve(&rde_id, ctx);
-    }
-}
-
-/// CAPVCD sets the external id of the entity to its vApp.
-fn tie(cluster: &Cluster, ctx: &Context<'_>, entities: &mut Entities) {
-    let Some(vapp) = cluster
-        .vapp
-        .as_ref()
-        .map(|vapp| format!("urn:vcloud:vapp:{vapp}"))
-    else {
-        return;
-    };
-    if let Some(entity) = entities.get_mut(&cluster.home.rde_id)
-        && entity.external_id.as_ref() != Some(&vapp)
-    {
-        entity.external_id = Some(vapp);
-        entity.touch(ctx.wall);
-    }
-}
-
-/// Replaces what the controllers own; `previous` versions and sets stay.
-fn merge_capvcd(sections: &mut Map<String, Value>, new: Value) {
-    let slot = sections.entry("capvcd").or_insert_with(|| json!({}));
-    if !slot.is_object() {
-        *slot = json!({});
-    }
-    let (Some(old), Value::Object(mut new)) = (slot.as_object_mut(), new) else {
-        return;
-    };
-    let current = |section: &Map<String, Value>| section.get("upgrade")?.get("current").cloned();
-    let (before, now) = (current(old), current(&new));
-    let previous = match (before, now) {
-        (Some(before), Some(now)) if before != now => Some(before),
-        _ => old
-            .get("upgrade")
-            .and_then(|upgrade| upgrade.get("previous"))
-            .cloned(),
-    };
-    if let Some(upgrade) = new.get_mut("upgrade").and_then(Value::as_object_mut) {
-        upgrade.insert("previous".to_owned(), previous.unwrap_or(Value::Null));
-    }
-    old.extend(new);
-    for set in ["eventSet", "errorSet"] {
-        old.entry(set).or_insert_with(|| json!([]));
-    }
-}
-
-fn append(sections: &mut Map<String, Value>, notice: &Notice, occurred: &str) {
-    let (set, key) = if notice.error {
-        ("errorSet", "error")
-    } else {
-        ("eventSet", "event")
-    };
-    let section = sections
-        .get_mut("capvcd")
-        .and_then(|section| section.get_mut(set));
-    let Some(entries) = section.and_then(Value::as_array_mut) else {
-        return;
-    };
-    entries.push(json!({
-        "name": notice.name,
-        "occurredAt": occurred,
-        "vcdResourceId": notice.resource.0,
-        "vcdResourceName": notice.resource.1,
-        "additionalDetails": {key: notice.detail},
-    }));
-    let surplus = entries.len().saturating_sub(WINDOW);
-    entries.drain(..surplus);
-}
+/// What CAPVCD's templates of clusters apply by `ClusterResourceSet`, where the manifests name none: the
+/// server has put them in. Set, config map.
+const ADD_ONS: [(&str, &str); 5] = [
+    ("antrea-crs", "antrea-crs-cm"),
+    ("cloud-director-crs", "cloud-director-crs-cm"),
+    ("csi-crs", "csi-controller-crs-cm"),
+    ("csi-crs", "csi-node-crs-cm"),
+    ("csi-crs", "csi-driver-crs-cm"),
+];
 
 /// `status.capvcd` without its sets.
-fn document(cluster: &Cluster, ctx: &Context<'_>, infra: &Infra) -> Value {
+pub(super) fn document(cluster: &Cluster, reach: &Reach<'_, '_>) -> Value {
     let wanted = &cluster.wanted;
+    let version = Component::Capvcd.version();
+    let pools = wanted
+        .pools
+        .iter()
+        .map(|pool| node_pool(pool, cluster, reach));
     let mut status = json!({
-        "name": COMPONENT,
-        "version": VERSION,
+        "name": "cluster-api-provider-cloud-director",
+        "version": version,
         "uid": cluster.home.rde_id,
         "parentUid": "",
         "useAsManagementCluster": false,
         "phase": phase(cluster),
         "kubernetes": wanted.version(),
-        "capvcdVersion": VERSION,
-        "createdByVersion": VERSION,
+        "capvcdVersion": version,
+        "createdByVersion": version,
         "upgrade": upgrade(cluster),
-        "nodePool": wanted.pools.iter().map(|pool| node_pool(pool, cluster)).collect::<Vec<_>>(),
+        "nodePool": pools.collect::<Vec<_>>(),
         "k8sNetwork": {
             "pods": {"cidrBlocks": wanted.pods},
             "services": {"cidrBlocks": wanted.services},
         },
         "clusterApiStatus": api_status(cluster),
-        "vcdProperties": vcd_properties(cluster, ctx, infra),
-        "vcdResourceSet": resources(cluster),
+        "clusterResourceSetBindings": bindings(cluster),
+        "vcdProperties": vcd_properties(cluster, reach),
+        "capiStatusYaml": capi_status(cluster, reach),
+        "eventSet": [],
+        "errorSet": [],
+        "vcdResourceSet": [],
     });
-    if cluster.initialized
-        && let Some(map) = status.as_object_mut()
-    {
+    if let (true, Some(map)) = (cluster.initialized, status.as_object_mut()) {
         map.insert(
             "private".to_owned(),
             json!({"kubeConfig": kubeconfig(cluster)}),
@@ -171,8 +65,16 @@ fn document(cluster: &Cluster, ctx: &Context<'_>, infra: &Infra) -> Value {
     status
 }
 
+fn phase(cluster: &Cluster) -> &'static str {
+    if cluster.is_ready_infrastructure() {
+        "Provisioned"
+    } else {
+        "Provisioning"
+    }
+}
+
 fn api_status(cluster: &Cluster) -> Value {
-    let mut endpoint = json!({"port": 6443});
+    let mut endpoint = json!({"port": API_PORT});
     if let (Some(host), Some(map)) = (&cluster.endpoint, endpoint.as_object_mut()) {
         map.insert("host".to_owned(), json!(host));
     }
@@ -182,22 +84,6 @@ fn api_status(cluster: &Cluster) -> Value {
     })
 }
 
-fn vcd_properties(cluster: &Cluster, ctx: &Context<'_>, infra: &Infra) -> Value {
-    let home = &cluster.home;
-    let vdc = infra.vdcs.get(&home.vdc).map(|vdc| vdc.name.as_str());
-    let network = infra.networks.get(&home.network);
-    json!({
-        "site": ctx.site,
-        "organizations": [{"id": home.org_id, "name": ctx.directory.org_name(&home.org_id)}],
-        // CAPVCD's periodic sync really writes the name of the VDC into its id.
-        "orgVdcs": [{
-            "id": vdc, "name": vdc,
-            "ovdcNetworkName": network.map(|network| network.name.as_str()),
-        }],
-    })
-}
-
-/// The version that is wanted counts as current from the start; `ready` tells when it is reached.
 fn upgrade(cluster: &Cluster) -> Value {
     let wanted = &cluster.wanted;
     let reached = cluster
@@ -211,63 +97,111 @@ fn upgrade(cluster: &Cluster) -> Value {
     })
 }
 
-fn phase(cluster: &Cluster) -> &'static str {
-    if cluster.initialized {
-        "Provisioned"
-    } else if cluster.endpoint.is_some() {
-        "Provisioning"
-    } else {
-        "Pending"
-    }
-}
-
-fn node_pool(pool: &Pool, cluster: &Cluster) -> Value {
-    let ready = cluster
-        .nodes
-        .iter()
-        .filter(|node| node.pool == pool.name && node.phase == NodePhase::Running);
+fn node_pool(pool: &Pool, cluster: &Cluster, reach: &Reach<'_, '_>) -> Value {
+    let mine = cluster.nodes.iter().filter(|node| node.pool == pool.name);
+    let ready = mine.filter(|node| node.is_ready(reach.ctx.now)).count();
     json!({
         "name": pool.name,
         "sizingPolicy": pool.sizing_policy,
         "placementPolicy": pool.placement_policy,
         "storageProfile": pool.storage_profile,
         "diskSizeMb": pool.disk_mib,
-        "nvidiaGpuEnabled": false,
+        "nvidiaGpuEnabled": pool.gpu,
         "desiredReplicas": pool.replicas,
-        "availableReplicas": ready.count(),
+        "availableReplicas": ready,
         "nodeStatus": nodes::phases(&pool.name, &cluster.nodes),
     })
 }
 
-fn resources(cluster: &Cluster) -> Vec<Value> {
-    let name = &cluster.wanted.cluster;
-    let rde_id = &cluster.home.rde_id;
-    let balanced = format!("{name}-{rde_id}-tcp");
-    let uuid = bare(rde_id);
-    let mut resources = Vec::new();
-    if let Some(host) = &cluster.endpoint {
-        resources.push(json!({
-            "type": "virtual-service",
-            "id": format!("urn:vcloud:loadBalancerVirtualService:{uuid}"),
-            "name": balanced,
-            "additionalDetails": {"virtualIP": host},
-        }));
-        resources.push(json!({
-            "type": "lb-pool",
-            "id": format!("urn:vcloud:loadBalancerPool:{uuid}"),
-            "name": balanced,
-            "additionalDetails": null,
-        }));
-    }
-    if let Some(vapp) = &cluster.vapp {
-        resources.push(json!({
-            "type": "VApp",
-            "id": format!("urn:vcloud:vapp:{vapp}"),
+/// One entry per resource that is applied, from the moment the control plane takes it.
+fn bindings(cluster: &Cluster) -> Vec<Value> {
+    let Some(applied) = &cluster.sets_applied else {
+        return Vec::new();
+    };
+    let binding = |set: &str, kind: &str, name: &str| {
+        json!({
+            "clusterResourceSetName": set,
+            "kind": kind,
             "name": name,
-            "additionalDetails": null,
-        }));
+            "applied": true,
+            "lastAppliedTime": applied,
+        })
+    };
+    let own = &cluster.wanted.resource_sets;
+    if own.is_empty() {
+        let sets = ADD_ONS.iter();
+        return sets
+            .map(|(set, name)| binding(set, "ConfigMap", name))
+            .collect();
     }
-    resources
+    let own = own.iter();
+    own.map(|SetResource { set, kind, name }| binding(set, kind, name))
+        .collect()
+}
+
+fn vcd_properties(cluster: &Cluster, reach: &Reach<'_, '_>) -> Value {
+    let (home, infra) = (&cluster.home, &reach.infra);
+    let vdc = infra.vdcs.get(&home.vdc).map(|vdc| vdc.name.as_str());
+    let network = infra.networks.get(&home.network);
+    let org = reach.ctx.directory.org_name(&home.org_id);
+    json!({
+        "site": reach.ctx.site,
+        "organizations": [{"id": home.org_id, "name": org}],
+        // CAPVCD's periodic sync really writes the name of the VDC into its id.
+        "orgVdcs": [{
+            "id": vdc, "name": vdc,
+            "ovdcNetworkName": network.map(|network| network.name.as_str()),
+        }],
+    })
+}
+
+/// Statuses of the Cluster API objects.
+fn capi_status(cluster: &Cluster, reach: &Reach<'_, '_>) -> String {
+    let wanted = &cluster.wanted;
+    let (name, namespace) = (&wanted.cluster, &wanted.namespace);
+    let object = |kind: &str, name: &str, status: Value| {
+        json!({
+            "kind": kind,
+            "metadata": {"name": name, "namespace": namespace},
+            "status": status,
+        })
+    };
+    let ready = cluster.is_ready_infrastructure();
+    let mut objects = vec![
+        object(
+            "Cluster",
+            name,
+            json!({
+                "phase": phase(cluster),
+                "controlPlaneReady": cluster.initialized,
+                "infrastructureReady": ready,
+            }),
+        ),
+        object(
+            "VCDCluster",
+            name,
+            json!({"infraId": cluster.home.rde_id, "ready": ready}),
+        ),
+    ];
+    for pool in &wanted.pools {
+        let mine = cluster.nodes.iter().filter(|node| node.pool == pool.name);
+        let (mut all, mut up) = (0, 0);
+        for node in mine {
+            all += 1;
+            up += u32::from(node.is_ready(reach.ctx.now));
+        }
+        let kind = if pool.control_plane {
+            "KubeadmControlPlane"
+        } else {
+            "MachineDeployment"
+        };
+        let status = json!({"replicas": all, "readyReplicas": up, "unavailableReplicas": all - up});
+        objects.push(object(kind, &pool.name, status));
+    }
+    let texts = objects
+        .iter()
+        .filter_map(|one| serde_saphyr::to_string(one).ok());
+    texts.collect::<Vec<_>>().join("---\n")
 }
 
 /// An administrator's kubeconfig; its certificates are no certificates.
@@ -275,10 +209,8 @@ fn kubeconfig(cluster: &Cluster) -> String {
     let name = &cluster.wanted.cluster;
     let user = format!("{name}-admin");
     let context = format!("{user}@{name}");
-    let server = format!(
-        "https://{}:6443",
-        cluster.endpoint.as_deref().unwrap_or_default()
-    );
+    let host = cluster.endpoint.as_deref().unwrap_or_default();
+    let server = format!("https://{host}:{API_PORT}");
     let config = json!({
         "apiVersion": "v1",
         "kind": "Config",
@@ -295,37 +227,4 @@ fn kubeconfig(cluster: &Cluster) -> String {
         }}],
     });
     serde_saphyr::to_string(&config).unwrap_or_default()
-}
-
-/// Sections of the components that run once the cluster is up.
-fn extras(cluster: &Cluster) -> Map<String, Value> {
-    let mut extras = Map::new();
-    if cluster.initialized {
-        // The version file of the CPI ends with a line break, and so does what it reports.
-        let mut put = |section: &str, name: &str, version: &str| {
-            let value = json!({
-                "name": name, "version": version,
-                "vcdResourceSet": [], "eventSet": [], "errorSet": [],
-            });
-            extras.insert(section.to_owned(), value);
-        };
-        put("cpi", "cloud-controller-manager", "1.6.1\n");
-        put("csi", "cloud-director-named-disk-csi-driver", "1.6.0");
-    }
-    if cluster.is_self_managed() {
-        let refused = cluster.refused.iter().map(|reason| {
-            json!({
-                "name": "ApplyError",
-                "occurredAt": "0001-01-01T00:00:00Z",
-                "additionalDetails": {"Detailed Error": reason},
-            })
-        });
-        let errors: Vec<Value> = refused.collect();
-        let value = json!({
-            "name": "rde-projector", "version": "0.7.1", "lastAppliedSequence": 1,
-            "operations": [], "retrySet": [], "eventSet": [], "errorSet": errors,
-        });
-        extras.insert("projector".to_owned(), value);
-    }
-    extras
 }

@@ -26,6 +26,10 @@ const MANIFESTS: &str = "/opt/cse/cluster.yaml";
 const ENVIRONMENT: &str = "/opt/cse/env";
 /// Where units of systemd are.
 const UNITS: &str = "/etc/systemd/system/";
+/// Scripts that make a node of a machine.
+const NODE_SCRIPTS: [&str; 2] = ["/root/control_plane.sh", "/root/node.sh"];
+/// What a node publishes for metering, as lines `NAME=value`.
+const METERING: &str = "/etc/vcloud/metering";
 /// Limit of a phase without one of its own, in seconds.
 const DEFAULT_LIMIT_SECS: u64 = 1800;
 
@@ -52,6 +56,15 @@ pub(crate) struct Program {
     pub(crate) clears_user_data: bool,
 }
 
+/// What the script of a node does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NodeScript {
+    /// Keys of its phases, in order.
+    pub(crate) keys: Vec<String>,
+    /// Keys and values published with the metering phase.
+    pub(crate) metering: BTreeMap<String, String>,
+}
+
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let phases: Vec<&str> = self
@@ -67,6 +80,49 @@ impl fmt::Debug for Program {
 
 /// Reads the program out of a VM's extra config; `None` when cloud-init would run nothing.
 pub(crate) fn program(extra_config: &BTreeMap<String, String>) -> Option<Program> {
+    let files = started_files(extra_config)?;
+    let phases: Vec<Phase> = files
+        .iter()
+        .filter_map(|(path, script)| phase(path, script, &files))
+        .collect();
+    (!phases.is_empty()).then(|| Program {
+        survives_restart: enables_a_unit(&files),
+        clears_user_data: files
+            .values()
+            .any(|file| file.contains("guestinfo.userdata ---")),
+        phases,
+        manifests: files.get(MANIFESTS).cloned(),
+    })
+}
+
+/// Reads the keys that a node's script sets to `in_progress`, in their order, and what the node publishes
+/// about itself for metering; `None` when there is no such script.
+///
+/// It is the script of CAPVCD: `/root/control_plane.sh` or `/root/node.sh`, whose phases are lines
+/// `vmtoolsd --cmd "info-set <key> in_progress"`.
+pub(crate) fn node_script(extra_config: &BTreeMap<String, String>) -> Option<NodeScript> {
+    let files = started_files(extra_config)?;
+    let script = NODE_SCRIPTS.iter().find_map(|path| files.get(*path))?;
+    let keys = script.lines().filter_map(|line| {
+        let set = line.split_once("info-set ")?.1;
+        let mut words = set.split([' ', '"']);
+        let key = words.next()?;
+        (words.next()? == "in_progress").then(|| key.to_owned())
+    });
+    let published = files.get(METERING).map(String::as_str).unwrap_or_default();
+    let metering = published.lines().filter_map(|line| {
+        let (name, value) = line.split_once('=')?;
+        let key = format!("guestinfo.metering.{}", name.trim().to_lowercase());
+        Some((key, value.trim().to_owned()))
+    });
+    Some(NodeScript {
+        keys: keys.collect(),
+        metering: metering.collect(),
+    })
+}
+
+/// The files cloud-init writes, where it also starts one of them.
+fn started_files(extra_config: &BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
     let data = extra_config.get("guestinfo.userdata")?;
     let text = match extra_config
         .get("guestinfo.userdata.encoding")
@@ -81,17 +137,7 @@ pub(crate) fn program(extra_config: &BTreeMap<String, String>) -> Option<Program
     }
     let config: Value = serde_saphyr::from_str(&text).ok()?;
     let files = files(&config);
-    starts_a_file(&config, &files).then(|| Program {
-        survives_restart: enables_a_unit(&files),
-        clears_user_data: files
-            .values()
-            .any(|file| file.contains("guestinfo.userdata ---")),
-        phases: files
-            .iter()
-            .filter_map(|(path, script)| phase(path, script, &files))
-            .collect(),
-        manifests: files.get(MANIFESTS).cloned(),
-    })
+    starts_a_file(&config, &files).then_some(files)
 }
 
 fn decode(text: &str) -> Option<String> {
@@ -227,6 +273,26 @@ mod tests {
             read(&plain.replace("runcmd", unit)),
             Some((true, true, Some(60)))
         );
+    }
+
+    #[test]
+    fn a_script_of_a_node_names_its_phases_itself() {
+        let text = "#cloud-config\nwrite_files:\n- path: /etc/vcloud/metering\n  content: |\n    \
+            CLUSTER_ID=urn:x\n    MACHINE_TYPE= worker\n- path: /root/node.sh\n  content: |\n    \
+            vmtoolsd --cmd \"info-set guestinfo.metering.status in_progress\"\n    \
+            vmtoolsd --cmd \"info-set guestinfo.metering.status successful\"\n    \
+            vmtoolsd --cmd \"info-set guestinfo.x.status in_progress\"\n\
+            runcmd:\n- bash /root/node.sh\n";
+        let config = BTreeMap::from([("guestinfo.userdata".to_owned(), text.to_owned())]);
+        assert!(program(&config).is_none(), "no phases of ours");
+        let script = node_script(&config);
+        let keys = script.as_ref().map(|script| script.keys.clone());
+        let want = ["guestinfo.metering.status", "guestinfo.x.status"].map(str::to_owned);
+        assert_eq!(keys, Some(want.to_vec()));
+        let metering = script.map(|script| script.metering).unwrap_or_default();
+        let cluster = metering.get("guestinfo.metering.cluster_id");
+        assert_eq!(cluster.map(String::as_str), Some("urn:x"));
+        assert_eq!(metering.len(), 2);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::Infra;
 use super::disk::{Disk, Slot};
 use super::effects::gone;
 use super::machine::subject;
+use super::volumes::attached;
 use crate::sim::context::Context;
 use crate::sim::reply::Problem;
 
@@ -59,6 +60,12 @@ pub(crate) fn apply(
             "disk.changed"
         }
         DiskChange::Delete => "disk.deleted",
+        DiskChange::Attach { vm, .. }
+            if !disk.attached.is_empty()
+                && (!disk.shareable() || disk.attached.contains_key(&vm)) =>
+        {
+            return Err(attached(disk));
+        }
         DiskChange::Attach { vm, slot } => {
             disk.attached.insert(vm, slot);
             "disk.attached"

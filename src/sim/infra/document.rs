@@ -80,6 +80,17 @@ pub(crate) fn tasks(ctx: &Context<'_>, infra: &Infra, uuid: &str) -> Option<Elem
 
 /// The whole vApp document, VMs included.
 pub(crate) fn vapp(ctx: &Context<'_>, infra: &Infra, vapp: &Vapp) -> Element {
+    vapp_with(tasks(ctx, infra, &vapp.uuid), ctx, infra, vapp)
+}
+
+/// The document of a vApp that `task` (bare UUID) has just begun to compose.
+pub(crate) fn composed(task: &str, ctx: &Context<'_>, infra: &Infra, vapp: &Vapp) -> Element {
+    let task = ctx.tasks.get(task).map(|task| task_element(task, ctx));
+    let tasks = task.map(|task| Element::new("Tasks").child(task));
+    vapp_with(tasks, ctx, infra, vapp)
+}
+
+fn vapp_with(tasks: Option<Element>, ctx: &Context<'_>, infra: &Infra, vapp: &Vapp) -> Element {
     let href = vapp_href(ctx.site, &vapp.uuid);
     let root = namespaced("VApp")
         .attr("name", &vapp.name)
@@ -96,7 +107,7 @@ pub(crate) fn vapp(ctx: &Context<'_>, infra: &Infra, vapp: &Vapp) -> Element {
     );
     root.children(vapp_links(ctx.site, &href, &vapp.vdc))
         .child(Element::leaf("Description", &vapp.description))
-        .children(tasks(ctx, infra, &vapp.uuid))
+        .children(tasks)
         .child(lease_section(&href, vapp))
         .child(network_section(ctx, infra, vapp))
         .child(Element::leaf("DateCreated", stamp(vapp.created)))

@@ -79,7 +79,8 @@ pub(crate) fn apply(
     }
 }
 
-/// What is left when `change` fails before it begins: nothing of what would have been copied.
+/// What is left when `change` fails before it begins: nothing of what would have been copied. A vApp that
+/// could not be composed stays, empty.
 pub(crate) fn abandon(change: &Change, infra: &mut Infra) {
     let (Change::Compose { added, .. } | Change::Recompose { added, .. }) = change else {
         return;
@@ -87,8 +88,10 @@ pub(crate) fn abandon(change: &Change, infra: &mut Infra) {
     for vm in added {
         forget_vm(vm, infra);
     }
-    if let Change::Compose { vapp, .. } = change {
-        infra.vapps.remove(vapp);
+    if let Change::Compose { vapp, .. } = change
+        && let Some(vapp) = infra.vapps.get_mut(vapp)
+    {
+        vapp.unresolved = false;
     }
 }
 

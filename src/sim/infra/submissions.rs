@@ -2,8 +2,6 @@
 //!
 //! Not here: what each does at its end (`infra::effects`), who may ask for it (`infra::{vapps, vms}`).
 
-use std::time::Duration;
-
 use super::Infra;
 use super::document::vapp_reference;
 use super::machine::{Vapp, Vm};
@@ -91,7 +89,7 @@ impl Infra {
         self.compose_as((vapp, composition), starter, ctx).0
     }
 
-    /// The same for any way a vApp comes to be; an empty one is ready for the next request. Returns the bare UUIDs of vApp and task.
+    /// The same for any way a vApp comes to be; returns the bare UUIDs of vApp and task.
     pub(crate) fn compose_as(
         &mut self,
         (vapp, composition): (Vapp, Composition),
@@ -104,13 +102,12 @@ impl Infra {
             power_on,
         } = composition;
         let uuid = vapp.uuid.clone();
+        let free = added.is_empty() && !ctx.settings.empty_vapps_compose_busily;
         let copies = u32::try_from(added.len()).unwrap_or(u32::MAX);
-        let takes = if added.is_empty() && !ctx.settings.empty_compositions_take_time {
-            Duration::ZERO
-        } else {
-            let copying = ctx.timings.recompose.saturating_mul(copies);
-            ctx.timings.compose.saturating_add(copying)
-        };
+        let takes = ctx
+            .timings
+            .compose
+            .saturating_add(ctx.timings.recompose.saturating_mul(copies));
         let operation = Operation {
             kind: Kind {
                 name,
@@ -120,7 +117,11 @@ impl Infra {
             },
             starter,
             owner: vapp_reference(&vapp, ctx.site),
-            holds: added.iter().cloned().chain([uuid.clone()]).collect(),
+            holds: if free {
+                Vec::new()
+            } else {
+                added.iter().cloned().chain([uuid.clone()]).collect()
+            },
             change: Change::Compose {
                 vapp: uuid.clone(),
                 added,

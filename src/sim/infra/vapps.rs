@@ -95,12 +95,12 @@ pub(crate) fn composed(
         power_on,
     };
     let starter = Starter::of(desk.call);
-    let (uuid, _) = desk
+    let (uuid, task) = desk
         .infra
         .compose_as((vapp, composition), &starter, desk.ctx);
     let vapp = access::vapp(desk.call, desk.infra, &uuid)?;
     let href = document::vapp_href(desk.ctx.site, &uuid);
-    let text = document::vapp(desk.ctx, desk.infra, vapp).document();
+    let text = document::composed(&task, desk.ctx, desk.infra, vapp).document();
     Ok(Reply::xml(201, desk.call.version, VAPP, text).with_header("location", href))
 }
 

@@ -86,7 +86,7 @@ pub(crate) fn changes(
 pub(crate) fn cpu_change(call: &Call<'_>, vm: &Vm, cpus: u32) -> Result<VmChange, Problem> {
     require(call, right::VM_CPU, "VAPP_VM_EDIT_CPU", &vm.uuid)?;
     let grows = cpus > vm.cpus && vm.machine.cpu_hot_add;
-    require_off_unless(grows, vm)?;
+    require_off_unless(grows || call.settings.hardware_changes_while_on, vm)?;
     Ok(VmChange::Cpus(cpus))
 }
 
@@ -94,7 +94,7 @@ pub(crate) fn cpu_change(call: &Call<'_>, vm: &Vm, cpus: u32) -> Result<VmChange
 pub(crate) fn memory_change(call: &Call<'_>, vm: &Vm, memory: u32) -> Result<VmChange, Problem> {
     require(call, right::VM_MEMORY, "VAPP_VM_EDIT_MEMORY", &vm.uuid)?;
     let grows = memory > vm.memory_mib && vm.machine.memory_hot_add;
-    require_off_unless(grows, vm)?;
+    require_off_unless(grows || call.settings.hardware_changes_while_on, vm)?;
     Ok(VmChange::MemoryMib(memory))
 }
 

@@ -214,7 +214,7 @@ impl Infra {
         self.require_free("disk", uuid)?;
         let disk = self.disk(uuid)?;
         let barred = disk.attached.contains_key(vm) || !disk.shareable();
-        if barred && !disk.attached.is_empty() {
+        if barred && !disk.attached.is_empty() && !ctx.settings.attached_disks_fail_late {
             return Err(attached(disk));
         }
         let target = self.vms.get(vm).ok_or_else(|| no_vm(vm))?;

@@ -64,6 +64,10 @@ impl Action {
             | Self::FailPhase(_)
             | Self::FailTask(_)
             | Self::FailNode(_)
+            | Self::CreateService { .. }
+            | Self::DeleteService { .. }
+            | Self::CreateVolume { .. }
+            | Self::DeleteVolume { .. }
             | Self::Snapshot { .. }
             | Self::Restore { .. } => Ok(()),
         }
@@ -103,6 +107,10 @@ impl Action {
             | Self::FailPhase(_)
             | Self::FailTask(_)
             | Self::FailNode(_)
+            | Self::CreateService { .. }
+            | Self::DeleteService { .. }
+            | Self::CreateVolume { .. }
+            | Self::DeleteVolume { .. }
             | Self::Snapshot { .. }
             | Self::Restore { .. } => None,
         }
@@ -145,6 +153,32 @@ impl World {
             }
             Action::Slow { .. } | Action::Set { .. } => self.change(action, (label, at.0)),
             Action::FailNode(failure) => self.fail_node(failure, at),
+            Action::CreateService {
+                cluster,
+                namespace,
+                name,
+                ports,
+            } => self
+                .create_load_balancer_service(cluster, (namespace, name), ports, at)
+                .map(|()| json!({})),
+            Action::DeleteService {
+                cluster,
+                namespace,
+                name,
+            } => self
+                .delete_load_balancer_service(cluster, (namespace, name), at)
+                .map(|()| json!({})),
+            Action::CreateVolume {
+                cluster,
+                name,
+                size_mib,
+                retain,
+            } => self
+                .create_volume(cluster, name, (*size_mib, *retain), at)
+                .map(|()| json!({})),
+            Action::DeleteVolume { cluster, name } => {
+                self.delete_volume(cluster, name, at).map(|()| json!({}))
+            }
             Action::Snapshot { name } => Ok(json!({"entities": self.take_snapshot(name, at.1)})),
             Action::Restore { name } => Ok(json!({"entities": self.restore_snapshot(name, at.1)?})),
         }
@@ -367,7 +401,7 @@ impl World {
         for cluster in &clusters {
             match self.node_of(cluster, failure.node.as_deref()) {
                 Some((name, uuid)) => {
-                    self.end_node(uuid, failure.how, at)?;
+                    self.end_node(cluster, uuid, (failure.how, at))?;
                     lost.push(name);
                 }
                 // Of all clusters, some may have no node yet.
@@ -403,12 +437,13 @@ impl World {
 
     fn end_node(
         &mut self,
+        cluster: &str,
         uuid: String,
-        how: NodeEnd,
-        at: (Moment, Timestamp),
+        (how, at): (NodeEnd, (Moment, Timestamp)),
     ) -> Result<(), LeverError> {
         let change = match how {
             NodeEnd::PowerOff => operations::Change::PowerOff { vms: vec![uuid] },
+            NodeEnd::Kubelet => return self.end_kubelet(cluster, &uuid, at),
             NodeEnd::Remove => operations::Change::DeleteVm { vm: uuid },
         };
         let (mut ctx, areas) = self.split(at.0, at.1);

@@ -45,7 +45,7 @@ impl InForce<'_> {
         }
     }
 
-    fn set(&mut self, values: Values) {
+    fn set(&mut self, values: &Values) {
         *self.timings = values.timings;
         *self.settings = values.settings;
         *self.sessions = values.sessions;
@@ -201,7 +201,7 @@ impl Changes {
             self.base = Some(base);
             self.put_in_force(force);
         } else {
-            force.set(base);
+            force.set(&base);
         }
         Ok(())
     }
@@ -218,7 +218,7 @@ impl Changes {
         for one in &self.running {
             values = one.change.over(values).unwrap_or(values);
         }
-        force.set(values);
+        force.set(&values);
         if self.running.is_empty() {
             self.base = None;
         }
@@ -267,5 +267,85 @@ impl Changes {
             |(name, one)| json!({"name": name, "description": one.description, "started": one.at}),
         );
         json!({"running": scenarios.collect::<Vec<Value>>(), "done": self.told})
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests fail loudly")]
+mod tests {
+    use super::*;
+
+    fn slow(operations: &[&str], factor: f64) -> Change {
+        Change::Slow {
+            operations: operations.iter().map(|name| (*name).to_owned()).collect(),
+            factor,
+        }
+    }
+
+    #[test]
+    fn every_timing_can_be_slowed() {
+        let values = slow(&[], 2.0).over(Values::default()).unwrap();
+        let plain = json!(Timings::default());
+        for (name, slowed) in json!(values.timings).as_object().unwrap() {
+            assert_ne!(plain.get(name), Some(slowed), "{name}");
+        }
+        let back = slow(&[], 0.5).over(values).unwrap();
+        assert_eq!(back.timings, Timings::default());
+    }
+
+    /// Goal: changes may overlap and end in any order, and what was before is there again at the end.
+    #[test]
+    fn overlapping_changes_end_in_any_order() {
+        for order in [[1, 2, 3], [3, 1, 2], [2, 3, 1]] {
+            let mut changes = Changes::default();
+            let (mut timings, mut settings, mut sessions) = (
+                Timings::default(),
+                Settings::default(),
+                SessionLimits::default(),
+            );
+            let mut force = InForce {
+                timings: &mut timings,
+                settings: &mut settings,
+                sessions: &mut sessions,
+            };
+            for change in [slow(&["power"], 3.0), slow(&[], 7.0), slow(&["node"], 1.1)] {
+                changes.begin(change, "x", &mut force).unwrap();
+            }
+            // By hand and for good, in the middle of it.
+            changes.rebase(&slow(&["delete"], 2.0), &mut force).unwrap();
+            for id in order {
+                assert_ne!(*force.timings, Timings::default());
+                changes.end(|one, _| one == id, &mut force);
+            }
+            let delete = Timings::default().delete * 2;
+            assert_eq!(
+                timings,
+                Timings {
+                    delete,
+                    ..Timings::default()
+                },
+                "{order:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_change_that_cannot_be_changes_nothing() {
+        let mut changes = Changes::default();
+        let (mut timings, mut settings, mut sessions) = (
+            Timings::default(),
+            Settings::default(),
+            SessionLimits::default(),
+        );
+        let mut force = InForce {
+            timings: &mut timings,
+            settings: &mut settings,
+            sessions: &mut sessions,
+        };
+        for factor in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e9] {
+            assert!(changes.begin(slow(&[], factor), "x", &mut force).is_err());
+        }
+        assert!(changes.begin(slow(&["nap"], 2.0), "x", &mut force).is_err());
+        assert_eq!(timings, Timings::default());
     }
 }

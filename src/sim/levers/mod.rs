@@ -125,6 +125,48 @@ pub enum Action {
     },
     /// Takes a node of a cluster away behind its back.
     FailNode(NodeFailure),
+    /// Makes a Service of type `LoadBalancer` in a running cluster.
+    CreateService {
+        /// Name or URN of the cluster.
+        cluster: String,
+        /// Namespace of the Service.
+        #[serde(default = "default_namespace")]
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// Its ports.
+        #[serde(default = "web")]
+        ports: Vec<u16>,
+    },
+    /// Deletes a Service of a running cluster.
+    DeleteService {
+        /// Name or URN of the cluster.
+        cluster: String,
+        /// Namespace of the Service.
+        #[serde(default = "default_namespace")]
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// Claims a persistent volume in a running cluster.
+    CreateVolume {
+        /// Name or URN of the cluster.
+        cluster: String,
+        /// Its name, and that of its disk.
+        name: String,
+        /// Its size in MiB.
+        size_mib: u64,
+        /// Whether its disk stays when it is deleted.
+        #[serde(default)]
+        retain: bool,
+    },
+    /// Deletes a persistent volume of a running cluster.
+    DeleteVolume {
+        /// Name or URN of the cluster.
+        cluster: String,
+        /// Its name.
+        name: String,
+    },
     /// Keeps all entities as they are now under a name.
     Snapshot {
         /// Name; one that is there already is replaced.
@@ -140,7 +182,7 @@ pub enum Action {
 
 impl Action {
     /// As scenarios and the control API spell them.
-    pub const NAMES: [&'static str; 14] = [
+    pub const NAMES: [&'static str; 18] = [
         "fault",
         "maintenance",
         "fail_over",
@@ -153,6 +195,10 @@ impl Action {
         "slow",
         "set",
         "fail_node",
+        "create_service",
+        "delete_service",
+        "create_volume",
+        "delete_volume",
         "snapshot",
         "restore",
     ];
@@ -257,6 +303,14 @@ pub struct PhaseFailure {
     pub hangs: bool,
 }
 
+fn default_namespace() -> String {
+    "default".to_owned()
+}
+
+fn web() -> Vec<u16> {
+    vec![80]
+}
+
 fn every() -> String {
     "*".to_owned()
 }
@@ -301,4 +355,6 @@ pub enum NodeEnd {
     PowerOff,
     /// Somebody deletes its VM.
     Remove,
+    /// Its kubelet ends, and its VM goes on.
+    Kubelet,
 }

@@ -31,14 +31,14 @@ pub enum LeverError {
 }
 
 impl LeverError {
-    pub(super) fn unknown(kind: &'static str, name: &str) -> Self {
+    pub(crate) fn unknown(kind: &'static str, name: &str) -> Self {
         Self::Unknown {
             kind,
             name: name.to_owned(),
         }
     }
 
-    pub(super) fn invalid(field: &str, what: &str) -> Self {
+    pub(crate) fn invalid(field: &str, what: &str) -> Self {
         Self::Invalid {
             field: field.to_owned(),
             what: what.to_owned(),
@@ -134,6 +134,10 @@ impl Lever<'_> {
             | Action::Slow { .. }
             | Action::Set { .. }
             | Action::FailNode(_)
+            | Action::CreateService { .. }
+            | Action::DeleteService { .. }
+            | Action::CreateVolume { .. }
+            | Action::DeleteVolume { .. }
             | Action::Snapshot { .. }
             | Action::Restore { .. } => Vec::new(),
         };

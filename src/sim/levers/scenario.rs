@@ -49,8 +49,8 @@ impl Scenario {
     /// # Errors
     /// [`ScenarioError`]: it is no TOML, has an unknown key, or a value that cannot be.
     pub fn parse(text: &str) -> Result<Self, ScenarioError> {
-        let scenario: Self = toml::from_str(text)
-            .map_err(|cause| ScenarioError(cause.to_string().trim().replace('\n', " ")))?;
+        let scenario: Self =
+            toml::from_str(text).map_err(|cause| ScenarioError(told(&cause, text)))?;
         scenario.checked()
     }
 
@@ -70,5 +70,68 @@ impl Scenario {
             checked.map_err(|error| ScenarioError(format!("step {}: {error}", index + 1)))?;
         }
         Ok(self)
+    }
+}
+
+/// What is wrong with `text`, in one line that begins with the line's number.
+pub(crate) fn told(cause: &toml::de::Error, text: &str) -> String {
+    let before = cause.span().and_then(|span| text.get(..span.start));
+    let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+    let message = cause.message().trim().replace('\n', " ");
+    format!("line {line}: {message}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Why a scenario with this step is refused.
+    fn refused(step: &str) -> String {
+        let text = format!("name = 'x'\ndescription = ''\n[[step]]\n{step}\n");
+        let parsed = Scenario::parse(&text);
+        parsed.map_or_else(
+            |error| error.to_string(),
+            |scenario| format!("taken: {scenario:?}"),
+        )
+    }
+
+    #[test]
+    fn what_is_not_known_or_cannot_be_is_refused_with_its_place() {
+        let rows = [
+            ("att = '1m'", "att"),
+            ("at = '1 parsec'", "at"),
+            ("at = '-1m'\naction = { expire_sessions = {} }", "line 4: "),
+            ("", "action"),
+            ("action = { expire = {} }", "expire"),
+            ("action = { expire_sessions = { users = 'a' } }", "users"),
+            (
+                "action = { fault = { what = { refused = { throttled = { retry = 1 } } } } }",
+                "retry",
+            ),
+            (
+                "action = { fault = { what = 'reply_lost', per_mille = 1001 } }",
+                "step 1: per_mille",
+            ),
+            (
+                "action = { set = { timings = { compose = '1x' } } }",
+                "step 1: timings.compose",
+            ),
+            (
+                "action = { slow = { factor = 2, operations = ['nap'] } }",
+                "step 1: there is no timing",
+            ),
+            (
+                "action = { fail_node = { cluster = 'a', how = 'magic' } }",
+                "magic",
+            ),
+        ];
+        for (step, want) in rows {
+            let told = refused(step);
+            assert!(
+                told.contains(want) && !told.starts_with("taken"),
+                "{step}: {told}"
+            );
+            assert_eq!(told.lines().count(), 1, "{told}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::sim::entities::{Entities, Entity};
 use crate::sim::world::World;
 
 /// All entities as they were.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) taken: Timestamp,
     pub(crate) entities: Vec<Entity>,

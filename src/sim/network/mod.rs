@@ -18,10 +18,6 @@ mod desk;
 mod engine_api;
 mod firewall_api;
 mod gateway_api;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "for the controllers inside clusters")
-)]
 pub(crate) mod inside;
 mod kinds;
 pub(crate) mod model;

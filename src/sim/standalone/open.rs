@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::{Keeper, Options, Standalone, StandaloneError, Tls, guide, no_faults};
 use crate::clock::{Clock, Moment};
 use crate::sim::control_api::{self, Operator};
+use crate::sim::levers::scenario::told;
 use crate::sim::levers::{Action, Lever, Scenario};
 use crate::sim::seed;
 use crate::sim::server::{self, Site};
@@ -250,8 +251,7 @@ fn setting(given: &str, values: &Value) -> Result<Action, StandaloneError> {
         group.insert(key.to_owned(), value);
     } else {
         let text = read(Path::new(given))?;
-        all = toml::from_str(&text)
-            .map_err(|cause| wrong(&cause.to_string().trim().replace('\n', " ")))?;
+        all = toml::from_str(&text).map_err(|cause| wrong(&told(&cause, &text)))?;
     }
     Ok(Action::Set {
         settings: all.settings,

@@ -32,7 +32,7 @@ pub fn read(file: &Path, site: Option<&str>) -> Result<Option<Loaded>, StateErro
     World::load(BufReader::with_capacity(CHUNK_BYTES, opened), site).map(Some)
 }
 
-/// Replaces `file` by the state of `world`, which is locked only while it is written.
+/// Replaces `file` by the state of `world`, which goes on meanwhile.
 ///
 /// # Errors
 /// [`StateError::Io`]: the directory or the disk refuses; the old file stays as it was.
@@ -50,7 +50,8 @@ pub fn write(
             .mode(0o600)
             .open(&beside)?;
         let mut out = BufWriter::with_capacity(CHUNK_BYTES, opened);
-        lock(world).save(authority, &mut out)?;
+        let frozen = lock(world).freeze()?;
+        frozen.write(authority, &mut out)?;
         out.get_ref().sync_all()?;
         fs::rename(&beside, file)?;
         // The new name, too, must survive a loss of power.

@@ -5,7 +5,8 @@
 //! there are, so that a file cut short is noticed. The file holds every token and password, as VCD's database does.
 //!
 //! Invariants:
-//! - Entities are written and read one by one: no second copy of all of them is ever in memory.
+//! - Entities are written and read one by one: no second copy of their contents is ever in memory.
+//! - The world is locked while it is taken hold of, not while it is written.
 //! - What was compiled from schemas is left out and compiled again.
 //! - References inside the world follow the site to its new URL; what tenants wrote stays as they wrote it.
 //! - A file of another format, or one that is damaged, is refused as a whole.
@@ -106,12 +107,27 @@ pub struct Loaded {
     pub authority: Option<Authority>,
 }
 
-impl World {
-    /// Writes the whole world.
+/// A world as it was at one moment, to be written while the true one goes on.
+#[derive(Debug)]
+pub(crate) struct Frozen {
+    site: String,
+    /// The world without its entities, as text.
+    world: Vec<u8>,
+    /// They share their contents with those of the world.
+    entities: Vec<Entity>,
+    snapshots: Vec<(String, Snapshot)>,
+}
+
+impl Frozen {
+    /// Writes everything.
     ///
     /// # Errors
     /// Whatever `out` fails with.
-    pub fn save(&self, authority: Option<&Authority>, mut out: impl Write) -> io::Result<()> {
+    pub(crate) fn write(
+        &self,
+        authority: Option<&Authority>,
+        mut out: impl Write,
+    ) -> io::Result<()> {
         let head = Head {
             cse_simulator_state: FORMAT,
             program: env!("CARGO_PKG_VERSION").to_owned(),
@@ -119,11 +135,9 @@ impl World {
             authority: authority.cloned(),
         };
         put_line(&mut out, &head)?;
-        put_line(&mut out, self)?;
-        let mut entities = 0;
-        for entity in self.entities.iter() {
+        out.write_all(&self.world)?;
+        for entity in &self.entities {
             put_line(&mut out, &Line::Entity(entity))?;
-            entities += 1;
         }
         for (name, snapshot) in &self.snapshots {
             let head: Line<&Entity> = Line::Snapshot {
@@ -136,9 +150,38 @@ impl World {
                 put_line(&mut out, &Line::Entity(entity))?;
             }
         }
+        let entities = self.entities.len();
         let end: Line<&Entity> = Line::End { entities };
         put_line(&mut out, &end)?;
         out.flush()
+    }
+}
+
+impl World {
+    /// Takes hold of the world as it is now; what entities contain is shared and not copied.
+    ///
+    /// # Errors
+    /// None that a world can cause; the text could not be made.
+    pub(crate) fn freeze(&self) -> io::Result<Frozen> {
+        let mut world = Vec::new();
+        put_line(&mut world, self)?;
+        let snapshots = self.snapshots.iter();
+        Ok(Frozen {
+            site: self.site.clone(),
+            world,
+            entities: self.entities.iter().cloned().collect(),
+            snapshots: snapshots
+                .map(|(name, snapshot)| (name.clone(), snapshot.clone()))
+                .collect(),
+        })
+    }
+
+    /// Writes the whole world.
+    ///
+    /// # Errors
+    /// Whatever `out` fails with.
+    pub fn save(&self, authority: Option<&Authority>, out: impl Write) -> io::Result<()> {
+        self.freeze()?.write(authority, out)
     }
 
     /// Reads a world. With `site` it moves to this base URL, without it stays where it was.

@@ -3,12 +3,14 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use cse_server::clock::Clock;
+use cse_server::clock::{Clock, Moment};
 use cse_server::sim::faults::Faults;
 use cse_server::sim::seed::{SiteAccess, Tenant, default_config};
 use cse_server::sim::server::{self, Site};
 use cse_server::sim::timings::Timings;
 use cse_server::sim::world::World;
+
+use jiff::Timestamp;
 
 use super::wire::{Answer, Ask};
 
@@ -69,6 +71,11 @@ impl Bench {
     /// Lets time pass.
     pub(crate) fn pass(&self, span: Duration) {
         self.clock.step(span);
+    }
+
+    /// Both clocks.
+    pub(crate) fn at(&self) -> (Moment, Timestamp) {
+        (self.clock.now(), self.clock.wall())
     }
 
     /// Sends a request as it is.

@@ -40,6 +40,7 @@ fn help_names_the_commands_and_the_exit_codes() {
     Commands:
       run   Run one replica until SIGTERM
       demo  Show clusters being created by several replicas on a simulated VCD
+      sim   Run the simulated VCD alone until SIGTERM or Ctrl-C
       help  Print this message or the help of the given subcommand(s)
 
     Options:

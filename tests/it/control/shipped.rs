@@ -311,7 +311,7 @@ async fn failing_tasks_leave_nothing_and_are_tried_again() {
     start(&fleet, "task-failures");
     fleet.start("a");
     provisioned(&fleet, 3 * HOUR).await;
-    for effect in ["vapp.composed", "vm.powered_on"] {
+    for effect in ["vm.created", "vm.powered_on"] {
         assert_eq!(fleet.effect(effect, &urn), 1, "{}", fleet.context());
     }
     let author = Client::author(&fleet).await;

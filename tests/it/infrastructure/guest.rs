@@ -65,7 +65,7 @@ fn the_controllers_report_in_their_section_and_resolve_the_entity() {
     lab.wait(70);
     let status = capvcd(&lab, &urn);
     let kubeconfig = status["private"]["kubeConfig"].as_str().unwrap();
-    assert!(kubeconfig.contains("https://203.0.113."), "{kubeconfig}");
+    assert!(kubeconfig.contains("https://100.64."), "{kubeconfig}");
     let upgrade = &status["upgrade"];
     assert_eq!(upgrade["current"]["kubernetesVersion"], "v1.27.8+vmware.1");
     assert_eq!(upgrade["ready"], true);

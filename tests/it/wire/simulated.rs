@@ -37,6 +37,7 @@ impl Simulated {
         let wall = Timestamp::from_second(1_800_000_000).unwrap();
         let clock = Clock::virtual_at(wall);
         let mut world = World::new("https://vcd.example", 7, Timings::default());
+        world.settings_mut().empty_vapps_compose_busily = true;
         let access = world.seed_site();
         world.seed_config(default_config());
         let tenant = world.seed_tenant("acme");
