@@ -8,7 +8,7 @@
 use http::Method;
 use jiff::Timestamp;
 
-use super::accounts::{orgs, plugins, users};
+use super::accounts::{legacy_users, orgs, plugins, users};
 use super::auth::{oauth, service_accounts, sessions, tokens};
 use super::call::Call;
 use super::context::Context;
@@ -78,7 +78,10 @@ impl World {
                 }
                 Ok(reply)
             }
-            ["api", "tasksList", org] => task_api::list(call, org, ctx),
+            ["api", "tasksList", rest @ ..] => task_api::handle(call, rest, ctx),
+            ["api", "admin", "org", _, "users"] | ["api", "admin", "user", ..] => {
+                legacy_users::handle(call, ctx, areas.entities)
+            }
             ["api", "query"] => infra::query::handle(call, ctx, areas.infra, areas.network),
             ["oauth", "provider", "register"] => oauth::register(call, oauth::Realm::Provider, ctx),
             ["oauth", "tenant", org, "register"] => {

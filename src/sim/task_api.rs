@@ -25,8 +25,8 @@ pub(crate) const TASK_MEDIA: &str = "vnd.vmware.vcloud.task+xml";
 /// Media type of a list of tasks, the part after `application/`.
 pub(crate) const TASKS_MEDIA: &str = "vnd.vmware.vcloud.tasksList+xml";
 
-/// Answers `GET /api/tasksList/{org}`: the tasks of an organization.
-pub(crate) fn list(call: &Call<'_>, org: &str, ctx: &Context<'_>) -> Result<Reply, Problem> {
+/// The tasks of an organization.
+fn list(call: &Call<'_>, org: &str, ctx: &Context<'_>) -> Result<Reply, Problem> {
     if *call.method != Method::GET {
         return Err(Problem::wrong_method());
     }
@@ -46,13 +46,14 @@ pub(crate) fn list(call: &Call<'_>, org: &str, ctx: &Context<'_>) -> Result<Repl
     Ok(Reply::xml(200, call.version, TASKS_MEDIA, root.document()))
 }
 
-/// Answers `/api/task/{uuid}[/action/cancel]`.
+/// Answers `/api/task/{uuid}[/action/cancel]` and `/api/tasksList/{org}`.
 pub(crate) fn handle(
     call: &Call<'_>,
     rest: &[&str],
     ctx: &mut Context<'_>,
 ) -> Result<Reply, Problem> {
     match (call.method, rest) {
+        (_, [org]) if call.path().get(1) == Some(&"tasksList") => list(call, org, ctx),
         (&Method::GET, [uuid]) => {
             let task = find(call, uuid, ctx)?;
             let json = call

@@ -21,6 +21,7 @@
 mod access;
 mod accounts;
 mod catalogs;
+mod clients;
 mod cluster_life;
 mod disks;
 mod entities;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         hooks::facts(),
         installer::facts(),
         login::facts(),
+        clients::facts(),
         disks::facts(),
         machine_changes::facts(),
         machine_documents::facts(),

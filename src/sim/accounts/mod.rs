@@ -2,6 +2,7 @@
 //!
 //! Not here: logging in, tokens and service accounts (`sim::auth`), roles and rights (`sim::rights`).
 
+pub(crate) mod legacy_users;
 pub(crate) mod orgs;
 pub(crate) mod plugins;
 pub(crate) mod users;

@@ -74,7 +74,7 @@ pub(crate) fn handle(
     }
 }
 
-fn views(call: &Call<'_>) -> Result<(), Problem> {
+pub(super) fn views(call: &Call<'_>) -> Result<(), Problem> {
     let who = &call.principal;
     let held = [
         "General: Administrator View",
@@ -114,9 +114,8 @@ fn document(user: &User, ctx: &Context<'_>) -> Value {
 }
 
 /// What a body says about a user; absent members stay as they are in `user`.
-fn read(call: &Call<'_>, mut user: User, ctx: &mut Context<'_>) -> Result<User, Problem> {
-    let body = call.json()?;
-    let name = text(&body, "username").filter(|name| !name.is_empty());
+pub(super) fn read(body: &Value, mut user: User, ctx: &mut Context<'_>) -> Result<User, Problem> {
+    let name = text(body, "username").filter(|name| !name.is_empty());
     user.name = name.unwrap_or(user.name);
     if user.name.is_empty() {
         return Err(Problem::bad_request("username is missing"));
@@ -142,29 +141,34 @@ fn read(call: &Call<'_>, mut user: User, ctx: &mut Context<'_>) -> Result<User, 
         return Err(Problem::bad_request("roleEntityRefs is missing"));
     }
     let profile = &mut user.profile;
-    let take = |key: &str, field: &mut String| *field = text(&body, key).unwrap_or(field.clone());
+    let take = |key: &str, field: &mut String| *field = text(body, key).unwrap_or(field.clone());
     take("fullName", &mut profile.full_name);
     take("description", &mut profile.description);
     take("email", &mut profile.email);
     let enabled = body.get("enabled").and_then(Value::as_bool);
     profile.disabled = enabled.map_or(profile.disabled, |enabled| !enabled);
-    if let Some(password) = text(&body, "password").filter(|password| !password.is_empty()) {
+    if let Some(password) = text(body, "password").filter(|password| !password.is_empty()) {
         ctx.directory.passwords.insert(user.id.clone(), password);
     }
     Ok(user)
 }
 
-fn create(call: &Call<'_>, ctx: &mut Context<'_>) -> Result<Reply, Problem> {
-    administers(call)?;
-    let blank = User {
+/// A user of an organization of whom nothing is known yet.
+pub(super) fn blank(org_id: &str, ctx: &mut Context<'_>) -> User {
+    User {
         id: format!("urn:vcloud:user:{}", ctx.uuid()),
         name: String::new(),
-        org_id: call.principal.acting_org_id.clone(),
+        org_id: org_id.to_owned(),
         role: String::new(),
         rights: Arc::default(),
         profile: Profile::default(),
-    };
-    let user = read(call, blank, ctx)?;
+    }
+}
+
+fn create(call: &Call<'_>, ctx: &mut Context<'_>) -> Result<Reply, Problem> {
+    administers(call)?;
+    let blank = blank(&call.principal.acting_org_id, ctx);
+    let user = read(&call.json()?, blank, ctx)?;
     let reply = Reply::json(201, call.version, &document(&user, ctx));
     ctx.directory.users.insert(user.id.clone(), user);
     Ok(reply)
@@ -172,17 +176,22 @@ fn create(call: &Call<'_>, ctx: &mut Context<'_>) -> Result<Reply, Problem> {
 
 fn update(call: &Call<'_>, user: User, ctx: &mut Context<'_>) -> Result<Reply, Problem> {
     administers(call)?;
-    let user = read(call, user, ctx)?;
+    let user = read(&call.json()?, user, ctx)?;
     let reply = Reply::json(200, call.version, &document(&user, ctx));
+    replace(user, ctx);
+    Ok(reply)
+}
+
+/// Stores a user as it is now; a disabled one has no session left.
+pub(super) fn replace(user: User, ctx: &mut Context<'_>) {
     if user.profile.disabled {
         ctx.sessions.close_of_user(&user.id);
     }
     ctx.directory.users.insert(user.id.clone(), user);
-    Ok(reply)
 }
 
 /// Takes a user away, with its sessions and tokens.
-fn remove(id: &str, ctx: &mut Context<'_>) {
+pub(super) fn remove(id: &str, ctx: &mut Context<'_>) {
     ctx.sessions.close_of_user(id);
     let directory = &mut *ctx.directory;
     directory.users.remove(id);

@@ -8,6 +8,8 @@
 //! Source: VCD API, `POST /api/admin/org/{uuid}/catalogs`, `/api/admin/catalog/{uuid}`; go-vcloud-director
 //! `CreateCatalogWithStorageProfile`, `AdminCatalog`, `PublishToExternalOrganizations`, `SetAccessControl`.
 
+use std::collections::BTreeMap;
+
 use http::Method;
 
 use super::access::{refused, require, right, sees};
@@ -15,7 +17,7 @@ use super::catalog_effects::{self, CatalogChange};
 use super::operations::{Change, Kind, Operation};
 use super::site::Catalog;
 use super::vm_changes::{MAX_DESCRIPTION_CHARS, MAX_NAME_CHARS, checked};
-use super::{Desk, Infra, catalogs, require_method, sharing};
+use super::{Desk, Infra, catalogs, metadata, require_method, sharing};
 use crate::sim::call::Call;
 use crate::sim::directory::bare;
 use crate::sim::reply::{Problem, Reply};
@@ -62,6 +64,7 @@ pub(crate) fn create(desk: &mut Desk<'_, '_>, org: &str) -> Result<Reply, Proble
         sharing: sharing::Sharing::default(),
         published: false,
         published_outside: false,
+        metadata: BTreeMap::new(),
     };
     let uuid = catalog.uuid.clone();
     desk.ctx.history.count("catalog.created", &catalog.name);
@@ -108,12 +111,28 @@ fn storage_profile(infra: &Infra, org_id: &str, uuid: &str) -> Result<String, Pr
     }
 }
 
+/// Answers requests below `/api/catalog/{uuid}/metadata`.
+fn metadata_of(desk: &mut Desk<'_, '_>, catalog: Catalog, path: &[&str]) -> Result<Reply, Problem> {
+    let object = metadata::Object {
+        uuid: catalog.uuid.clone(),
+        free: desk.infra.require_free("catalog", &catalog.uuid),
+        right: right::CATALOG_EDIT,
+        owner: catalog_reference(desk.ctx.site, &catalog),
+        values: catalog.metadata,
+    };
+    metadata::handle(desk, object, path)
+}
+
 /// Answers what changes a catalog, below `/api/admin/catalog/{uuid}` (`admin`) or `/api/catalog/{uuid}`.
 pub(crate) fn handle(
     desk: &mut Desk<'_, '_>,
     (uuid, admin): (&str, bool),
     rest: &[&str],
 ) -> Result<Reply, Problem> {
+    if let ["metadata", path @ ..] = rest {
+        let catalog = catalogs::visible_catalog(desk.call, desk.infra, uuid)?.clone();
+        return metadata_of(desk, catalog, path);
+    }
     let catalog = own_catalog(desk.call, desk.infra, uuid)?.clone();
     match (desk.call.method, rest) {
         (&Method::GET, ["controlAccess"]) => {

@@ -29,7 +29,7 @@ const LEASE: &str = "vnd.vmware.vcloud.leaseSettingsSection+xml";
 /// Status of a template that can be used.
 const RESOLVED: i8 = 8;
 
-fn visible_catalog<'a>(
+pub(crate) fn visible_catalog<'a>(
     call: &Call<'_>,
     infra: &'a Infra,
     uuid: &str,
@@ -103,6 +103,11 @@ pub(crate) fn catalog_reply(
         .attr("href", format!("{}/api/{path}/{uuid}", ctx.site))
         .attr("type", format!("application/{kind}"))
         .children(catalog_links(ctx.site, catalog, admin))
+        .child(link(
+            "down",
+            format!("{}/api/catalog/{uuid}/metadata", ctx.site),
+            Some("vnd.vmware.vcloud.metadata+xml"),
+        ))
         .child(Element::leaf("Description", &catalog.description))
         .child(Element::new("Owner").child(reference("User", &catalog.owner)))
         .child(Element::new("CatalogItems").children(items).children(media))
@@ -315,11 +320,11 @@ pub(crate) fn template(desk: &mut Desk<'_, '_>, id: &str) -> Result<Reply, Probl
         200,
         call.version,
         TEMPLATE,
-        document(ctx, catalog, template).document(),
+        template_document(ctx, catalog, template).document(),
     ))
 }
 
-fn document(ctx: &Context<'_>, catalog: &Catalog, template: &Template) -> Element {
+fn template_document(ctx: &Context<'_>, catalog: &Catalog, template: &Template) -> Element {
     let site = ctx.site;
     let upload = template.upload.as_ref();
     let described = upload.is_none_or(|upload| upload.stage != Stage::Descriptor);

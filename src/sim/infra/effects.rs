@@ -278,7 +278,8 @@ fn set_metadata(
     let of_vapp = infra.vapps.get_mut(object).map(|vapp| &mut vapp.metadata);
     let of_disk = infra.disks.get_mut(object).map(|disk| &mut disk.metadata);
     let of_template = infra.templates.get_mut(object).map(|one| &mut one.metadata);
-    let metadata = of_vm.or(of_vapp).or(of_disk).or(of_template);
+    let of_catalog = infra.catalogs.get_mut(object).map(|one| &mut one.metadata);
+    let metadata = of_vm.or(of_vapp).or(of_disk).or(of_template).or(of_catalog);
     let metadata = metadata.ok_or_else(|| gone("object", object))?;
     for (key, value) in entries {
         match value {

@@ -168,7 +168,7 @@ pub(crate) fn handle(
         ["api", "disk", id, rest @ ..] => disks::handle(&mut Desk { call, ctx, infra }, id, rest),
         ["api", "vdc", id] | ["api", "admin", "vdc", id] => vdcs::vdc(call, ctx, infra, id),
         ["api", "network", id] | ["api", "admin", "network", id] => {
-            vdcs::network(call, ctx, infra, id)
+            network(&mut Desk { call, ctx, infra }, id)
         }
         ["api", "vdcStorageProfile", id] => vdcs::storage_profile(call, ctx, infra, (id, false)),
         ["api", "admin", "vdcStorageProfile", id] => {
@@ -216,6 +216,13 @@ fn content(desk: &mut Desk<'_, '_>, path: &[&str]) -> Result<Reply, Problem> {
         ["api", "vAppTemplate", id, rest @ ..] => catalogs::of_template(desk, id, rest),
         _ => Err(Problem::no_such_url()),
     }
+}
+
+/// A network of a VDC, or the deletion of one inside a vApp.
+fn network(desk: &mut Desk<'_, '_>, id: &str) -> Result<Reply, Problem> {
+    let inside = (*desk.call.method == Method::DELETE).then(|| vapp_networks::delete(desk, id));
+    let other = || vdcs::network(desk.call, desk.ctx, desk.infra, id);
+    inside.flatten().unwrap_or_else(other)
 }
 
 fn vapp_or_vm(desk: &mut Desk<'_, '_>, id: &str, rest: &[&str]) -> Result<Reply, Problem> {

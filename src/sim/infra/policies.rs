@@ -2,7 +2,6 @@
 //!
 //! Invariants:
 //! - A tenant sees what is assigned to one of its VDCs; a new policy is assigned to none.
-//! - A VDC keeps its default policy.
 //! - What a policy is made of stays: only its name and description change.
 //!
 //! Source: VCD `OpenAPI`, `vdcComputePolicies` (1.0.0 and 2.0.0); `/api/admin/vdc/{id}/computePolicies`;
@@ -127,13 +126,6 @@ pub(crate) fn assigned(
             {
                 return Err(Problem::bad_request(format!(
                     "There is no compute policy {unknown}."
-                )));
-            }
-            let default = infra.default_policy(&uuid);
-            if let Some(lost) = default.filter(|policy| !named.contains(&policy.uuid)) {
-                return Err(Problem::bad_request(format!(
-                    "The default compute policy {} cannot be removed from the VDC.",
-                    lost.name
                 )));
             }
             let all: BTreeSet<String> = infra.vdcs.keys().cloned().collect();

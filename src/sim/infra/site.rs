@@ -97,6 +97,8 @@ pub(crate) struct Catalog {
     /// Whether other sites may subscribe to it.
     #[serde(default)]
     pub(crate) published_outside: bool,
+    #[serde(default, with = "crate::sim::state::pairs")]
+    pub(crate) metadata: Metadata,
 }
 
 impl Catalog {

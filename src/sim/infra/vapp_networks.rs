@@ -3,13 +3,13 @@
 //! Invariants:
 //! - A network keeps its id and the addresses that machines have of it while its name stays.
 //!
-//! Source: VCD API, `networkConfigSection`; CAPVCD adds an organization network by bridging to it,
+//! Source: VCD API, `networkConfigSection`, `DELETE /api/network/{id}`; CAPVCD adds an organization network by bridging to it,
 //! go-vcloud-director also makes isolated ones, which have no parent.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use super::access::{require, right};
+use super::access::{self, require, right};
 use super::machine::{Vapp, VappNetwork};
 use super::operations::{Change, Kind};
 use super::site::Network;
@@ -26,6 +26,32 @@ pub(crate) fn put(desk: &mut Desk<'_, '_>, vapp: &Vapp) -> Result<Reply, Problem
     desk.infra.require_vapp_free(&vapp.uuid)?;
     let body = Element::parse(desk.call.body)?;
     let networks = read(desk.infra, vapp, Some(&body))?;
+    replace(desk, vapp, networks)
+}
+
+/// Answers `DELETE /api/network/{uuid}` for a network inside a vApp; none when it is no such network.
+pub(crate) fn delete(desk: &mut Desk<'_, '_>, uuid: &str) -> Option<Result<Reply, Problem>> {
+    let is_it = |vapp: &Vapp, one: &VappNetwork| VappNetwork::uuid(&vapp.uuid, &one.name) == uuid;
+    let mut vapps = desk.infra.vapps.values();
+    let vapp = vapps.find(|vapp| vapp.networks.iter().any(|one| is_it(vapp, one)))?;
+    let vapp = access::vapp(desk.call, desk.infra, &vapp.uuid)
+        .ok()?
+        .clone();
+    let kept = vapp.networks.iter().filter(|one| !is_it(&vapp, one));
+    let kept = kept.cloned().collect();
+    Some(
+        require(desk.call, right::EDIT, "VAPP_EDIT_NETWORKS", &vapp.uuid)
+            .and_then(|()| desk.infra.require_vapp_free(&vapp.uuid))
+            .and_then(|()| replace(desk, &vapp, kept)),
+    )
+}
+
+/// Starts the task that gives a vApp these networks and no others.
+fn replace(
+    desk: &mut Desk<'_, '_>,
+    vapp: &Vapp,
+    networks: Vec<VappNetwork>,
+) -> Result<Reply, Problem> {
     let vms = desk.infra.vms_of(&vapp.uuid);
     let mut used = vms.iter().flat_map(|vm| &vm.nics).map(|nic| &nic.network);
     if let Some(name) =

@@ -156,6 +156,7 @@ impl World {
             sharing: Sharing::default(),
             published: false,
             published_outside: false,
+            metadata: BTreeMap::new(),
         };
         for image in &TKG_IMAGES {
             self.seed_template(image, &catalog.uuid, vdc);
