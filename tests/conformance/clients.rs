@@ -85,6 +85,12 @@ pub(crate) fn facts() -> Vec<Fact> {
             catalog_made_and_deleted,
         ),
         fact(
+            "6.6",
+            Source,
+            "pyvcloud reads the item of CPUs or memory, changes its quantity and writes it back",
+            hardware_items_written_back,
+        ),
+        fact(
             "9.1",
             Source,
             "an administrator makes a user by a document, disables it and deletes it; it logs in by password meanwhile",
@@ -456,4 +462,20 @@ async fn user_by_document(bench: Bench) {
         .post(&path, media, &body(true))
         .await
         .expect(403);
+}
+
+async fn hardware_items_written_back(bench: Bench) {
+    let legacy = Legacy::author(&bench).await;
+    let (_, vm) = legacy.machine("v", "m").await;
+    let media = "application/vnd.vmware.vcloud.rasdItem+xml";
+    for (item, quantity) in [("cpu", "4"), ("memory", "2048")] {
+        let path = format!("{vm}/virtualHardwareSection/{item}");
+        let shown = legacy.get(&path).await;
+        let (start, rest) = shown.split_once("<rasd:VirtualQuantity>").unwrap();
+        let (_, end) = rest.split_once('<').unwrap();
+        let body = format!("{start}<rasd:VirtualQuantity>{quantity}<{end}");
+        legacy.done(&legacy.put(&path, media, &body).await).await;
+        let wanted = format!("<rasd:VirtualQuantity>{quantity}<");
+        assert!(legacy.get(&path).await.contains(&wanted));
+    }
 }

@@ -11,11 +11,13 @@ use super::machine::{Machine, Snapshot, Status, Vm};
 use super::operations::{Change, Kind};
 use super::vapps::section_reply;
 use super::vm_changes::{VmChange, number};
-use super::vm_document::capabilities;
+use super::vm_document::{capabilities, cpu_item, memory_item};
 use super::vm_spec;
 use super::vms::{reconfigure, reconfigure_as, start};
 use crate::sim::reply::{Problem, Reply};
 use crate::sim::xml::Element;
+
+const RASD_ITEM: &str = "vnd.vmware.vcloud.rasdItem+xml";
 
 /// The newest hardware version of the site.
 pub(crate) const NEWEST_HARDWARE: &str = "vmx-20";
@@ -177,12 +179,21 @@ pub(crate) fn vm_capabilities(desk: &mut Desk<'_, '_>, vm: &Vm) -> Result<Reply,
     Ok(section_reply(desk.call, capabilities(vm), media))
 }
 
-/// Answers `PUT {vm}/virtualHardwareSection/cpu` and `memory`: one `Item` with its `VirtualQuantity`.
+/// Answers `{vm}/virtualHardwareSection/cpu` and `memory`: one `Item` with its `VirtualQuantity`.
 pub(crate) fn hardware_item(
     desk: &mut Desk<'_, '_>,
     vm: &Vm,
     item: &str,
 ) -> Result<Reply, Problem> {
+    if *desk.call.method == Method::GET {
+        let root = Element::new("Item");
+        let shown = if item == "cpu" {
+            cpu_item(root, vm)
+        } else {
+            memory_item(root, vm)
+        };
+        return Ok(section_reply(desk.call, shown, RASD_ITEM));
+    }
     super::require_method(desk.call, &Method::PUT)?;
     let body = desk.call.document("Item")?;
     let quantity = number::<u32>(body.get("VirtualQuantity"))?;

@@ -193,18 +193,8 @@ pub(crate) fn hardware_section(site: &str, infra: &Infra, vm: &Vm) -> Element {
         )
         .child(media::item(site, infra, vm))
         .children(vm_disks::items(site, infra, vm))
-        .child(count_item(
-            "3",
-            "1",
-            format!("{} virtual CPU(s)", vm.cpus),
-            vm.cpus,
-        ))
-        .child(count_item(
-            "4",
-            "2",
-            format!("{} MB of memory", vm.memory_mib),
-            vm.memory_mib,
-        ))
+        .child(cpu_item(Element::new("ovf:Item"), vm))
+        .child(memory_item(Element::new("ovf:Item"), vm))
         .children(configs)
 }
 
@@ -241,12 +231,23 @@ fn nic_item((index, primary): (usize, usize), nic: &Nic) -> Element {
         .child(Element::leaf("rasd:ResourceType", 10))
 }
 
-fn count_item(kind: &str, instance: &str, name: String, quantity: u32) -> Element {
-    Element::new("ovf:Item")
-        .child(Element::leaf("rasd:ElementName", name))
+/// Completes the `Item` that tells the number of CPUs.
+pub(crate) fn cpu_item(item: Element, vm: &Vm) -> Element {
+    let name = format!("{} virtual CPU(s)", vm.cpus);
+    count_item(item, ("3", "1"), name, vm.cpus)
+}
+
+/// Completes the `Item` that tells the memory.
+pub(crate) fn memory_item(item: Element, vm: &Vm) -> Element {
+    let name = format!("{} MB of memory", vm.memory_mib);
+    count_item(item, ("4", "2"), name, vm.memory_mib)
+}
+
+fn count_item(item: Element, (kind, instance): (&str, &str), name: String, count: u32) -> Element {
+    item.child(Element::leaf("rasd:ElementName", name))
         .child(Element::leaf("rasd:InstanceID", format!("{instance}0000")))
         .child(Element::leaf("rasd:ResourceType", kind))
-        .child(Element::leaf("rasd:VirtualQuantity", quantity))
+        .child(Element::leaf("rasd:VirtualQuantity", count))
 }
 
 /// The network section of a VM.
