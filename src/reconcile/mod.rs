@@ -13,6 +13,7 @@ pub mod backoff;
 pub mod claimable;
 mod create;
 pub mod decision;
+pub mod estate;
 pub mod failure;
 pub mod interest;
 pub mod observation;

@@ -121,6 +121,19 @@ impl World {
         })
     }
 
+    /// Deletes the `Cluster` object where its controllers run, as `kubectl delete cluster` does: they take
+    /// machines, load balancer, vApp and entity away, as far as they live long enough.
+    ///
+    /// # Errors
+    /// [`LeverError`]: there is no such cluster or it is not up.
+    pub fn delete_cluster_inside(&mut self, cluster: &str, at: At) -> Result<(), LeverError> {
+        let id = self.up(cluster)?;
+        self.inside(&id, at, |cluster| {
+            cluster.delete();
+            Ok(())
+        })
+    }
+
     /// Ends the kubelet of the node that is the VM `vm` (bare UUID) of the cluster `id`; the VM goes on.
     pub(crate) fn end_kubelet(&mut self, id: &str, vm: &str, at: At) -> Result<(), LeverError> {
         self.inside(id, at, |cluster| {

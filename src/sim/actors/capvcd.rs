@@ -19,6 +19,7 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
 use super::cluster::Cluster;
+use super::deletion::{self, Deletion};
 use super::home::Home;
 use super::manifest::Manifest;
 use super::nodes::{self, Reach};
@@ -133,10 +134,13 @@ pub(crate) fn fire(
             };
             next = look(&mut cluster, &mut reach, entities);
         }
-        Due::Write(write) if runs(&cluster, infra) => {
+        Due::Write(write) if runs(&cluster, infra) && is_let_in(&cluster, ctx) => {
             report::finish(&write, &mut cluster, ctx, entities);
         }
         Due::Write(_) => cluster.desk.clear(),
+    }
+    if cluster.deletion == Deletion::Done {
+        return;
     }
     infra.actors.clusters.insert(rde_id.clone(), cluster);
     if let Some(delay) = next {
@@ -153,6 +157,12 @@ fn runs(cluster: &Cluster, infra: &Infra) -> bool {
     }
 }
 
+/// Whether VCD still takes their token.
+fn is_let_in(cluster: &Cluster, ctx: &Context<'_>) -> bool {
+    let token = cluster.home.token.expose_secret();
+    ctx.directory.token_user(token).is_some()
+}
+
 /// One look at everything; the answer is when to look again, if ever.
 fn look(
     cluster: &mut Cluster,
@@ -165,14 +175,18 @@ fn look(
         let stands = vapp.is_some_and(|vapp| reach.infra.vapps.contains_key(vapp));
         return (cluster.self_managed && stands).then_some(IDLE);
     }
+    if !is_let_in(cluster, reach.ctx) {
+        cluster.desk.clear();
+        return Some(IDLE);
+    }
+    if cluster.deletion == Deletion::Ordered {
+        deletion::step(cluster, reach, entities);
+        return Some(cluster.balancer.pause());
+    }
     let entity = entities.get(&cluster.home.rde_id);
     let Some(entity) = entity.filter(|one| one.state != RdeState::InDeletion) else {
         return cluster.self_managed.then_some(IDLE);
     };
-    let token = cluster.home.token.expose_secret();
-    if reach.ctx.directory.token_user(token).is_none() {
-        return Some(IDLE);
-    }
     if cluster.self_managed {
         projector::follow(cluster, entity, reach.ctx);
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cpi::{Port, Service};
 use super::csi::Volume;
+use super::deletion::Deletion;
 use super::home::Home;
 use super::infrastructure::Balancer;
 use super::manifest::Manifest;
@@ -46,6 +47,9 @@ pub(crate) struct Cluster {
     pub(super) initialized: bool,
     /// Every node that is wanted is there, and no other.
     pub(super) settled: bool,
+    /// `kubectl delete cluster` where the controllers run.
+    #[serde(default)]
+    pub(super) deletion: Deletion,
     /// What is to be written into the entity.
     pub(super) desk: Desk,
     /// Something happened that makes CAPVCD look at its whole status now.
@@ -80,6 +84,7 @@ impl Cluster {
             nodes: Vec::new(),
             initialized: false,
             settled: false,
+            deletion: Deletion::default(),
             desk: Desk::default(),
             nudged: true,
             sync_due: Moment::default(),
@@ -152,6 +157,11 @@ impl Cluster {
     pub(crate) fn delete_volume(&mut self, name: &str) -> bool {
         let found = self.volumes.get_mut(name);
         found.map(|volume| volume.deleting = true).is_some()
+    }
+
+    /// Its `Cluster` object is deleted.
+    pub(crate) fn delete(&mut self) {
+        self.deletion = Deletion::Ordered;
     }
 
     /// The kubelet of the node on the VM `vm` (bare UUID) ends; false when there is no such node.

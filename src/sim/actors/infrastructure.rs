@@ -22,7 +22,8 @@ use crate::sim::infra::Infra;
 use crate::sim::infra::machine::{Lease, MetadataValue, Vapp, VappNetwork, Vm};
 use crate::sim::infra::sharing::Sharing;
 use crate::sim::network::inside::{
-    LoadBalancer, LoadBalancerRequest, Progress, create_load_balancer, update_members,
+    LoadBalancer, LoadBalancerRequest, Progress, create_load_balancer, delete_load_balancer,
+    update_members,
 };
 use crate::sim::network::model::Range;
 
@@ -318,4 +319,49 @@ fn compose(cluster: &mut Cluster, reach: &mut Reach<'_, '_>) {
             cluster.error("VCDClusterVAppCreationError", ("", &name), (&why, ctx));
         }
     }
+}
+
+/// The next step of taking the load balancer away; true when nothing of it is left.
+pub(super) fn unbalance(cluster: &mut Cluster, reach: &mut Reach<'_, '_>) -> bool {
+    let outcome = with_balancer(cluster, reach, |reach, request| {
+        delete_load_balancer(reach.ctx, reach.network, request)
+    });
+    match outcome {
+        None | Some(Ok(Progress::Done(()))) => true,
+        Some(Ok(Progress::Started(_))) => false,
+        Some(Err(problem)) => {
+            if problem.minor != "BUSY_ENTITY" {
+                let name = name(cluster);
+                let why = problem.message;
+                cluster.error("LoadBalancerError", ("", &name), (&why, reach.ctx));
+                cluster.balancer.refusals += 1;
+            }
+            false
+        }
+    }
+}
+
+/// The next step of taking the vApp away; true when the cluster has none any more.
+pub(super) fn dissolve(cluster: &mut Cluster, reach: &mut Reach<'_, '_>) -> bool {
+    let Some(uuid) = find_vapp(cluster, reach.infra) else {
+        return true;
+    };
+    let Some(vapp) = reach.infra.vapps.get(&uuid).cloned() else {
+        return true;
+    };
+    if reach.infra.require_vapp_free(&uuid).is_err() {
+        return false;
+    }
+    let left = reach.infra.vms_of(&uuid).len();
+    if left > 0 {
+        let name = cluster.wanted.cluster.clone();
+        let why = format!(
+            "Error occurred during cluster deletion; {left} VMs detected in the vApp {name}"
+        );
+        cluster.error("VCDClusterVAppDeleteError", ("", &name), (&why, reach.ctx));
+        cluster.balancer.refusals += 1;
+        return false;
+    }
+    reach.infra.delete_vapp(&vapp, &cluster.starter, reach.ctx);
+    false
 }

@@ -4,7 +4,7 @@
 //! controllers ([`capvcd`]), which build VMs in `infra` and report in the entity.
 //!
 //! Code map: `manifest`, `health` and `home` are what the controllers are told; `infrastructure`, `pools`,
-//! `nodes`, `machine_vm` and `remediation` are Cluster API with CAPVCD; `cpi`, `csi` and `projector` run beside
+//! `nodes`, `machine_vm`, `remediation` and `deletion` are Cluster API with CAPVCD; `cpi`, `csi` and `projector` run beside
 //! them; `status`, `sections` and `report` are what all of them write; `userdata` and `node_guest` are guests.
 //!
 //! Invariants:
@@ -16,6 +16,7 @@ pub(crate) mod capvcd;
 pub(crate) mod cluster;
 mod cpi;
 mod csi;
+mod deletion;
 pub(crate) mod guest;
 mod health;
 mod home;

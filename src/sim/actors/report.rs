@@ -110,7 +110,7 @@ fn begin_one(
         return;
     };
     while let (None, Some(edit)) = (writer.read, writer.queue.front()) {
-        let Some(entity) = entities.get(&rde_id).filter(|one| has_status(one)) else {
+        let Some(entity) = entities.get(&rde_id).filter(|one| is_writable(one)) else {
             writer.queue.clear();
             return;
         };
@@ -210,8 +210,9 @@ fn settle(rde_id: &str, done: &Edit, ctx: &mut Context<'_>, entities: &mut Entit
     }
 }
 
-fn has_status(entity: &Entity) -> bool {
-    entity.content.has_object(&["status"])
+/// Nothing is written where nobody has put a `status`, nor while the entity is being deleted.
+fn is_writable(entity: &Entity) -> bool {
+    entity.state != RdeState::InDeletion && entity.content.has_object(&["status"])
 }
 
 fn changes(entity: &Entity, component: Component, edit: &Edit) -> bool {

@@ -317,7 +317,7 @@ fn delete(call: &Call<'_>, id: &str, lives: &mut Lives<'_, '_>) -> Reply {
 
 impl Entities {
     /// Takes `id` out of the world; the task that created it, if it still runs, fails.
-    pub(super) fn delete(&mut self, id: &str, ctx: &mut Context<'_>) {
+    pub(in crate::sim) fn delete(&mut self, id: &str, ctx: &mut Context<'_>) {
         let Some(entity) = self.remove(id) else {
             return;
         };

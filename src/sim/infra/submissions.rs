@@ -176,6 +176,19 @@ impl Infra {
         self.submit(operation, ctx)
     }
 
+    /// Starts the task that deletes a vApp that is known to be empty and free.
+    pub(crate) fn delete_vapp(&mut self, vapp: &Vapp, starter: &Starter, ctx: &mut Context<'_>) {
+        let (kind, change) = vapp_deletion(&vapp.uuid, ctx.timings);
+        let operation = Operation {
+            kind,
+            starter,
+            owner: vapp_reference(vapp, ctx.site),
+            holds: vec![vapp.uuid.clone()],
+            change,
+        };
+        self.submit(operation, ctx);
+    }
+
     /// Starts an operation on one VM that is known to be free; returns its task's bare UUID.
     pub(crate) fn submit_on_vm(
         &mut self,
@@ -196,6 +209,18 @@ impl Infra {
             ctx,
         )
     }
+}
+
+/// What deletes a vApp with everything in it.
+pub(crate) fn vapp_deletion(vapp: &str, timings: &Timings) -> (Kind, Change) {
+    let kind = Kind {
+        name: "vdcDeleteVapp",
+        busy_name: "VDC_DELETE_VAPP",
+        verb: "Deleting Virtual Application",
+        takes: timings.delete,
+    };
+    let vapp = vapp.to_owned();
+    (kind, Change::DeleteVapp { vapp })
 }
 
 /// What deletes a VM.

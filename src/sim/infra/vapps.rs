@@ -15,7 +15,7 @@ use super::power::PowerRequest;
 use super::recompose::{NewVm, delete_items, items};
 use super::sharing::{self, Sharing};
 use super::site::Vdc;
-use super::submissions::{COMPOSE, Composition, Recomposition};
+use super::submissions::{COMPOSE, Composition, Recomposition, vapp_deletion};
 use super::vm_changes::{MAX_DESCRIPTION_CHARS, MAX_NAME_CHARS, checked};
 use super::{Desk, metadata, require_method, vapp_networks, vapp_sections};
 use crate::sim::call::Call;
@@ -166,15 +166,7 @@ fn delete(desk: &mut Desk<'_, '_>, vapp: &Vapp) -> Result<Reply, Problem> {
         .into_iter()
         .chain([vapp.uuid.clone()])
         .collect();
-    let kind = Kind {
-        name: "vdcDeleteVapp",
-        busy_name: "VDC_DELETE_VAPP",
-        verb: "Deleting Virtual Application",
-        takes: desk.ctx.timings.delete,
-    };
-    let change = Change::DeleteVapp {
-        vapp: vapp.uuid.clone(),
-    };
+    let (kind, change) = vapp_deletion(&vapp.uuid, desk.ctx.timings);
     Ok(start(desk, vapp, (kind, holds, change)))
 }
 

@@ -61,6 +61,21 @@ fn a_revoked_token_stops_the_controllers_and_not_the_machines() {
 }
 
 #[test]
+fn what_was_not_written_before_the_token_was_revoked_never_is() {
+    let (mut lab, urn) = provisioned(1);
+    lab.wait(120);
+    lab.world.timings_mut().entity_write = Duration::from_secs(20);
+    resize(&mut lab, &urn, "blue", 3);
+    let before = machines(&lab);
+    lab.until("started", 300, |lab| machines(lab).len() > before.len());
+    let token = lab.tenant.api_token.clone();
+    lab.world.revoke_api_token(&token);
+    let status = capvcd(&lab, &urn);
+    lab.wait(600);
+    assert_eq!(capvcd(&lab, &urn), status, "though there was much to tell");
+}
+
+#[test]
 fn a_cluster_follows_an_entity_that_was_set_back() {
     let (mut lab, urn) = provisioned(1);
     lab.wait(120);

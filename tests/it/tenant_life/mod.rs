@@ -1,6 +1,7 @@
 //! Clusters that live on their own: what happens inside them with every server stopped.
 
 mod balancers;
+mod deletion;
 mod entity;
 mod nodes;
 mod resizing;
