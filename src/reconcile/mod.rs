@@ -16,6 +16,7 @@ pub mod decision;
 pub mod estate;
 pub mod failure;
 pub mod interest;
+pub mod marks;
 pub mod observation;
 pub mod policy;
 mod teardown;
