@@ -109,6 +109,9 @@ pub struct NodeVm {
     pub power: Power,
     /// Whether it has to be undeployed before it can be deleted.
     pub deployed: bool,
+    /// Why it is the cluster's; CAPVCD describes every VM it makes as `Auto-created VM`. A VM that
+    /// somebody else has put into the cluster's vApp is not proven.
+    pub proof: Proof,
 }
 
 /// The cluster's vApp, or one that has its name.
