@@ -19,6 +19,7 @@ pub mod interest;
 pub mod marks;
 pub mod observation;
 pub mod policy;
+pub mod removal;
 mod teardown;
 
 use crate::domain::claim::ClaimPhase;
