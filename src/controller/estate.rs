@@ -16,7 +16,7 @@
 mod machines;
 mod network;
 mod scope;
-mod volumes;
+pub(crate) mod volumes;
 
 use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::{DiskId, GatewayId, TaskId, VmId};
@@ -97,15 +97,15 @@ pub async fn detach<T: Transport>(
 }
 
 /// The answer, or a gap with the reason if VCD refuses for good.
-fn or_gap<R>(
-    seen: &mut EstateSeen,
+pub(crate) fn or_gap<R>(
+    gaps: &mut Vec<String>,
     what: &str,
     answer: Result<R, VcdError>,
 ) -> Result<Option<R>, VcdError> {
     match answer {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.class() == ErrorClass::Terminal => {
-            seen.gaps.push(format!("{what}: {}", chain(&error)));
+            gaps.push(format!("{what}: {}", chain(&error)));
             Ok(None)
         }
         Err(error) => Err(error),

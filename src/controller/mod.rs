@@ -13,6 +13,7 @@ mod claim;
 mod document;
 pub mod estate;
 mod observe;
+pub mod orphans;
 pub mod poll;
 mod record;
 pub mod run;

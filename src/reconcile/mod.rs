@@ -18,6 +18,7 @@ pub mod failure;
 pub mod interest;
 pub mod marks;
 pub mod observation;
+pub mod orphans;
 pub mod policy;
 pub mod removal;
 mod teardown;

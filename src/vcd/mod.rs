@@ -197,6 +197,11 @@ impl<T: Transport> VcdClient<T> {
         }
     }
 
+    /// Whether the login is one of the provider's organization.
+    pub fn is_provider(&self) -> bool {
+        self.session.is_provider()
+    }
+
     /// The API version in use.
     pub fn api_version(&self) -> ApiVersion {
         self.version

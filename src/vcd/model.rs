@@ -75,6 +75,17 @@ impl fmt::Debug for EntityDocument {
     }
 }
 
+/// An entity and the organization it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntityOwner {
+    /// Its URN.
+    pub id: EntityId,
+    /// Its name; not unique.
+    pub name: String,
+    /// URN of its organization.
+    pub org: Option<String>,
+}
+
 /// A reference of the JSON API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdName {

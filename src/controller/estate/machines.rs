@@ -45,7 +45,7 @@ pub(super) async fn survey<T: Transport>(
     let (mut listed, mut elsewhere) = (BTreeMap::new(), Vec::new());
     for vdc in vdcs(client, scope, seen).await? {
         let what = format!("vApps of VDC {vdc}");
-        let Some(vdc) = or_gap(seen, &what, client.vdc(&vdc).await)? else {
+        let Some(vdc) = or_gap(&mut seen.gaps, &what, client.vdc(&vdc).await)? else {
             continue;
         };
         let fitting = vdc.vapps.into_iter().filter(|vapp| fits(&vapp.name, scope));
@@ -54,7 +54,7 @@ pub(super) async fn survey<T: Transport>(
     for name in &scope.names {
         // In other VDCs, too: zones have vApps of their own, and the entity may name the wrong VDC.
         let found = or_gap(
-            seen,
+            &mut seen.gaps,
             "vApps of the cluster",
             client.vapps_beginning(name).await,
         )?;
@@ -96,7 +96,7 @@ async fn vdcs<T: Transport>(
     let mut found = scope.vdcs.clone();
     for name in &scope.vdc_names {
         let what = format!("VDC \"{name}\"");
-        let Some(vdcs) = or_gap(seen, &what, client.find_vdcs(name).await)? else {
+        let Some(vdcs) = or_gap(&mut seen.gaps, &what, client.find_vdcs(name).await)? else {
             continue;
         };
         // CAPVCD writes names where ids belong, and the other way round; one that leads on is enough.

@@ -29,18 +29,22 @@ pub(super) async fn survey<T: Transport>(
     scope: &Scope,
     seen: &mut EstateSeen,
 ) -> Result<(), VcdError> {
-    let gateways = or_gap(seen, "edge gateways", client.edge_gateways().await)?;
+    let gateways = or_gap(
+        &mut seen.gaps,
+        "edge gateways",
+        client.edge_gateways().await,
+    )?;
     let gateways = narrow(client, scope, gateways.unwrap_or_default()).await?;
     for gateway in &gateways {
         survey_gateway(client, scope, gateway, seen).await?;
     }
     let profiles = client.port_profiles().await;
-    let profiles = or_gap(seen, "application port profiles", profiles)?;
+    let profiles = or_gap(&mut seen.gaps, "application port profiles", profiles)?;
     add(scope, seen, (EstateKind::PortProfile, None), profiles);
     let spaces = ip_spaces(client, &gateways, seen).await?;
     for (space, name) in spaces {
         let what = format!("addresses of IP space \"{name}\"");
-        let found = or_gap(seen, &what, client.ip_allocations(&space).await)?;
+        let found = or_gap(&mut seen.gaps, &what, client.ip_allocations(&space).await)?;
         let found = found.unwrap_or_default().into_iter();
         let items = found.filter_map(|one| address(scope, &space, one));
         seen.items.extend(items);
@@ -86,7 +90,11 @@ async fn survey_gateway<T: Transport>(
 ) -> Result<(), VcdError> {
     let (id, name) = (&gateway.id, &gateway.name);
     let services = balanced(client, id, client.virtual_services(id).await).await;
-    let services = or_gap(seen, &format!("virtual services of \"{name}\""), services)?;
+    let services = or_gap(
+        &mut seen.gaps,
+        &format!("virtual services of \"{name}\""),
+        services,
+    )?;
     add(
         scope,
         seen,
@@ -94,10 +102,14 @@ async fn survey_gateway<T: Transport>(
         services,
     );
     let pools = balanced(client, id, client.pools(id).await).await;
-    let pools = or_gap(seen, &format!("load balancer pools of \"{name}\""), pools)?;
+    let pools = or_gap(
+        &mut seen.gaps,
+        &format!("load balancer pools of \"{name}\""),
+        pools,
+    )?;
     add(scope, seen, (EstateKind::Pool, Some(id)), pools);
     let rules = client.nat_rules(id).await;
-    let rules = or_gap(seen, &format!("NAT rules of \"{name}\""), rules)?;
+    let rules = or_gap(&mut seen.gaps, &format!("NAT rules of \"{name}\""), rules)?;
     add(scope, seen, (EstateKind::NatRule, Some(id)), rules);
     Ok(())
 }
@@ -163,7 +175,7 @@ async fn ip_spaces<T: Transport>(
     let mut spaces = BTreeMap::new();
     for gateway in gateways.iter().filter(|gateway| gateway.uses_ip_spaces) {
         let what = format!("IP spaces of \"{}\"", gateway.name);
-        let found = or_gap(seen, &what, client.ip_spaces(&gateway.id).await)?;
+        let found = or_gap(&mut seen.gaps, &what, client.ip_spaces(&gateway.id).await)?;
         let found = found.unwrap_or_default().into_iter();
         spaces.extend(found.map(|space| (space.id, space.name)));
     }

@@ -25,9 +25,10 @@ pub(super) async fn survey<T: Transport>(
     scope: &Scope,
     seen: &mut EstateSeen,
 ) -> Result<(), VcdError> {
-    let listed = or_gap(seen, "named disks", client.disks(None).await)?;
+    let listed = or_gap(&mut seen.gaps, "named disks", client.disks(None).await)?;
     let mut listed = listed.unwrap_or_default();
-    describe(client, scope, &mut listed, seen).await?;
+    let recorded = |record: &DiskRecord| scope.recorded.contains_key(record.id.as_str());
+    describe(client, &mut listed, recorded, &mut seen.gaps).await?;
     for record in listed {
         let description = record.description.as_deref().unwrap_or_default();
         let Some(proof) = proof(scope, &record, description) else {
@@ -48,25 +49,29 @@ pub(super) async fn survey<T: Transport>(
     Ok(())
 }
 
-/// Reads descriptions that the list does not show, of disks that may be the cluster's.
+/// Reads descriptions that the list does not show, of disks that `may_matter`.
 ///
 /// Where the list shows some, an absent one is empty.
-async fn describe<T: Transport>(
+///
+/// # Errors
+/// See [`VcdError::class`].
+pub(crate) async fn describe<T: Transport>(
     client: &VcdClient<T>,
-    scope: &Scope,
     listed: &mut [DiskRecord],
-    seen: &mut EstateSeen,
+    may_matter: impl Fn(&DiskRecord) -> bool,
+    gaps: &mut Vec<String>,
 ) -> Result<(), VcdError> {
     if listed.iter().any(|record| record.description.is_some()) {
         return Ok(());
     }
-    let candidate = |record: &&mut DiskRecord| {
-        record.name.starts_with(VOLUME_NAME) || scope.recorded.contains_key(record.id.as_str())
-    };
-    for (count, record) in listed.iter_mut().filter(candidate).enumerate() {
+    let candidates = listed
+        .iter_mut()
+        .filter(|record| record.name.starts_with(VOLUME_NAME) || may_matter(record));
+    for (count, record) in candidates.enumerate() {
         if count >= MAX_DISKS_READ {
-            let gap = format!("named disks: more than {MAX_DISKS_READ} without a description");
-            seen.gaps.push(gap);
+            gaps.push(format!(
+                "named disks: more than {MAX_DISKS_READ} without a description"
+            ));
             return Ok(());
         }
         let disk = visible(client.disk(&record.id).await)?;

@@ -1,5 +1,6 @@
 //! The estate of a cluster, surveyed and removed over the wire of a simulated VCD.
 
+mod orphans;
 mod survey;
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -37,6 +38,7 @@ struct Site {
     clock: Clock,
     author_token: String,
     service_token: String,
+    administrator_token: String,
 }
 
 impl Site {
@@ -50,6 +52,7 @@ impl Site {
         Self {
             author_token: lab.tenant.api_token.clone(),
             service_token: lab.access.provider_token.clone(),
+            administrator_token: lab.access.administrator_token.clone(),
             world: Arc::new(Mutex::new(lab.world)),
             faults: Arc::new(Faults::none()),
             clock,
@@ -140,6 +143,22 @@ async fn step(client: &Client, seen: &EstateSeen) -> (&'static str, Option<TaskI
     }
     let id: &VappId = &vapps[0].id;
     ("vApp", Some(client.delete_vapp(id).await.unwrap()))
+}
+
+/// Composes a vApp in the tenant's name; `infra_id` goes into its metadata.
+fn plant_vapp(lab: &mut Lab, name: &str, infra_id: Option<&str>) -> String {
+    let path = lab.vapp(name, "planted");
+    if let Some(id) = infra_id {
+        let body = format!(
+            "<MetadataValue xmlns=\"http://www.vmware.com/vcloud/v1.5\" \
+             xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\">\
+             <TypedValue xsi:type=\"MetadataStringValue\"><Value>{id}</Value></TypedValue></MetadataValue>"
+        );
+        let ask = Ask::put(&format!("{path}/metadata/CapvcdInfraId")).body(&body);
+        let answer = lab.xml(ask);
+        lab.succeed(&answer);
+    }
+    xml::attribute(&lab.get(&path), "VApp", "id")
 }
 
 fn count(seen: &EstateSeen, kind: EstateKind) -> usize {

@@ -6,13 +6,11 @@ use cse_server::reconcile::estate::{EstateKind, EstateSeen, Proof, Serves};
 use cse_server::sim::faults::{Fault, Refusal, Target};
 use serde_json::{Value, json};
 
-use super::{Site, count, furnish, grow, user_with};
+use super::{Site, count, furnish, grow, plant_vapp, user_with};
 use crate::support::lab::Lab;
-use crate::support::site::Ask;
-use crate::support::xml;
 
 /// A lab in which kite7 has Services and a volume, and kite70 lives beside it.
-fn two_clusters() -> (Lab, String, String) {
+pub(super) fn two_clusters() -> (Lab, String, String) {
     let mut lab = Lab::new();
     let one = grow(&mut lab, "kite7");
     let other = grow(&mut lab, "kite70");
@@ -30,22 +28,6 @@ fn ids(seen: &EstateSeen) -> Vec<&str> {
     let vapps = seen.vapps.iter().map(|one| one.id.as_str());
     let items = seen.items.iter().map(|one| one.id.as_str());
     vapps.chain(items).collect()
-}
-
-/// Composes a vApp in the tenant's name; `infra_id` goes into its metadata.
-fn plant_vapp(lab: &mut Lab, name: &str, infra_id: Option<&str>) -> String {
-    let path = lab.vapp(name, "planted");
-    if let Some(id) = infra_id {
-        let body = format!(
-            "<MetadataValue xmlns=\"http://www.vmware.com/vcloud/v1.5\" \
-             xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\">\
-             <TypedValue xsi:type=\"MetadataStringValue\"><Value>{id}</Value></TypedValue></MetadataValue>"
-        );
-        let ask = Ask::put(&format!("{path}/metadata/CapvcdInfraId")).body(&body);
-        let answer = lab.xml(ask);
-        lab.succeed(&answer);
-    }
-    xml::attribute(&lab.get(&path), "VApp", "id")
 }
 
 #[tokio::test(start_paused = true)]
