@@ -53,7 +53,7 @@ enum Command {
         #[arg(long, value_name = "FILE", env = "CSE_CONFIG", default_value = DEFAULT_FILE)]
         config: PathBuf,
     },
-    /// List what is left in an organization of clusters that no longer exist, and remove it on request
+    /// List what is left of clusters that no longer exist, and remove it on request
     Orphans(orphans::OrphansArgs),
     /// Show clusters being created by several replicas on a simulated VCD
     #[cfg(feature = "sim")]

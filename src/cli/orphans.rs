@@ -24,18 +24,28 @@ use crate::config::{self, DEFAULT_FILE, process_environment};
 use crate::controller::orphans::{Eyes, OrphanCluster, Orphans};
 use crate::reconcile::estate::EstateSeen;
 use crate::reconcile::orphans::{Line, lines, plan};
-use crate::reconcile::removal::{Obstacle, Volumes};
+use crate::reconcile::removal::{Obstacle, Removing, Volumes};
 use crate::vcd::Login;
 use crate::vcd::http::HttpTransport;
 
 /// Exit code when orphans are left.
 const LEFT: u8 = 1;
 
+const EXIT_CODES: &str = "\
+An orphan carries the mark of a cluster entity that does not exist. What only looks like one is shown \
+apart and never removed; volumes stay unless --with-volumes is given.
+
+Exit codes:
+   0  no orphans are left; volumes that are kept do not count
+   1  orphans are left
+  64  the command line is wrong, or the token file cannot be used
+  69  VCD cannot be reached, or the list of clusters is not complete: nothing was removed
+  77  a token is refused, or a part of the organization could not be looked at
+  78  the configuration is wrong";
+
 /// Arguments of the `orphans` command.
-///
-/// Exit code 0 tells that no orphan is left, 1 that there are some; volumes that are kept do not count.
-/// With 77 a part of the organization could not be looked at; what is listed is true all the same.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = EXIT_CODES)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(super) struct OrphansArgs {
     /// The replica's own file: its account sees which clusters exist
@@ -212,7 +222,7 @@ async fn treat(
     }
     if args.dry_run {
         let (steps, left) = plan(cluster.estate.clone(), args.volumes());
-        let subjects: BTreeSet<&str> = steps.iter().map(|step| step.subject()).collect();
+        let subjects: BTreeSet<&str> = steps.iter().map(Removing::subject).collect();
         return Ok(objects(cluster, |line| {
             let planned = subjects.contains(line.id.as_str());
             let state = if planned {
@@ -309,7 +319,7 @@ fn write_table(outcome: &Outcome, args: &OrphansArgs, out: &mut impl Write) -> i
         0 => writeln!(out, "organization {org}: no orphans")?,
         count => writeln!(
             out,
-            "organization {org}: objects of {count} clusters that do not exist"
+            "organization {org}: clusters without an entity: {count}"
         )?,
     }
     for cluster in clusters {
@@ -330,8 +340,9 @@ fn write_table(outcome: &Outcome, args: &OrphansArgs, out: &mut impl Write) -> i
         }
     }
     if !outcome.proven {
-        let why = "the server's account sees no cluster at all, so it is not proven that these do not exist";
-        writeln!(out, "\n{why}; nothing of them will be removed")?;
+        let why =
+            "the server's account sees no cluster at all, so that these may exist all the same";
+        writeln!(out, "\n{why}; nothing is removed")?;
     }
     let left = outcome.objects.iter().any(|one| one.state.is_left());
     if left && !args.delete {
@@ -407,7 +418,15 @@ mod tests {
             write_table(outcome, &args, &mut out).unwrap();
             String::from_utf8(out).unwrap()
         };
-        insta::assert_snapshot!(table(&outcome), @"");
+        let want = "\
+            organization acme: clusters without an entity: 1\n\
+            \nurn:x\n  found  vApp  blue?[31m  urn:vcloud:vapp:1\n\
+            \nnot proven to be anybody's, and left alone:\n\
+            \x20 unproven  vApp  green  urn:vcloud:vapp:1\n\
+            \x20           a reason\n\
+            \ncould not be looked at:\n  NAT rules\n\
+            \nnothing was removed; to remove what is found, add --delete\n";
+        assert_eq!(table(&outcome), want);
         outcome.objects.clear();
         outcome.gaps.clear();
         assert_eq!(table(&outcome), "organization acme: no orphans\n");

@@ -92,8 +92,8 @@ async fn scan_vapp<T: Transport>(
         };
         match Marker::parse(&found.description) {
             Some(marker) => {
-                let marked = seen.marked.entry(marker.entity).or_default();
-                marked.bootstrap.insert(vapp.id);
+                let cluster = seen.marked.entry(marker.entity).or_default();
+                cluster.bootstrap.insert(vapp.id);
             }
             None => seen.look_alikes.push(Resemblance {
                 named_after: Some(cluster.to_owned()),
