@@ -12,7 +12,8 @@ use std::path::Path;
 
 use url::Url;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, Refusal};
+use crate::controller::orphans::OrphansError;
 use crate::controller::settings::SettingsError;
 use crate::telemetry::{TelemetryError, chain};
 use crate::vcd::error::VcdError;
@@ -37,6 +38,8 @@ const NOT_VCD: &str =
 const UNSTEADY: &str =
     "VCD is there but does not answer properly; check its state and any proxy in between";
 const ROLE: &str = "give the service account the role \"CSE Admin Role\"";
+const ADMINISTRATOR: &str =
+    "check the token in --token-file, its organization (--token-org) and the rights of its user";
 const ENTITY: &str = "correct the entity vcdKeConfig in VCD";
 
 /// A failed command.
@@ -125,6 +128,41 @@ impl Failure {
             }
             SettingsError::ConditionalWritesIgnored => Self::new(PROTOCOL, error),
         }
+    }
+
+    /// The administrator's token cannot be used.
+    pub fn administrator_token(refusal: &Refusal) -> Self {
+        Self {
+            code: USAGE,
+            line: one_line(&refusal.to_string()),
+        }
+    }
+
+    /// Orphans cannot be told from what is in use.
+    pub fn orphans(error: &OrphansError) -> Self {
+        match error {
+            OrphansError::Infrastructure(cause) => match kind(cause) {
+                (NO_PERMISSION, _) => {
+                    Self::with_hint((NO_PERMISSION, ADMINISTRATOR), &chain(error))
+                }
+                _ => Self::call(cause, error),
+            },
+            OrphansError::Entities(cause) => Self::call(cause, error),
+            OrphansError::NoOrganization(_) => Self::with_hint(
+                (USAGE, "correct --org, or --token-org and --token-file"),
+                error,
+            ),
+            OrphansError::Blind { .. } => {
+                Self::with_hint((NO_PERMISSION, "check its rights, then try again"), error)
+            }
+            OrphansError::NoWitness => Self::new(NO_PERMISSION, error),
+        }
+    }
+
+    /// A part of an organization could not be looked at.
+    pub fn incomplete(gaps: usize) -> Self {
+        let what = format!("{gaps} parts of the organization could not be looked at");
+        Self::with_hint((NO_PERMISSION, ADMINISTRATOR), &what)
     }
 
     /// A call to VCD failed with `error`; `what` is the error to tell, with `error` among its causes.

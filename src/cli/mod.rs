@@ -10,6 +10,7 @@
 
 pub mod exit;
 mod last_words;
+mod orphans;
 mod replica;
 #[cfg(feature = "sim")]
 mod sim;
@@ -36,7 +37,7 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
    0  done
-   1  the demo broke a promise
+   1  orphans are left, or the demo broke a promise
   64  the command line is wrong
   69  VCD cannot be reached
   71  this machine cannot run the program
@@ -52,6 +53,8 @@ enum Command {
         #[arg(long, value_name = "FILE", env = "CSE_CONFIG", default_value = DEFAULT_FILE)]
         config: PathBuf,
     },
+    /// List what is left of clusters that no longer exist, and remove it on request
+    Orphans(orphans::OrphansArgs),
     /// Show clusters being created by several replicas on a simulated VCD
     #[cfg(feature = "sim")]
     Demo(crate::demo::DemoArgs),
@@ -77,6 +80,7 @@ pub fn parse() -> Result<Cli, ExitCode> {
 pub fn execute(cli: Cli) -> ExitCode {
     let ended = match cli.command {
         Command::Run { config } => replica::run(&config),
+        Command::Orphans(args) => orphans::run(&args),
         #[cfg(feature = "sim")]
         Command::Demo(args) => crate::demo::run_command(args),
         #[cfg(feature = "sim")]

@@ -144,6 +144,14 @@ pub fn load(path: &Path, env: Environment<'_>) -> Result<Config, ConfigError> {
     checks::check(raw, path, overridden, refusals, env)
 }
 
+/// Reads a token that the command line names, by the rules of `credentials.token_file`.
+///
+/// # Errors
+/// [`Refusal`]: the file cannot be read, is open to everybody or holds no token.
+pub fn read_token(path: &Path) -> Result<SecretString, Refusal> {
+    token::from_command_line(path)
+}
+
 /// The environment of this process, for [`load`].
 pub fn process_environment(name: &str) -> Option<String> {
     std::env::var(name).ok()

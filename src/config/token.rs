@@ -23,6 +23,8 @@ use super::error::Refusal;
 const CREDENTIAL: &str = "vcd-api-token";
 const VARIABLE: &str = "CSE_VCD_API_TOKEN";
 const KEY: &str = "credentials.token_file";
+/// Whose token it is, in advice.
+const ACCOUNT: &str = "the service account";
 /// API tokens of VCD have 32 characters; a JSON web token has a few hundred.
 const MAX_TOKEN_BYTES: u64 = 8192;
 
@@ -58,6 +60,16 @@ pub(super) fn load(
     }
 }
 
+/// Reads the token that `--token-file` names.
+pub(super) fn from_command_line(path: &Path) -> Result<SecretString, Refusal> {
+    let read = from_file(path, "command line", false);
+    read.map(|(token, _)| token).map_err(|refusal| Refusal {
+        key: "--token-file",
+        remedy: refusal.remedy.replace(ACCOUNT, "the administrator"),
+        ..refusal
+    })
+}
+
 fn from_file(path: &Path, origin: &str, sealed: bool) -> Result<Found, Refusal> {
     let shown = path.display();
     let unreadable = |cause: io::Error| {
@@ -89,7 +101,7 @@ fn from_file(path: &Path, origin: &str, sealed: bool) -> Result<Found, Refusal> 
 fn checked(text: &str, origin: &str) -> Result<SecretString, Refusal> {
     let token = text.trim();
     if token.is_empty() {
-        let remedy = "put the API token of the service account there";
+        let remedy = format!("put the API token of {ACCOUNT} there");
         return Err(refusal(origin, "the token is empty", remedy));
     }
     // Such a token could not travel in a form body or header; most often it is a whole JSON answer.

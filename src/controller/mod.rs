@@ -11,7 +11,9 @@
 mod act;
 mod claim;
 mod document;
+pub mod estate;
 mod observe;
+pub mod orphans;
 pub mod poll;
 mod record;
 pub mod run;

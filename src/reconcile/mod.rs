@@ -16,8 +16,11 @@ pub mod decision;
 pub mod estate;
 pub mod failure;
 pub mod interest;
+pub mod marks;
 pub mod observation;
+pub mod orphans;
 pub mod policy;
+pub mod removal;
 mod teardown;
 
 use crate::domain::claim::ClaimPhase;

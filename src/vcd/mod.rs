@@ -31,13 +31,20 @@ use self::versions::ApiVersion;
 use crate::domain::ids::OrgId;
 
 mod call;
+mod disks;
 mod encode;
 mod entities;
 pub mod error;
+mod gateways;
 pub mod http;
 mod infrastructure;
+mod ip_spaces;
 mod json;
+mod lists;
+mod load_balancers;
+mod metadata;
 pub mod model;
+mod nat;
 mod network_failure;
 pub mod operation;
 pub mod paging;
@@ -188,6 +195,11 @@ impl<T: Transport> VcdClient<T> {
             context: Some(org.clone()),
             ..self.clone()
         }
+    }
+
+    /// Whether the login is one of the provider's organization.
+    pub fn is_provider(&self) -> bool {
+        self.session.is_provider()
     }
 
     /// The API version in use.

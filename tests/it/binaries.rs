@@ -3,6 +3,7 @@
 
 mod command_line;
 mod creation;
+mod orphans;
 mod outage;
 mod refusals;
 mod supervised;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::domain::ids::EntityId;
 use crate::vcd::error::VcdError;
-use crate::vcd::model::{EntityDocument, IdName};
+use crate::vcd::model::{EntityDocument, EntityOwner, IdName};
 use crate::vcd::operation::Operation;
 
 /// As read. `resolve` may answer without `name` and `entityType`, so that these are not mandatory.
@@ -24,6 +24,27 @@ pub(in crate::vcd) struct EntityRead {
     entity: Map<String, Value>,
     #[serde(flatten)]
     rest: Map<String, Value>,
+}
+
+/// The part of an entity that tells whose it is; the rest is skipped, not stored.
+#[derive(Deserialize)]
+pub(in crate::vcd) struct OwnerRead {
+    id: String,
+    #[serde(default)]
+    name: String,
+    org: Option<IdName>,
+}
+
+impl OwnerRead {
+    pub(in crate::vcd) fn into_owner(self, op: Operation) -> Result<EntityOwner, VcdError> {
+        let id = EntityId::parse(&self.id)
+            .map_err(|error| VcdError::unreadable(op, format!("entity id: {error}")))?;
+        Ok(EntityOwner {
+            id,
+            name: self.name,
+            org: self.org.map(|org| org.id),
+        })
+    }
 }
 
 impl EntityRead {

@@ -38,10 +38,11 @@ fn help_names_the_commands_and_the_exit_codes() {
     Usage: cse-server <COMMAND>
 
     Commands:
-      run   Run one replica until SIGTERM
-      demo  Show clusters being created by several replicas on a simulated VCD
-      sim   Run the simulated VCD alone until SIGTERM or Ctrl-C
-      help  Print this message or the help of the given subcommand(s)
+      run      Run one replica until SIGTERM
+      orphans  List what is left of clusters that no longer exist, and remove it on request
+      demo     Show clusters being created by several replicas on a simulated VCD
+      sim      Run the simulated VCD alone until SIGTERM or Ctrl-C
+      help     Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help
@@ -52,7 +53,7 @@ fn help_names_the_commands_and_the_exit_codes() {
 
     Exit codes:
        0  done
-       1  the demo broke a promise
+       1  orphans are left, or the demo broke a promise
       64  the command line is wrong
       69  VCD cannot be reached
       71  this machine cannot run the program
