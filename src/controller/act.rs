@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 
 use super::Deps;
 use super::claim::Held;
+use super::estate;
 use super::observe::{Memory, USER_DATA_KEY, bootstrap_vapp_name};
 use super::tenant::{Targets, Tenant};
 use super::user_data::user_data;
@@ -17,6 +18,8 @@ use crate::domain::ids::{TaskId, VappId};
 use crate::domain::marker::Marker;
 use crate::reconcile::decision::Action;
 use crate::reconcile::failure::FailureReason;
+use crate::reconcile::removal::Removing;
+use crate::vcd::VcdClient;
 use crate::vcd::error::VcdError;
 use crate::vcd::model::NewVm;
 use crate::vcd::transport::Transport;
@@ -57,16 +60,18 @@ pub(super) async fn execute<T: Transport>(
     memory: &Memory<T>,
     action: &Action,
 ) -> Result<Outcome, ActError> {
-    let Some(tenant) = &memory.tenant else {
-        return Err(ActError::Blocked(FailureReason::TokenMissing));
-    };
-    let client = &tenant.client;
+    if *action == Action::ResolveEntity {
+        deps.client.resolve_entity(&held.document().id).await?;
+        return Ok(Outcome::Done);
+    }
+    let no_token = || ActError::Blocked(FailureReason::TokenMissing);
+    let client = memory.client().ok_or_else(no_token)?;
+    if let Some(outcome) = remove(client, action).await {
+        return outcome;
+    }
+    let tenant = memory.tenant.as_ref().ok_or_else(no_token)?;
     let started = match action {
         Action::ComposeVapp => return compose(held, tenant).await,
-        Action::ResolveEntity => {
-            deps.client.resolve_entity(&held.document().id).await?;
-            return Ok(Outcome::Done);
-        }
         Action::ConnectNetwork(vapp) => {
             let network = &targets(tenant)?.network;
             client.add_vapp_network(vapp, network).await
@@ -85,16 +90,50 @@ pub(super) async fn execute<T: Transport>(
             client.set_extra_config(vm, &pairs).await
         }
         Action::PowerOn(vm) => client.power_on(vm).await,
-        Action::UndeployVapp(vapp) => client.undeploy_vapp(vapp).await,
-        Action::DeleteVapp(vapp) => client.delete_vapp(vapp).await,
-        Action::UndeployVm(vm) => client.undeploy_vm(vm).await,
-        Action::DeleteVm(vm) => client.delete_vm(vm).await,
+        Action::UndeployVapp(_)
+        | Action::DeleteVapp(_)
+        | Action::UndeployVm(_)
+        | Action::DeleteVm(_)
+        | Action::Remove(_)
+        | Action::ResolveEntity
+        | Action::DeleteEntity => return Ok(Outcome::Done),
     };
-    match started {
-        Ok(task) => Ok(Outcome::Started(task)),
-        Err(VcdError::NotVisible { .. }) if removes(action) => Ok(Outcome::Done),
+    Ok(Outcome::Started(started?))
+}
+
+/// Carries out what switches off or removes; `None` for every other action.
+async fn remove<T: Transport>(
+    client: &VcdClient<T>,
+    action: &Action,
+) -> Option<Result<Outcome, ActError>> {
+    let started = match action {
+        Action::UndeployVapp(vapp) | Action::Remove(Removing::StopVapp(vapp)) => {
+            client.undeploy_vapp(vapp).await.map(Some)
+        }
+        Action::DeleteVapp(vapp) | Action::Remove(Removing::DeleteVapp(vapp)) => {
+            client.delete_vapp(vapp).await.map(Some)
+        }
+        Action::UndeployVm(vm) | Action::Remove(Removing::StopVm(vm)) => {
+            client.undeploy_vm(vm).await.map(Some)
+        }
+        Action::DeleteVm(vm) | Action::Remove(Removing::DeleteVm(vm)) => {
+            client.delete_vm(vm).await.map(Some)
+        }
+        Action::Remove(Removing::DeleteItem(item)) => estate::remove(client, item).await,
+        Action::Remove(Removing::Detach { disk, vm }) => estate::detach(client, disk, vm).await,
+        Action::ComposeVapp
+        | Action::ConnectNetwork(_)
+        | Action::CreateVm(_)
+        | Action::WriteUserData(_)
+        | Action::PowerOn(_)
+        | Action::ResolveEntity
+        | Action::DeleteEntity => return None,
+    };
+    Some(match started {
+        Ok(Some(task)) => Ok(Outcome::Started(task)),
+        Ok(None) | Err(VcdError::NotVisible { .. }) => Ok(Outcome::Done),
         Err(error) => Err(error.into()),
-    }
+    })
 }
 
 /// Removes a vApp this holder has just made, after it turned out that it no longer holds the cluster.
@@ -147,20 +186,5 @@ fn new_vm<T: Transport>(held: &Held<T>, tenant: &Tenant<T>, targets: &Targets) -
         sizing_policy_urn: targets.sizing_policy.clone(),
         storage_profile_href: None,
         customization_script: CUSTOMIZATION.to_owned(),
-    }
-}
-
-fn removes(action: &Action) -> bool {
-    match action {
-        Action::UndeployVapp(_)
-        | Action::DeleteVapp(_)
-        | Action::UndeployVm(_)
-        | Action::DeleteVm(_) => true,
-        Action::ComposeVapp
-        | Action::ConnectNetwork(_)
-        | Action::CreateVm(_)
-        | Action::WriteUserData(_)
-        | Action::PowerOn(_)
-        | Action::ResolveEntity => false,
     }
 }

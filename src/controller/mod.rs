@@ -10,6 +10,9 @@
 
 mod act;
 mod claim;
+mod deletion;
+mod deletion_document;
+mod deletion_record;
 mod document;
 pub mod estate;
 mod observe;

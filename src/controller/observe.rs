@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Deps;
 use super::claim::Held;
+use super::deletion::{self, Demolition};
 use super::document;
 use super::tenant::{
     NoTenant, Tenant, find_targets, full_entity, has_kubeconfig, refused_token, sign_in,
@@ -26,9 +27,11 @@ use crate::domain::marker::Marker;
 use crate::domain::phase::{EXIT_KEY, LOG_KEY, Phase, PhaseStatus, REASON_KEY};
 use crate::reconcile::failure::FailureReason;
 use crate::reconcile::observation::{
-    GuestReport, GuestSeen, Observation, Power, Preparation, TaskSeen, VappSeen, VmSeen,
+    GuestReport, GuestSeen, Observation, Power, Preparation, RemovalSeen, TaskSeen, VappSeen,
+    VmSeen,
 };
 use crate::telemetry::chain;
+use crate::vcd::VcdClient;
 use crate::vcd::error::VcdError;
 use crate::vcd::model::{TaskStatus, Vapp, VappVm, VcdStatus, Vm};
 use crate::vcd::transport::Transport;
@@ -60,6 +63,8 @@ pub(super) struct Memory<T: Transport> {
     pub(super) task_just_failed: bool,
     /// Passes in a row in which VCD refused the author's token.
     token_refusals: u32,
+    /// How the removal of the cluster goes.
+    pub(super) demolition: Demolition<T>,
 }
 
 impl<T: Transport> Default for Memory<T> {
@@ -76,6 +81,7 @@ impl<T: Transport> Default for Memory<T> {
             kubeconfig_seen: false,
             task_just_failed: false,
             token_refusals: 0,
+            demolition: Demolition::default(),
         }
     }
 }
@@ -100,7 +106,13 @@ pub(super) async fn observe<T: Transport>(
         action_failures: memory.action_failures,
         phase_age: Duration::ZERO,
         stage_age: memory.stage_age(held, now),
+        estate: None,
+        removal: RemovalSeen::default(),
     };
+    if seen.document.phase == ClaimPhase::Deleting {
+        deletion::look(deps, held, memory, &mut seen).await?;
+        return Ok(seen);
+    }
     if seen.document.phase == ClaimPhase::Done {
         return Ok(seen);
     }
@@ -142,7 +154,7 @@ async fn look<T: Transport>(
     seen.preparation = Ok(Preparation {
         network: tenant.spec.network.clone(),
     });
-    seen.task = task_seen(tenant, memory).await?;
+    seen.task = task_seen(&tenant.client, memory).await?;
     if seen.task == TaskSeen::Running {
         return Ok(());
     }
@@ -178,8 +190,8 @@ async fn look<T: Transport>(
     Ok(())
 }
 
-async fn task_seen<T: Transport>(
-    tenant: &Tenant<T>,
+pub(super) async fn task_seen<T: Transport>(
+    client: &VcdClient<T>,
     memory: &Memory<T>,
 ) -> Result<TaskSeen, VcdError> {
     if let Some(refusal) = &memory.refusal {
@@ -189,7 +201,7 @@ async fn task_seen<T: Transport>(
         return Ok(TaskSeen::None);
     };
     // A task that is no longer visible has ended; what it did is seen in the objects.
-    let Some(report) = visible(tenant.client.task(task).await)? else {
+    let Some(report) = visible(client.task(task).await)? else {
         return Ok(TaskSeen::None);
     };
     Ok(match report.status {
@@ -268,7 +280,7 @@ fn own_marker(description: &str, seen: &Observation) -> Option<Marker> {
     Marker::parse(description).filter(|marker| marker.entity == seen.document.entity)
 }
 
-fn vapp_seen(vapp: Vapp, seen: &Observation) -> VappSeen {
+pub(super) fn vapp_seen(vapp: Vapp, seen: &Observation) -> VappSeen {
     VappSeen {
         marker: own_marker(&vapp.description, seen),
         busy: vapp.busy,
@@ -364,7 +376,7 @@ impl<T: Transport> Memory<T> {
     /// What keeps the tenant's side out of sight: a reason for the tenant, or a failure to be tried again.
     ///
     /// Unless it was a mere hiccup, the next pass signs in and looks everything up afresh.
-    fn understand(&mut self, problem: NoTenant) -> Result<FailureReason, VcdError> {
+    pub(super) fn understand(&mut self, problem: NoTenant) -> Result<FailureReason, VcdError> {
         let hiccup =
             matches!(&problem, NoTenant::Failed(error) if error.class() != ErrorClass::Terminal);
         if !hiccup {
@@ -423,6 +435,26 @@ impl<T: Transport> Memory<T> {
                 self.task_just_failed = true;
             }
             TaskSeen::Running | TaskSeen::Failed(_) => {}
+        }
+    }
+
+    /// VCD took the author's token.
+    pub(super) const fn token_accepted(&mut self) {
+        self.token_refusals = 0;
+    }
+
+    /// The login to work with: the one a removal has made, or the one of the creation.
+    pub(super) fn client(&self) -> Option<&VcdClient<T>> {
+        let of_creation = self.tenant.as_ref().map(|tenant| &tenant.client);
+        self.demolition.client.as_ref().or(of_creation)
+    }
+
+    /// Takes note of how the task of a removal ended, if there was one.
+    pub(super) fn removal_task_ended(&mut self, outcome: &TaskSeen) {
+        self.task = None;
+        if let Some(tries) = self.demolition.ended(outcome) {
+            self.action_failures = tries;
+            self.task_just_failed = true;
         }
     }
 

@@ -17,12 +17,16 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
+mod deletion;
+
+use self::deletion::log_block;
 use super::Deps;
-use super::act::{ActError, Outcome, execute, take_back};
+use super::act::{ActError, execute, take_back};
 use super::claim::{Held, Step, WriteError};
 use super::document::Edit;
 use super::observe::{Memory, observe};
 use super::record::{Setting, edit_for, handover, resources_of};
+use crate::domain::claim::ClaimPhase;
 use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::VappId;
 use crate::reconcile::backoff::delay;
@@ -54,6 +58,10 @@ pub(crate) enum End {
     Lost,
     /// Handed over because the replica drains.
     HandedOver,
+    /// Nothing can be done for now; somebody tries again later.
+    Waiting,
+    /// The cluster is gone.
+    Deleted,
 }
 
 /// Works on one claimed cluster until nothing is left to do here.
@@ -161,7 +169,14 @@ impl<T: Transport> Work<T> {
     fn note_wait(&mut self, on: &WaitReason, before: Option<&WaitReason>) {
         self.memory.listing_may_age = match on {
             WaitReason::Guest | WaitReason::ClusterStatus => true,
-            WaitReason::Task | WaitReason::BusyVapp | WaitReason::AttemptPause => false,
+            WaitReason::Task
+            | WaitReason::BusyVapp
+            | WaitReason::AttemptPause
+            | WaitReason::Quarantine => false,
+            WaitReason::BusyObject => {
+                self.memory.demolition.waiting(self.deps.clock.now());
+                false
+            }
             WaitReason::Preparation(reason) => {
                 if before != Some(on) {
                     error!(
@@ -195,31 +210,37 @@ impl<T: Transport> Work<T> {
             self.held.write(Edit::default(), Step::default()).await?;
             return Ok(Next::Now);
         }
+        if *action == Action::DeleteEntity {
+            return self.delete_entity().await;
+        }
+        let subject = self.subject(action);
+        if let Some(subject) = &subject {
+            let limit = self.deps.policy.max_removal_tries;
+            if !self.memory.demolition.begin(subject, action, limit) {
+                return Ok(Next::Now);
+            }
+        }
         info!(
             event = event::ACTION_STARTED,
             action = action.name(),
+            object = action.removes(),
             "acting"
         );
         match execute(&self.deps, &self.held, &self.memory, action).await {
             Ok(outcome) => {
-                match outcome {
-                    Outcome::Done => self.memory.forget_action(),
-                    Outcome::Composed(vapp) => {
-                        self.memory.forget_action();
-                        self.composed = Some(vapp);
-                    }
-                    // Whether it failed is known when the task ends.
-                    Outcome::Started(task) => self.memory.task = Some(task),
-                }
+                let next = self.acted(action, outcome, subject.as_deref());
                 self.see_resolution(action).await?;
-                Ok(Next::Now)
+                Ok(next)
             }
             Err(ActError::Blocked(reason)) => {
                 self.memory.refusal = Some(TaskSeen::Failed(reason.to_string()));
                 Ok(Next::Now)
             }
             Err(ActError::Vcd(error)) => {
-                let next = self.act_failed(action, &error);
+                let next = match &subject {
+                    Some(subject) => self.removal_failed((action, subject), &error),
+                    None => self.act_failed(action, &error),
+                };
                 self.see_resolution(action).await?;
                 Ok(next)
             }
@@ -229,6 +250,7 @@ impl<T: Transport> Work<T> {
     /// The entity's own state changes under the hands of whoever resolves it, answered or not.
     async fn see_resolution(&mut self, action: &Action) -> Result<(), WriteError> {
         if *action == Action::ResolveEntity {
+            self.memory.demolition.resolving();
             self.held.refresh().await?;
         }
         Ok(())
@@ -290,7 +312,8 @@ impl<T: Transport> Work<T> {
         self.log_change(change);
         Ok(match change {
             Change::Finish => Next::Stop(End::Provisioned),
-            Change::GiveUp | Change::Fail { retry: false, .. } => Next::Stop(End::Settled),
+            Change::Fail { retry: false, .. } => Next::Stop(End::Settled),
+            Change::BlockDeletion { .. } => Next::Stop(End::Waiting),
             Change::CommitVapp { .. }
             | Change::CommitVm { .. }
             | Change::RaiseIncarnation { .. }
@@ -298,6 +321,7 @@ impl<T: Transport> Work<T> {
             | Change::BeginTeardown
             | Change::Fail { retry: true, .. }
             | Change::BeginAttempt
+            | Change::ReportRemoval { .. }
             | Change::BeginDeletion => Next::Now,
         })
     }
@@ -306,10 +330,10 @@ impl<T: Transport> Work<T> {
         let incarnation = self.held.heartbeat().incarnation;
         match change {
             Change::Fail { reason, retry } => log_failure(reason, *retry, incarnation),
-            Change::GiveUp => warn!(
-                event = event::CLUSTER_BLOCKED,
-                "the cluster is marked for deletion, which this server cannot do yet"
-            ),
+            Change::BlockDeletion {
+                obstacles,
+                retry_in,
+            } => log_block(obstacles, *retry_in),
             Change::RaiseIncarnation { because, .. } => warn!(
                 event = event::STATUS_RECORDED,
                 incarnation,
@@ -338,6 +362,7 @@ impl<T: Transport> Work<T> {
             | Change::CommitVm { .. }
             | Change::BeginTeardown
             | Change::BeginAttempt
+            | Change::ReportRemoval { .. }
             | Change::BeginDeletion => {
                 info!(
                     event = event::STATUS_RECORDED,
@@ -391,6 +416,17 @@ impl<T: Transport> Work<T> {
     }
 
     async fn lost(&mut self) -> End {
+        if self.held.is_gone() && self.held.heartbeat().phase == ClaimPhase::Deleting {
+            info!(
+                event = event::CLUSTER_DELETED,
+                by_us = self.memory.demolition.entity_asked,
+                "the cluster is deleted"
+            );
+            return End::Deleted;
+        }
+        if self.held.deletion_rolled_back() {
+            return self.stop_rolled_back().await;
+        }
         warn!(
             event = event::CLAIM_LOST,
             "the claim is lost; another replica goes on, or the cluster is gone"

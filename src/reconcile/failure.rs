@@ -48,8 +48,6 @@ pub enum FailureReason {
         /// How long it was waited for, in minutes.
         minutes: u64,
     },
-    /// The cluster was marked for deletion, which this server cannot do yet.
-    DeletionUnavailable,
 }
 
 impl FailureReason {
@@ -67,7 +65,6 @@ impl FailureReason {
             Self::PhaseFailed { .. } => "BootstrapPhaseFailed",
             Self::PhaseTimedOut { .. } => "BootstrapPhaseTimedOut",
             Self::StatusIncomplete { .. } => "ClusterStatusIncomplete",
-            Self::DeletionUnavailable => "DeletionUnavailable",
         }
     }
 
@@ -84,8 +81,7 @@ impl FailureReason {
             | Self::TokenRefused(_)
             | Self::NotFound { .. }
             | Self::NameTaken(_)
-            | Self::OperationRefused(_)
-            | Self::DeletionUnavailable => false,
+            | Self::OperationRefused(_) => false,
         }
     }
 }
@@ -125,9 +121,6 @@ impl fmt::Display for FailureReason {
             Self::StatusIncomplete { minutes } => write!(
                 f,
                 "the cluster was built, but its status stayed incomplete for {minutes} minutes; check that its nodes reach the VCD endpoint"
-            ),
-            Self::DeletionUnavailable => f.write_str(
-                "the cluster was marked for deletion while it was created: the bootstrap VM was removed; the rest must be removed by hand, this server does not delete clusters yet",
             ),
         }
     }

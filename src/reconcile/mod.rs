@@ -13,6 +13,7 @@ pub mod backoff;
 pub mod claimable;
 mod create;
 pub mod decision;
+pub mod delete;
 pub mod estate;
 pub mod failure;
 pub mod interest;
@@ -32,17 +33,20 @@ use policy::Policy;
 /// Chooses the one step that brings a claimed cluster nearer to what was asked for.
 pub fn decide(seen: &Observation, policy: &Policy) -> Decision {
     let document = &seen.document;
+    if document.phase == ClaimPhase::Deleting {
+        return delete::step(seen, policy);
+    }
+    if document.marked_for_delete || document.state == ClusterState::Deleting {
+        return Decision::Commit(Change::BeginDeletion);
+    }
     if document.state == ClusterState::Provisioned {
         // Whoever else wrote this: a provisioned cluster is finished, whatever the record says.
         return Decision::Settled;
     }
     match document.phase {
-        ClaimPhase::Pending | ClaimPhase::Creating if document.marked_for_delete => {
-            Decision::Commit(Change::BeginDeletion)
-        }
         ClaimPhase::Pending | ClaimPhase::Creating => create::step(seen, policy),
-        ClaimPhase::Teardown | ClaimPhase::Deleting => teardown::step(seen, policy),
-        ClaimPhase::Done => Decision::Settled,
+        ClaimPhase::Teardown => teardown::step(seen, policy),
+        ClaimPhase::Done | ClaimPhase::Deleting => Decision::Settled,
     }
 }
 

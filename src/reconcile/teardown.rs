@@ -8,7 +8,6 @@
 use super::decision::{Action, Change, Decision, WaitReason};
 use super::observation::{Observation, TaskSeen, VappSeen};
 use super::policy::Policy;
-use crate::domain::claim::ClaimPhase;
 use crate::domain::status::ClusterState;
 
 /// Time between two tries while the tenant's side cannot be reached.
@@ -32,16 +31,16 @@ pub(super) fn step(seen: &Observation, policy: &Policy) -> Decision {
     if let Some(vapp) = seen.vapps.iter().find(|vapp| is_ours(seen, vapp)) {
         return removal(vapp, policy);
     }
-    match (seen.document.phase, seen.document.state) {
-        (ClaimPhase::Deleting, _) => Decision::Commit(Change::GiveUp),
-        _ if seen.document.marked_for_delete => Decision::Commit(Change::BeginDeletion),
-        (_, ClusterState::Error) => next_attempt(seen, policy),
-        _ if !seen.document.control_plane_ready => Decision::Wait {
+    if seen.document.state == ClusterState::Error {
+        return next_attempt(seen, policy);
+    }
+    if !seen.document.control_plane_ready {
+        return Decision::Wait {
             on: WaitReason::ClusterStatus,
             recheck_in: policy.guest_poll,
-        },
-        _ => Decision::Commit(Change::Finish),
+        };
     }
+    Decision::Commit(Change::Finish)
 }
 
 /// Whether the vApp is proven ours: committed, or marked with this entity.

@@ -10,12 +10,16 @@ use cse_server::domain::phase::PhaseStatus;
 use cse_server::domain::status::ClusterState;
 use cse_server::reconcile::decide;
 use cse_server::reconcile::decision::{Action, Change, Decision};
+use cse_server::reconcile::estate::{
+    ClusterVapp, EstateItem, EstateKind, EstateSeen, NodeVm, Proof, Serves,
+};
 use cse_server::reconcile::failure::FailureReason;
 use cse_server::reconcile::observation::{
-    DocumentSeen, GuestReport, GuestSeen, Observation, Power, Preparation, TaskSeen, VappSeen,
-    VmSeen,
+    DeletionSeen, DocumentSeen, GuestReport, GuestSeen, Observation, Power, Preparation,
+    RemovalSeen, TaskSeen, VappSeen, VmSeen,
 };
 use cse_server::reconcile::policy::{PhasePlan, Policy};
+use cse_server::reconcile::removal::Removing;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -26,6 +30,18 @@ const EVENTS: [[&str; 2]; 3] = [
     ["ToolsBegun", "ToolsDone"],
     ["ApplyBegun", "ApplyDone"],
     ["PivotBegun", "PivotDone"],
+];
+
+/// Every event of a deletion.
+const ALL_TOLD: [&str; 8] = [
+    "BootstrapVappRemoved",
+    "ClusterNodesStopped",
+    "LoadBalancersRemoved",
+    "ClusterNodesRemoved",
+    "VolumesRemoved",
+    "VolumesKept",
+    "ClusterVappRemoved",
+    "ClusterResourcesRemoved",
 ];
 
 fn policy() -> Policy {
@@ -145,28 +161,43 @@ fn document() -> impl Strategy<Value = DocumentSeen> {
     let events = prop::sample::select(EVENTS.concat());
     let reported = prop::collection::btree_set(events.prop_map(str::to_owned), 0..3);
     let flags = any::<(bool, bool, bool, bool)>();
+    let deletion = any::<(bool, bool, bool, bool)>().prop_map(|flags| DeletionSeen {
+        forced: flags.0,
+        reclaims_volumes: flags.1,
+        never_built: flags.2,
+        // All has been told, or nothing.
+        announced: ALL_TOLD
+            .into_iter()
+            .filter(|_| flags.3)
+            .map(str::to_owned)
+            .collect(),
+        errors: Vec::new(),
+    });
     (
         state,
         phase,
         (count(), any::<u64>()),
         committed,
         reported,
-        flags,
+        (flags, deletion),
     )
         .prop_map(
-            |(state, phase, (incarnation, epoch), (vapp, vm), reported, flags)| DocumentSeen {
-                entity: entity(),
-                marked_for_delete: flags.0,
-                auto_repair: flags.1,
-                state,
-                phase,
-                incarnation,
-                epoch: 1 + epoch % 4,
-                committed_vapp: vapp,
-                committed_vm: vm,
-                reported,
-                resolved: flags.2,
-                control_plane_ready: flags.3,
+            |(state, phase, (incarnation, epoch), (vapp, vm), reported, (flags, deletion))| {
+                DocumentSeen {
+                    entity: entity(),
+                    marked_for_delete: flags.0,
+                    auto_repair: flags.1,
+                    state,
+                    phase,
+                    incarnation,
+                    epoch: 1 + epoch % 4,
+                    committed_vapp: vapp,
+                    committed_vm: vm,
+                    reported,
+                    resolved: flags.2,
+                    control_plane_ready: flags.3,
+                    deletion,
+                }
             },
         )
 }
@@ -195,16 +226,24 @@ fn any_observation() -> impl Strategy<Value = Observation> {
     let preparation = prop_oneof![8 => Just(ready), 1 => Just(Err(FailureReason::TokenMissing))];
     let vapps = prop::collection::vec(vapp(), 0..4);
     let ages = (0..20_u32, 0..7_200_u64, 0..7_200_u64);
+    let removal = (prop::option::of(estate()), removal());
     (
         document(),
         preparation,
         vapps,
         prop::option::of(guest()),
-        task(),
+        (task(), removal),
         ages,
     )
         .prop_map(
-            |(document, preparation, vapps, vm, task, (failures, phase, stage))| Observation {
+            |(
+                document,
+                preparation,
+                vapps,
+                vm,
+                (task, (estate, removal)),
+                (failures, phase, stage),
+            )| Observation {
                 document,
                 preparation,
                 vapps,
@@ -213,8 +252,92 @@ fn any_observation() -> impl Strategy<Value = Observation> {
                 action_failures: failures,
                 phase_age: Duration::from_secs(phase),
                 stage_age: Duration::from_secs(stage),
+                estate,
+                removal,
             },
         )
+}
+
+fn proof() -> impl Strategy<Value = Proof> {
+    prop_oneof![4 => Just(Proof::Marked), 1 => Just(Proof::Unproven)]
+}
+
+fn estate_item() -> impl Strategy<Value = EstateItem> {
+    let kind = prop::sample::select(vec![
+        EstateKind::VirtualService,
+        EstateKind::Pool,
+        EstateKind::NatRule,
+        EstateKind::PortProfile,
+        EstateKind::AddressClaim,
+        EstateKind::Disk,
+    ]);
+    let serves = prop::sample::select(vec![Serves::ControlPlane, Serves::Service]);
+    let attached_to = prop::collection::vec(vm_id(), 0..2);
+    let busy = prop::bool::weighted(0.1);
+    (kind, serves, 0..9_u8, proof(), busy, attached_to).prop_map(
+        |(kind, serves, n, proof, busy, attached_to)| EstateItem {
+            kind,
+            id: format!("item-{n}"),
+            name: format!("item {n}"),
+            within: None,
+            serves,
+            proof,
+            busy,
+            attached_to,
+        },
+    )
+}
+
+fn estate() -> impl Strategy<Value = EstateSeen> {
+    let node =
+        (vm_id(), power(), any::<bool>(), proof()).prop_map(|(id, power, deployed, proof)| {
+            NodeVm {
+                name: id.to_string(),
+                id,
+                power,
+                deployed,
+                proof,
+            }
+        });
+    let vapp = (
+        vapp_id(),
+        proof(),
+        any::<(bool, bool)>(),
+        prop::collection::vec(node, 0..3),
+    );
+    let vapp = vapp.prop_map(|(id, proof, (deployed, idle), vms)| ClusterVapp {
+        name: id.to_string(),
+        id,
+        proof,
+        busy: !idle && deployed,
+        deployed,
+        vms,
+        metadata: BTreeMap::new(),
+    });
+    let gaps = prop::collection::vec(Just("no right".to_owned()), 0..2);
+    let items = prop::collection::vec(estate_item(), 0..3);
+    let full = (prop::collection::vec(vapp, 0..2), items, gaps);
+    let full = full.prop_map(|(vapps, items, gaps)| EstateSeen { vapps, items, gaps });
+    prop_oneof![3 => full, 1 => Just(EstateSeen::default())]
+}
+
+fn removal() -> impl Strategy<Value = RemovalSeen> {
+    let id = prop_oneof![
+        (0..9_u8).prop_map(|n| format!("item-{n}")),
+        vm_id().prop_map(|id| id.to_string()),
+        vapp_id().prop_map(|id| id.to_string()),
+    ];
+    let failed = prop::collection::btree_map(id, Just("no".to_owned()), 0..2);
+    let ages = (prop::option::of(0..300_u64), 0..3_600_u64, 0..3_600_u64);
+    (failed, ages, any::<bool>()).prop_map(|(failed, (empty, busy, paused), resolve_tried)| {
+        RemovalSeen {
+            failed,
+            empty_for: empty.map(Duration::from_secs),
+            busy_for: Duration::from_secs(busy),
+            paused: Duration::from_secs(paused),
+            resolve_tried,
+        }
+    })
 }
 
 /// The guest has never run: the next steps are its user data and switching it on.
@@ -280,7 +403,10 @@ fn is_covered(seen: &Observation, action: &Action) -> bool {
     let document = &seen.document;
     let creates = creating(document.phase) && !document.marked_for_delete;
     let is_committed = |vm: &VmId| document.committed_vm.as_ref() == Some(vm);
+    let deleting = document.phase == ClaimPhase::Deleting;
     match action {
+        Action::Remove(removing) => deleting && is_removable(seen, removing),
+        Action::DeleteEntity => deleting && may_leave(seen),
         Action::ComposeVapp => creates && document.committed_vapp.is_none(),
         Action::ConnectNetwork(vapp) | Action::CreateVm(vapp) => {
             creates && document.committed_vapp.as_ref() == Some(vapp)
@@ -290,6 +416,57 @@ fn is_covered(seen: &Observation, action: &Action) -> bool {
         Action::UndeployVapp(vapp) | Action::DeleteVapp(vapp) => our_vapp(seen, vapp),
         Action::UndeployVm(vm) | Action::DeleteVm(vm) => our_vm(seen, vm) && !is_committed(vm),
     }
+}
+
+/// Whether the object is proven the cluster's, and nothing is in it or uses it.
+fn is_removable(seen: &Observation, removing: &Removing) -> bool {
+    let Some(estate) = &seen.estate else {
+        return false;
+    };
+    let vapps = || estate.vapps.iter().filter(|vapp| vapp.proof.suffices());
+    let nodes = || vapps().flat_map(|vapp| vapp.vms.iter().filter(|vm| vm.proof.suffices()));
+    let deletes_volumes = seen.document.deletion.forced && seen.document.deletion.reclaims_volumes;
+    match removing {
+        Removing::StopVapp(id) => {
+            vapps().any(|vapp| vapp.id == *id && vapp.vms.iter().all(|vm| vm.proof.suffices()))
+        }
+        Removing::StopVm(id) => nodes().any(|vm| vm.id == *id),
+        Removing::Detach { vm: id, .. } => nodes().any(|vm| vm.id == *id),
+        Removing::DeleteVm(id) => {
+            let used = estate
+                .items
+                .iter()
+                .any(|item| item.kind == EstateKind::Disk && item.attached_to.contains(id));
+            nodes().any(|vm| vm.id == *id && !vm.deployed) && !used
+        }
+        Removing::DeleteVapp(id) => vapps().any(|vapp| vapp.id == *id && vapp.vms.is_empty()),
+        Removing::DeleteItem(item) => {
+            let volume = item.kind == EstateKind::Disk;
+            item.proof.suffices() && (!volume || deletes_volumes && item.attached_to.is_empty())
+        }
+    }
+}
+
+/// Whether the entity may go: nothing proven is left, and nothing can be on its way.
+fn may_leave(seen: &Observation) -> bool {
+    let document = &seen.document;
+    let never = document.deletion.never_built;
+    let quiet = seen.removal.empty_for >= Some(policy().quarantine);
+    let deletes_volumes = document.deletion.forced && document.deletion.reclaims_volumes;
+    let left = |estate: &EstateSeen| {
+        let volume = |item: &EstateItem| item.kind == EstateKind::Disk && !deletes_volumes;
+        let items = estate.items.iter().filter(|item| !volume(item));
+        let vapps = estate.vapps.iter().map(|vapp| vapp.proof);
+        let mut proofs = items.map(|item| item.proof).chain(vapps);
+        proofs.any(Proof::suffices) || !(never || estate.gaps.is_empty())
+    };
+    let blind = seen.preparation.is_err();
+    let empty = match &seen.estate {
+        _ if blind => never,
+        Some(estate) => !left(estate) && !seen.vapps.iter().any(|vapp| our_vapp(seen, &vapp.id)),
+        None => false,
+    };
+    empty && (quiet || never && document.incarnation == 0)
 }
 
 /// A later attempt's objects are the successor's, and the committed vApp goes by written intent only.
@@ -311,8 +488,13 @@ fn check(seen: &Observation) -> Result<(), TestCaseError> {
     let policy = policy();
     let decision = decide(seen, &policy);
     prop_assert_eq!(&decide(seen, &policy), &decision, "another answer");
-    if seen.document.state == ClusterState::Provisioned {
+    let document = &seen.document;
+    let unwanted = document.marked_for_delete || document.phase == ClaimPhase::Deleting;
+    if document.state == ClusterState::Provisioned && !unwanted {
         prop_assert_eq!(&decision, &Decision::Settled);
+    }
+    if unwanted && document.phase != ClaimPhase::Deleting {
+        prop_assert_eq!(&decision, &Decision::Commit(Change::BeginDeletion));
     }
     match &decision {
         Decision::Act(action) => {
@@ -344,7 +526,11 @@ fn heartbeat() -> impl Strategy<Value = Heartbeat> {
             term: Duration::from_secs(term),
             phase,
             incarnation,
-            hold: if held { Hold::Held } else { Hold::Released },
+            hold: match (held, seq % 2) {
+                (true, _) => Hold::Held,
+                (false, 0) => Hold::Released,
+                (false, _) => Hold::Waiting,
+            },
         },
     )
 }
@@ -368,7 +554,7 @@ proptest! {
     fn any_text_is_a_claim_or_none(worker in ".{0,40}", text in "(k1)?[;=a-z0-9]{0,80}") {
         let claim = Claim::from_wire(&worker, &text);
         prop_assert_eq!(claim.is_free(), worker.is_empty()
-            || claim.heartbeat.is_some_and(|beat| beat.hold == Hold::Released));
+            || claim.heartbeat.is_some_and(|beat| beat.hold != Hold::Held));
     }
 
     #[test]
@@ -413,7 +599,18 @@ fn the_observations_lead_to_every_effect() {
         "begin-attempt",
         "finish",
         "begin-deletion",
-        "give-up",
+        "report-removal",
+        "block-deletion",
+        "delete-entity",
+        "stop-vapp",
+        "stop-vm",
+        "detach-disk",
+        "delete-virtual-service",
+        "delete-pool",
+        "delete-nat-rule",
+        "delete-port-profile",
+        "release-address",
+        "delete-disk",
     ];
     let missed: Vec<_> = effects
         .into_iter()

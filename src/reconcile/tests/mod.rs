@@ -9,7 +9,9 @@
 
 mod attempts;
 mod create;
+mod delete;
 mod guest;
+mod removal;
 mod teardown;
 
 use std::collections::BTreeSet;
@@ -19,8 +21,8 @@ use super::decide;
 use super::decision::{Action, Change, Decision, Milestone, WaitReason};
 use super::failure::FailureReason;
 use super::observation::{
-    DocumentSeen, GuestReport, GuestSeen, Observation, Power, Preparation, TaskSeen, VappSeen,
-    VmSeen,
+    DeletionSeen, DocumentSeen, GuestReport, GuestSeen, Observation, Power, Preparation,
+    RemovalSeen, TaskSeen, VappSeen, VmSeen,
 };
 use super::policy::{PhasePlan, Policy};
 use crate::domain::claim::ClaimPhase;
@@ -108,6 +110,7 @@ fn fresh() -> Observation {
             reported: BTreeSet::new(),
             resolved: false,
             control_plane_ready: false,
+            deletion: DeletionSeen::default(),
         },
         preparation: Ok(Preparation {
             network: "net".to_owned(),
@@ -118,6 +121,8 @@ fn fresh() -> Observation {
         action_failures: 0,
         phase_age: Duration::ZERO,
         stage_age: Duration::ZERO,
+        estate: None,
+        removal: RemovalSeen::default(),
     }
 }
 
@@ -200,12 +205,42 @@ fn check(cases: Vec<(&str, Observation, Decision)>) {
 }
 
 #[test]
-fn deletion_stops_creation_and_a_provisioned_cluster_is_left_alone() {
+fn deletion_comes_first_and_a_provisioned_cluster_is_left_alone() {
+    let begin = || Decision::Commit(Change::BeginDeletion);
+    let marked = |seen| edit(seen, |seen| seen.document.marked_for_delete = true);
     check(vec![
+        ("marked while created", marked(with_vm()), begin()),
         (
-            "marked while created",
-            edit(with_vm(), |seen| seen.document.marked_for_delete = true),
-            Decision::Commit(Change::BeginDeletion),
+            "marked while the bootstrap VM is removed",
+            marked(teardown(ClusterState::Provisioning)),
+            begin(),
+        ),
+        (
+            "marked while a failed attempt is removed",
+            marked(teardown(ClusterState::Error)),
+            begin(),
+        ),
+        (
+            "marked when provisioned",
+            marked(edit(fresh(), |seen| {
+                seen.document.state = ClusterState::Provisioned;
+                seen.document.phase = ClaimPhase::Done;
+            })),
+            begin(),
+        ),
+        (
+            "marked when failed, and nothing of the tenant's side is to be had",
+            marked(edit(fresh(), |seen| {
+                seen.document.state = ClusterState::Error;
+                seen.document.phase = ClaimPhase::Done;
+                seen.preparation = Err(FailureReason::TokenMissing);
+            })),
+            begin(),
+        ),
+        (
+            "begun by another server, the mark is lost",
+            edit(fresh(), |seen| seen.document.state = ClusterState::Deleting),
+            begin(),
         ),
         (
             "provisioned, record rolled back to creating",

@@ -67,19 +67,5 @@ fn removal_ends_in_what_it_was_begun_for() {
             }),
             Decision::Commit(Change::BeginAttempt),
         ),
-        (
-            "failed attempt, marked for deletion meanwhile",
-            edit(teardown(ClusterState::Error), |seen| {
-                seen.document.marked_for_delete = true;
-            }),
-            Decision::Commit(Change::BeginDeletion),
-        ),
-        (
-            "deletion",
-            edit(teardown(ClusterState::Provisioning), |seen| {
-                seen.document.phase = ClaimPhase::Deleting;
-            }),
-            Decision::Commit(Change::GiveUp),
-        ),
     ]);
 }
