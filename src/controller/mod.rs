@@ -13,6 +13,7 @@ mod claim;
 mod document;
 mod observe;
 pub mod poll;
+mod preflight;
 mod record;
 pub mod run;
 pub mod settings;

@@ -18,6 +18,7 @@ pub mod failure;
 pub mod interest;
 pub mod observation;
 pub mod policy;
+pub mod preflight;
 mod teardown;
 
 use crate::domain::claim::ClaimPhase;

@@ -32,6 +32,19 @@ impl Operation {
     pub(super) const FIND_TEMPLATE: Self = Self::read("find template");
     pub(super) const GET_TEMPLATE: Self = Self::read("get template");
     pub(super) const FIND_POLICY: Self = Self::read("find compute policy");
+    pub(super) const GET_SESSION: Self = Self::read("get session");
+    pub(super) const LIST_ROLE_RIGHTS: Self = Self::read("list rights of role");
+    pub(super) const LIST_VDC_POLICIES: Self = Self::read("list compute policies of VDC");
+    pub(super) const GET_STORAGE_PROFILE: Self = Self::read("get storage profile");
+    pub(super) const GET_PROVISIONING: Self = Self::read("get provisioning of VDC");
+    pub(super) const COUNT_VMS: Self = Self::read("count VMs of VDC");
+    pub(super) const GET_NETWORK: Self = Self::read("get network");
+    pub(super) const GET_GATEWAY: Self = Self::read("get edge gateway");
+    pub(super) const LIST_USED_ADDRESSES: Self = Self::read("list used addresses of edge gateway");
+    pub(super) const GET_LOAD_BALANCER: Self = Self::read("get load balancer of edge gateway");
+    pub(super) const LIST_ENGINE_GROUPS: Self = Self::read("list service engine groups");
+    pub(super) const LIST_FLOATING_ADDRESSES: Self = Self::read("list floating addresses");
+    pub(super) const GET_IP_SPACE: Self = Self::read("get IP space");
     pub(super) const COMPOSE_VAPP: Self = Self::write("compose vApp");
     pub(super) const GET_VAPP: Self = Self::read("get vApp");
     pub(super) const GET_VAPP_NETWORKS: Self = Self::read("get vApp networks");
@@ -45,6 +58,8 @@ impl Operation {
     pub(super) const POWER_ON_VM: Self = Self::write("power on VM");
     pub(super) const UNDEPLOY_VM: Self = Self::write("undeploy VM");
     pub(super) const DELETE_VM: Self = Self::write("delete VM");
+    pub(super) const GET_METADATA: Self = Self::read("get metadata");
+    pub(super) const SET_METADATA: Self = Self::write("set metadata");
 
     const fn read(name: &'static str) -> Self {
         Self {
