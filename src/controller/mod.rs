@@ -11,6 +11,7 @@
 mod act;
 mod claim;
 mod document;
+pub mod estate;
 mod observe;
 pub mod poll;
 mod preflight;

@@ -313,7 +313,7 @@ pub(super) fn bootstrap_vapp_name(cluster: &str) -> String {
 }
 
 /// "Not visible" as absence: VCD answers 403 for both, and only objects of our own making are asked for.
-fn visible<R>(answer: Result<R, VcdError>) -> Result<Option<R>, VcdError> {
+pub(super) fn visible<R>(answer: Result<R, VcdError>) -> Result<Option<R>, VcdError> {
     match answer {
         Ok(value) => Ok(Some(value)),
         Err(VcdError::NotVisible { .. }) => Ok(None),
@@ -346,7 +346,7 @@ fn vm_seen(vm: VappVm, seen: &Observation) -> VmSeen {
     }
 }
 
-fn power(status: VcdStatus) -> Power {
+pub(super) fn power(status: VcdStatus) -> Power {
     match status {
         VcdStatus::FailedCreation => Power::Failed,
         VcdStatus::Unresolved => Power::Unresolved,

@@ -29,6 +29,7 @@ use crate::domain::site::{
 };
 use crate::domain::status::ClusterState;
 use crate::reconcile::failure::FailureReason;
+use crate::reconcile::marks::INFRA_ID;
 use crate::reconcile::preflight::{
     EntityFacts, Facts, Findings, Lookup, Namesake, SetupFacts, Standing, VdcFacts, check,
     check_targets,
@@ -47,9 +48,6 @@ const MAX_NAMES: usize = 8;
 pub(super) const PATIENCE: u32 = 3;
 /// Disk of a TKG image, in MiB; any other size depends on how the VDC copies disks.
 const IMAGE_DISK_MIB: u64 = 20 * 1024;
-
-/// Metadata key by which CAPVCD knows its vApp.
-const INFRA_ID: &str = "CapvcdInfraId";
 
 /// One look at one cluster.
 pub(super) struct Look<'a, T: Transport> {
@@ -281,7 +279,7 @@ impl<T: Transport> Look<'_, T> {
             return Ok(None);
         };
         let mut offer = uplinks.offer.clone();
-        let balancing = client.is_balancing(gateway).await;
+        let balancing = client.balances_load(gateway).await;
         offer.balancing = self.optional("load balancing", balancing)?;
         let engines = client.engine_room(gateway).await;
         offer.engines = self.optional("service engine groups", engines)?;

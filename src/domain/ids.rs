@@ -93,3 +93,11 @@ id!(
     /// A task: `urn:vcloud:task:<uuid>`.
     TaskId, "urn:vcloud:task:", "task URN (urn:vcloud:task:<uuid>)"
 );
+id!(
+    /// An edge gateway: `urn:vcloud:gateway:<uuid>`.
+    GatewayId, "urn:vcloud:gateway:", "edge gateway URN (urn:vcloud:gateway:<uuid>)"
+);
+id!(
+    /// A named disk: `urn:vcloud:disk:<uuid>`.
+    DiskId, "urn:vcloud:disk:", "disk URN (urn:vcloud:disk:<uuid>)"
+);

@@ -13,6 +13,7 @@
 use std::collections::BTreeSet;
 
 use super::cluster::AddressRange;
+use super::ids::GatewayId;
 
 /// The login that an API token belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,8 +77,8 @@ pub enum NetworkKind {
 pub struct NetworkOffer {
     /// How it is connected.
     pub kind: NetworkKind,
-    /// URN of the edge gateway that routes it.
-    pub gateway: Option<String>,
+    /// The edge gateway that routes it.
+    pub gateway: Option<GatewayId>,
     /// Its subnets.
     pub subnets: Vec<AddressRange>,
     /// Its name servers.

@@ -8,6 +8,8 @@
 //!
 //! Source: names, metadata and descriptions written by CAPVCD, CPI and CSI (Cluster API on VCD).
 
+use std::collections::BTreeMap;
+
 use super::observation::Power;
 use crate::domain::ids::{VappId, VmId};
 
@@ -109,6 +111,9 @@ pub struct NodeVm {
     pub power: Power,
     /// Whether it has to be undeployed before it can be deleted.
     pub deployed: bool,
+    /// Why it is the cluster's; CAPVCD describes every VM it makes as `Auto-created VM`. A VM that
+    /// somebody else has put into the cluster's vApp is not proven.
+    pub proof: Proof,
 }
 
 /// The cluster's vApp, or one that has its name.
@@ -126,6 +131,8 @@ pub struct ClusterVapp {
     pub deployed: bool,
     /// Its VMs.
     pub vms: Vec<NodeVm>,
+    /// Its metadata, as far as tenants may write it.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// Everything of the cluster that a survey found.

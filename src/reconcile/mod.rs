@@ -16,9 +16,11 @@ pub mod decision;
 pub mod estate;
 pub mod failure;
 pub mod interest;
+pub mod marks;
 pub mod observation;
 pub mod policy;
 pub mod preflight;
+pub mod removal;
 mod teardown;
 
 use crate::domain::claim::ClaimPhase;

@@ -11,9 +11,10 @@ use serde::Deserialize;
 use super::call::Call;
 use super::encode::path_segment;
 use super::error::VcdError;
+use super::lists::List;
 use super::model::IdName;
-use super::offers::Rows;
 use super::operation::Operation;
+use super::paging::MAX_PAGE_SIZE;
 use super::transport::Transport;
 use super::{VcdClient, json};
 use crate::domain::site::Account;
@@ -68,12 +69,13 @@ impl<T: Transport> VcdClient<T> {
     /// - others: see [`VcdError::class`].
     pub async fn role_rights(&self, role: &str) -> Result<BTreeSet<String>, VcdError> {
         let path = format!("/1.0.0/roles/{}/rights", path_segment(role));
-        let rows = Rows {
+        let list = List {
             op: Operation::LIST_ROLE_RIGHTS,
             path: &path,
             query: "",
+            page_size: MAX_PAGE_SIZE,
         };
-        let rights = self.rows::<IdName>(rows).await?;
+        let rights = self.list::<IdName>(list).await?;
         Ok(rights.into_iter().map(|right| right.name).collect())
     }
 

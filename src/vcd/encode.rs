@@ -51,6 +51,11 @@ pub(super) fn filter_equal(terms: &[(&str, &str)]) -> Option<String> {
     Some(filter)
 }
 
+/// A filter that demands that `key` begins with `prefix`, or nothing if that cannot be said safely.
+pub(super) fn filter_prefix(key: &str, prefix: &str) -> Option<String> {
+    filter_equal(&[(key, prefix)]).map(|filter| format!("{filter}*"))
+}
+
 fn is_literal_in_filter(byte: u8) -> bool {
     is_unreserved(byte) || byte == b':' || byte == b'/' || !byte.is_ascii()
 }

@@ -227,6 +227,16 @@ impl VcdError {
         }
     }
 
+    /// A list ended before the number of entries it announced: somebody changed it meanwhile, or a
+    /// page was lost. What is not on it may exist all the same.
+    pub(super) fn cut_short(op: Operation, seen: u64, announced: u64) -> Self {
+        let reason = format!("the list ends after {seen} of {announced} entries");
+        Self::Unanswered {
+            op,
+            cause: Cause::Unreadable(reason),
+        }
+    }
+
     /// A behavior ended without a result, for a reason that may pass.
     pub(crate) fn behavior_failed() -> Self {
         Self::Unanswered {

@@ -11,7 +11,7 @@ use http::Method;
 
 use super::VcdClient;
 use super::call::Call;
-use super::encode::{filter_equal, path_segment, query_value};
+use super::encode::{filter_equal, filter_prefix, path_segment, query_value};
 use super::error::VcdError;
 use super::model::{IdName, NamedRef, Template, TemplateRef, Vdc};
 use super::operation::Operation;
@@ -20,16 +20,17 @@ use super::transport::Transport;
 use super::wire::inventory::{OrgList, TemplateElement, VdcElement, uuid_of};
 use super::wire::query::{Record, Records};
 use super::wire::xml;
-use crate::domain::ids::{OrgId, VdcId};
+use crate::domain::ids::{OrgId, VappId, VdcId};
 
 /// A search through the query service.
 #[derive(Clone, Copy)]
-struct Search<'a> {
-    op: Operation,
+pub(super) struct Search<'a> {
+    pub(super) op: Operation,
     /// Type for tenants and type for the provider.
-    kinds: [&'static str; 2],
-    terms: &'a [(&'a str, &'a str)],
-    pick: fn(Records) -> Vec<Record>,
+    pub(super) kinds: [&'static str; 2],
+    /// Each must be equal.
+    pub(super) terms: &'a [(&'a str, &'a str)],
+    pub(super) pick: fn(Records) -> Vec<Record>,
 }
 
 impl<T: Transport> VcdClient<T> {
@@ -62,9 +63,50 @@ impl<T: Transport> VcdClient<T> {
         };
         let records = self.search(search).await?;
         let named = records.into_iter().filter(|record| record.name == name);
+        named.map(|record| vdc_ref(op, record)).collect()
+    }
+
+    /// All VDCs the login can see; of one organization where `org` names it.
+    ///
+    /// Repeat: safe. Cancel: safe.
+    ///
+    /// # Errors
+    /// See [`VcdError::class`].
+    pub async fn vdcs(&self, org: Option<&str>) -> Result<Vec<NamedRef<VdcId>>, VcdError> {
+        let op = Operation::LIST_VDCS;
+        let terms = org.map(|org| ("orgName", org));
+        let search = Search {
+            op,
+            kinds: ["orgVdc", "adminOrgVdc"],
+            terms: terms.as_slice(),
+            pick: |page| page.vdcs,
+        };
+        let records = self.search(search).await?.into_iter();
+        let of_org = records.filter(|record| org.is_none_or(|org| record.org == org));
+        of_org.map(|record| vdc_ref(op, record)).collect()
+    }
+
+    /// The vApps whose names begin with `prefix`, in all VDCs the login can see.
+    ///
+    /// The query service may lag behind: what is not found may exist all the same.
+    /// Repeat: safe. Cancel: safe.
+    ///
+    /// # Errors
+    /// See [`VcdError::class`].
+    pub async fn vapps_beginning(&self, prefix: &str) -> Result<Vec<NamedRef<VappId>>, VcdError> {
+        let op = Operation::LIST_VAPPS;
+        let pattern = filter_prefix("name", prefix);
+        let search = Search {
+            op,
+            kinds: ["vApp", "adminVApp"],
+            terms: &[],
+            pick: |page| page.vapps,
+        };
+        let records = self.search_by(search, pattern).await?.into_iter();
+        let named = records.filter(|record| record.name.starts_with(prefix));
         named
             .map(|record| {
-                let id = VdcId::parse(&format!("urn:vcloud:vdc:{}", uuid_of(&record.href)))
+                let id = VappId::parse(&format!("urn:vcloud:vapp:{}", uuid_of(&record.href)))
                     .map_err(|error| VcdError::unreadable(op, error.to_string()))?;
                 Ok(NamedRef {
                     id,
@@ -167,19 +209,30 @@ impl<T: Transport> VcdClient<T> {
         })
     }
 
-    async fn search(&self, search: Search<'_>) -> Result<Vec<Record>, VcdError> {
+    /// All records of a search; a list that ends before its announced total is an error.
+    pub(super) async fn search(&self, search: Search<'_>) -> Result<Vec<Record>, VcdError> {
+        let filter = filter_equal(search.terms);
+        self.search_by(search, filter).await
+    }
+
+    /// The same with a filter of its own.
+    async fn search_by(
+        &self,
+        search: Search<'_>,
+        filter: Option<String>,
+    ) -> Result<Vec<Record>, VcdError> {
         let Search {
             op,
             kinds: [tenant, provider],
-            terms,
             pick,
+            ..
         } = search;
         let kind = if self.session.is_provider() {
             provider
         } else {
             tenant
         };
-        let filter = filter_suffix(terms);
+        let filter = suffix(filter);
         let mut found = Vec::new();
         for number in 1..=MAX_PAGES {
             let target = format!(
@@ -193,8 +246,13 @@ impl<T: Transport> VcdClient<T> {
             let page = pick(records);
             let empty = page.is_empty();
             found.extend(page);
-            if empty || found.len() >= total {
+            if found.len() >= total {
                 return Ok(found);
+            }
+            if empty {
+                let seen = u64::try_from(found.len()).unwrap_or(u64::MAX);
+                let announced = u64::try_from(total).unwrap_or(u64::MAX);
+                return Err(VcdError::cut_short(op, seen, announced));
             }
         }
         Err(VcdError::TooManyPages {
@@ -205,7 +263,21 @@ impl<T: Transport> VcdClient<T> {
 }
 
 fn filter_suffix(terms: &[(&str, &str)]) -> String {
-    filter_equal(terms).map_or_else(String::new, |filter| {
+    suffix(filter_equal(terms))
+}
+
+fn suffix(filter: Option<String>) -> String {
+    let filter = filter.filter(|filter| !filter.is_empty());
+    filter.map_or_else(String::new, |filter| {
         format!("&filter={}", query_value(&filter))
+    })
+}
+
+fn vdc_ref(op: Operation, record: Record) -> Result<NamedRef<VdcId>, VcdError> {
+    let id = VdcId::parse(&format!("urn:vcloud:vdc:{}", uuid_of(&record.href)))
+        .map_err(|error| VcdError::unreadable(op, error.to_string()))?;
+    Ok(NamedRef {
+        id,
+        name: record.name,
     })
 }

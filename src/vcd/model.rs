@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::domain::error_class::ErrorClass;
-use crate::domain::ids::{EntityId, TaskId, VappId, VdcId, VmId};
+use crate::domain::ids::{DiskId, EntityId, GatewayId, TaskId, VappId, VdcId, VmId};
 use crate::domain::site::VdcLimits;
 
 /// Which entities to list.
@@ -57,6 +57,14 @@ pub struct EntityDocument {
     pub rest: Map<String, Value>,
 }
 
+impl EntityDocument {
+    /// The id, in another system, of what the entity stands for: CAPVCD puts its vApp here.
+    pub fn external_id(&self) -> Option<&str> {
+        let text = self.rest.get("externalId").and_then(Value::as_str);
+        text.filter(|text| !text.is_empty())
+    }
+}
+
 impl fmt::Debug for EntityDocument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EntityDocument")
@@ -94,6 +102,76 @@ pub struct NetworkRef {
     pub name: String,
     /// URL.
     pub href: String,
+}
+
+/// A virtual service, pool, NAT rule or application port profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkObject {
+    /// Its URN; the bare id of a NAT rule.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Whether VCD is at work on it; a NAT rule does not tell.
+    pub busy: bool,
+}
+
+/// An edge gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdgeGateway {
+    /// Its URN.
+    pub id: GatewayId,
+    /// Its name.
+    pub name: String,
+    /// URN of its organization.
+    pub org: Option<String>,
+    /// Whether its addresses come from IP spaces.
+    pub uses_ip_spaces: bool,
+}
+
+/// An organization network and the gateway it is routed through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoutedNetwork {
+    /// Its name.
+    pub name: String,
+    /// Its gateway; an isolated network has none.
+    pub gateway: Option<GatewayId>,
+}
+
+/// A floating address allocated from an IP space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IpAllocation {
+    /// Its URN.
+    pub id: String,
+    /// The address.
+    pub address: String,
+    /// Free text; whoever claims an address by hand says so here.
+    pub description: String,
+}
+
+/// A named disk as a search finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskRecord {
+    /// Its URN.
+    pub id: DiskId,
+    /// Its name.
+    pub name: String,
+    /// Free text; absent where the version does not show it.
+    pub description: Option<String>,
+    /// Whether it was attached when it was last indexed.
+    pub attached: bool,
+}
+
+/// A named disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disk {
+    /// Its URN.
+    pub id: DiskId,
+    /// Its name.
+    pub name: String,
+    /// Free text; the CSI driver writes the cluster's URN here.
+    pub description: String,
+    /// Whether a task is at work on it.
+    pub busy: bool,
 }
 
 /// A storage profile of a VDC.

@@ -1,22 +1,19 @@
 //! What a VDC offers beyond its document: compute policies, storage, VMs in use, how disks are copied.
 //!
-//! Invariants:
-//! - A list that ends before its announced end is an error: what is not in it must not look missing.
-//!
 //! Source: VCD `OpenAPI` 37.2, `vdcs/{id}/computePolicies`; vCloud API 37.2, `vdcStorageProfile`, `query`,
 //! `admin/vdc`.
 
 use http::Method;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use super::VcdClient;
 use super::call::Call;
 use super::encode::query_value;
 use super::error::VcdError;
+use super::lists::List;
 use super::model::StorageProfileRef;
 use super::operation::Operation;
-use super::paging::{MAX_PAGE_SIZE, parse_page_of};
+use super::paging::MAX_PAGE_SIZE;
 use super::transport::Transport;
 use super::wire::inventory::{AdminVdcElement, StorageProfileElement, uuid_of};
 use super::wire::query::Records;
@@ -24,19 +21,8 @@ use super::wire::xml;
 use crate::domain::ids::VdcId;
 use crate::domain::site::{PolicyOffer, StorageDetails};
 
-/// Most pages of one list: what a tenant has thousands of is not worth reading here.
-const MAX_PAGES: u32 = 16;
 /// The kind of policy that VMs have; the others are for clusters of another product.
 const VM_POLICY: &str = "VdcVmPolicy";
-
-/// A list to read: path below `/cloudapi` and encoded query terms behind the paging.
-#[derive(Clone, Copy)]
-pub(super) struct Rows<'a> {
-    pub(super) op: Operation,
-    pub(super) path: &'a str,
-    /// Such as `&filter=...`; empty for none.
-    pub(super) query: &'a str,
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -60,12 +46,13 @@ impl<T: Transport> VcdClient<T> {
     /// - others: see [`VcdError::class`].
     pub async fn vdc_policies(&self, vdc: &VdcId) -> Result<Vec<PolicyOffer>, VcdError> {
         let path = format!("/2.0.0/vdcs/{vdc}/computePolicies");
-        let rows = Rows {
+        let list = List {
             op: Operation::LIST_VDC_POLICIES,
             path: &path,
             query: "",
+            page_size: MAX_PAGE_SIZE,
         };
-        let found = self.rows::<PolicyRead>(rows).await?.into_iter();
+        let found = self.list::<PolicyRead>(list).await?.into_iter();
         let of_vms = found.filter(|policy| {
             let kind = policy.policy_type.as_deref();
             kind.is_none_or(|kind| kind == VM_POLICY)
@@ -130,35 +117,5 @@ impl<T: Transport> VcdClient<T> {
         let call = Call::xml(op, Method::GET, &format!("/admin/vdc/{}", vdc.uuid()));
         let response = self.perform(call).await?;
         Ok(xml::read::<AdminVdcElement>(op, response.body())?.fast_provisioning)
-    }
-
-    /// All entries of a list, up to [`MAX_PAGES`] pages.
-    pub(super) async fn rows<R: DeserializeOwned>(
-        &self,
-        rows: Rows<'_>,
-    ) -> Result<Vec<R>, VcdError> {
-        let Rows { op, path, query } = rows;
-        let mut found = Vec::new();
-        for number in 1..=MAX_PAGES {
-            let target = format!("{path}?page={number}&pageSize={MAX_PAGE_SIZE}{query}");
-            let call = Call::json(op, Method::GET, &target).page();
-            let response = self.perform(call).await?;
-            let page = parse_page_of::<R>(op, response.body())?;
-            let before = u64::try_from(found.len()).unwrap_or(u64::MAX);
-            let here = u64::try_from(page.values.len()).unwrap_or(u64::MAX);
-            let seen = before.saturating_add(here);
-            let (last, announced) = (page.is_last(number, seen), page.result_total);
-            found.extend(page.values);
-            if last && seen < announced {
-                return Err(VcdError::unreadable(op, "the list ends too early"));
-            }
-            if last {
-                return Ok(found);
-            }
-        }
-        Err(VcdError::TooManyPages {
-            op,
-            limit: MAX_PAGES,
-        })
     }
 }

@@ -41,7 +41,6 @@ impl Operation {
     pub(super) const GET_NETWORK: Self = Self::read("get network");
     pub(super) const GET_GATEWAY: Self = Self::read("get edge gateway");
     pub(super) const LIST_USED_ADDRESSES: Self = Self::read("list used addresses of edge gateway");
-    pub(super) const GET_LOAD_BALANCER: Self = Self::read("get load balancer of edge gateway");
     pub(super) const LIST_ENGINE_GROUPS: Self = Self::read("list service engine groups");
     pub(super) const LIST_FLOATING_ADDRESSES: Self = Self::read("list floating addresses");
     pub(super) const GET_IP_SPACE: Self = Self::read("get IP space");
@@ -58,8 +57,31 @@ impl Operation {
     pub(super) const POWER_ON_VM: Self = Self::write("power on VM");
     pub(super) const UNDEPLOY_VM: Self = Self::write("undeploy VM");
     pub(super) const DELETE_VM: Self = Self::write("delete VM");
+    pub(super) const LIST_VAPPS: Self = Self::read("list vApps");
     pub(super) const GET_METADATA: Self = Self::read("get metadata");
     pub(super) const SET_METADATA: Self = Self::write("set metadata");
+    pub(super) const LIST_VDCS: Self = Self::read("list VDCs");
+    pub(super) const LIST_NETWORKS: Self = Self::read("list networks");
+    pub(super) const LIST_GATEWAYS: Self = Self::read("list edge gateways");
+    pub(super) const GET_BALANCING: Self = Self::read("get load balancing of edge gateway");
+    pub(super) const LIST_VIRTUAL_SERVICES: Self = Self::read("list virtual services");
+    pub(super) const DELETE_VIRTUAL_SERVICE: Self = Self::write("delete virtual service");
+    pub(super) const LIST_POOLS: Self = Self::read("list load balancer pools");
+    pub(super) const DELETE_POOL: Self = Self::write("delete load balancer pool");
+    pub(super) const LIST_NAT_RULES: Self = Self::read("list NAT rules");
+    pub(super) const DELETE_NAT_RULE: Self = Self::write("delete NAT rule");
+    pub(super) const LIST_PORT_PROFILES: Self = Self::read("list application port profiles");
+    pub(super) const DELETE_PORT_PROFILE: Self = Self::write("delete application port profile");
+    pub(super) const LIST_IP_SPACES: Self = Self::read("list IP spaces of edge gateway");
+    pub(super) const LIST_ALLOCATIONS: Self = Self::read("list IP allocations");
+    pub(super) const GET_ALLOCATION: Self = Self::read("get IP allocation");
+    pub(super) const UNCLAIM_ALLOCATION: Self = Self::write("give up claim on IP allocation");
+    pub(super) const RELEASE_ALLOCATION: Self = Self::write("release IP allocation");
+    pub(super) const LIST_DISKS: Self = Self::read("list disks");
+    pub(super) const GET_DISK: Self = Self::read("get disk");
+    pub(super) const GET_ATTACHMENTS: Self = Self::read("get VMs of disk");
+    pub(super) const DETACH_DISK: Self = Self::write("detach disk");
+    pub(super) const DELETE_DISK: Self = Self::write("delete disk");
 
     const fn read(name: &'static str) -> Self {
         Self {

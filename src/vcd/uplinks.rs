@@ -15,17 +15,18 @@ use serde::de::DeserializeOwned;
 use super::call::Call;
 use super::encode::{path_segment, query_value};
 use super::error::VcdError;
+use super::lists::List;
 use super::model::NetworkRef;
-use super::offers::Rows;
 use super::operation::Operation;
+use super::paging::MAX_PAGE_SIZE;
 use super::transport::Transport;
 use super::wire::inventory::uuid_of;
 use super::wire::uplink::{
-    AssignmentRead, GatewayRead, IpSpaceRead, LoadBalancerRead, NetworkRead, SuggestionRead,
-    UsedAddress,
+    AssignmentRead, GatewayRead, IpSpaceRead, NetworkRead, SuggestionRead, UsedAddress,
 };
 use super::{VcdClient, json};
 use crate::domain::cluster::AddressRange;
+use crate::domain::ids::GatewayId;
 use crate::domain::site::{EngineRoom, GatewayOffer, NetworkOffer};
 
 /// Most IP spaces that are asked for room.
@@ -64,23 +65,10 @@ impl<T: Transport> VcdClient<T> {
     /// # Errors
     /// - [`VcdError::NotVisible`]: it does not exist, or there is no right to look at it.
     /// - others: see [`VcdError::class`].
-    pub async fn uplinks(&self, gateway: &str) -> Result<Uplinks, VcdError> {
+    pub async fn uplinks(&self, gateway: &GatewayId) -> Result<Uplinks, VcdError> {
         let target = gateway_target(gateway, "");
         let read: GatewayRead = self.get_json(Operation::GET_GATEWAY, &target).await?;
         Ok(read.into_uplinks())
-    }
-
-    /// Whether load balancing is switched on at an edge gateway.
-    ///
-    /// Repeat: safe. Cancel: safe.
-    ///
-    /// # Errors
-    /// See [`VcdError::class`].
-    pub async fn is_balancing(&self, gateway: &str) -> Result<bool, VcdError> {
-        let target = gateway_target(gateway, "/loadBalancer");
-        let op = Operation::GET_LOAD_BALANCER;
-        let read: LoadBalancerRead = self.get_json(op, &target).await?;
-        Ok(read.enabled)
     }
 
     /// Whether one more virtual service finds room at an edge gateway.
@@ -89,14 +77,15 @@ impl<T: Transport> VcdClient<T> {
     ///
     /// # Errors
     /// See [`VcdError::class`].
-    pub async fn engine_room(&self, gateway: &str) -> Result<EngineRoom, VcdError> {
+    pub async fn engine_room(&self, gateway: &GatewayId) -> Result<EngineRoom, VcdError> {
         let filter = query_value(&format!("gatewayRef.id=={gateway}"));
-        let rows = Rows {
+        let list = List {
             op: Operation::LIST_ENGINE_GROUPS,
             path: "/1.0.0/loadBalancer/serviceEngineGroups/assignments",
             query: &format!("&filter={filter}"),
+            page_size: MAX_PAGE_SIZE,
         };
-        let found = self.rows::<AssignmentRead>(rows).await?;
+        let found = self.list::<AssignmentRead>(list).await?;
         let mut here = found.iter().filter(|one| one.is_at(gateway)).peekable();
         Ok(if here.peek().is_none() {
             EngineRoom::Unassigned
@@ -115,16 +104,17 @@ impl<T: Transport> VcdClient<T> {
     /// See [`VcdError::class`].
     pub async fn has_free_address(
         &self,
-        gateway: &str,
+        gateway: &GatewayId,
         (uplinks, allowed): (&Uplinks, Option<AddressRange>),
     ) -> Result<bool, VcdError> {
         let path = gateway_target(gateway, "/usedIpAddresses");
-        let rows = Rows {
+        let list = List {
             op: Operation::LIST_USED_ADDRESSES,
             path: &path,
             query: "",
+            page_size: MAX_PAGE_SIZE,
         };
-        let used = self.rows::<UsedAddress>(rows).await?;
+        let used = self.list::<UsedAddress>(list).await?;
         let used: BTreeSet<Ipv4Addr> = used.iter().filter_map(UsedAddress::address).collect();
         let bounds = allowed.map(AddressRange::bounds);
         let mut free = uplinks.ranges.iter().flat_map(|&(first, last)| {
@@ -143,14 +133,18 @@ impl<T: Transport> VcdClient<T> {
     ///
     /// # Errors
     /// See [`VcdError::class`].
-    pub async fn has_floating_address(&self, gateway: &str) -> Result<Option<bool>, VcdError> {
+    pub async fn has_floating_address(
+        &self,
+        gateway: &GatewayId,
+    ) -> Result<Option<bool>, VcdError> {
         let filter = query_value(&format!("gatewayId=={gateway}"));
-        let rows = Rows {
+        let list = List {
             op: Operation::LIST_FLOATING_ADDRESSES,
             path: "/1.0.0/ipSpaces/floatingIpSuggestions",
             query: &format!("&filter={filter}"),
+            page_size: MAX_PAGE_SIZE,
         };
-        let suggestions = self.rows::<SuggestionRead>(rows).await?;
+        let suggestions = self.list::<SuggestionRead>(list).await?;
         if suggestions.iter().any(SuggestionRead::has_unused) {
             return Ok(Some(true));
         }
@@ -178,6 +172,6 @@ impl<T: Transport> VcdClient<T> {
     }
 }
 
-fn gateway_target(gateway: &str, below: &str) -> String {
-    format!("/1.0.0/edgeGateways/{}{below}", path_segment(gateway))
+fn gateway_target(gateway: &GatewayId, below: &str) -> String {
+    format!("/1.0.0/edgeGateways/{gateway}{below}")
 }

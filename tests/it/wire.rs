@@ -4,6 +4,7 @@
 //! the short limits it sets itself.
 
 mod entities;
+mod estate;
 mod failures;
 mod infrastructure;
 mod lists;

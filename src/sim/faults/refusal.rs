@@ -42,6 +42,8 @@ pub enum Refusal {
     Busy,
     /// 400: too many operations are queued.
     OperationLimit,
+    /// 403: there is no such object, or no right to it.
+    Forbidden,
     /// 502 with a page of HTML.
     BadGateway,
     /// 504 with a page of HTML.
@@ -74,6 +76,12 @@ impl Refusal {
                 (400, "BAD_REQUEST"),
                 "The maximum number of simultaneous operations for the user is exceeded.",
             ),
+            Self::Forbidden => error(
+                path,
+                (403, "ACCESS_TO_RESOURCE_IS_FORBIDDEN"),
+                "Either you need some or all of the following rights [Base] to perform operations \
+                 [ENTITY_VIEW] or the target entity is invalid.",
+            ),
         };
         if let Some(secs) = self.retry_after() {
             response
@@ -93,6 +101,7 @@ impl Refusal {
             | Self::ServerError
             | Self::Busy
             | Self::OperationLimit
+            | Self::Forbidden
             | Self::BadGateway
             | Self::GatewayTimeout => None,
         }

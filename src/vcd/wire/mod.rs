@@ -12,10 +12,12 @@
 //! Source: VCD `OpenAPI` and vCloud API 37.2; shapes checked against go-vcloud-director and CAPVCD.
 
 pub(super) mod compose;
+pub(super) mod disk;
 pub(super) mod entity;
 pub(super) mod fault;
 pub(super) mod inventory;
 pub(super) mod metadata;
+pub(super) mod network;
 pub(super) mod query;
 pub(super) mod rewrite;
 pub(super) mod task;

@@ -22,6 +22,10 @@ pub(in crate::vcd) struct Records {
         default
     )]
     pub(in crate::vcd) templates: Vec<Record>,
+    #[serde(rename = "DiskRecord", alias = "AdminDiskRecord", default)]
+    pub(in crate::vcd) disks: Vec<Record>,
+    #[serde(rename = "VAppRecord", alias = "AdminVAppRecord", default)]
+    pub(in crate::vcd) vapps: Vec<Record>,
 }
 
 /// The attributes that are read, of any kind of record.
@@ -34,4 +38,13 @@ pub(in crate::vcd) struct Record {
     /// Of a template: the catalog it is in.
     #[serde(rename = "@catalogName", default)]
     pub(in crate::vcd) catalog: String,
+    /// Of a VDC: the name of its organization.
+    #[serde(rename = "@orgName", default)]
+    pub(in crate::vcd) org: String,
+    /// Of a disk; not every version shows it.
+    #[serde(rename = "@description")]
+    pub(in crate::vcd) description: Option<String>,
+    /// Of a disk; it says nothing about which VM.
+    #[serde(rename = "@isAttached", default)]
+    pub(in crate::vcd) attached: bool,
 }

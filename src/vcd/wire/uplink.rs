@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::domain::cluster::AddressRange;
+use crate::domain::ids::GatewayId;
 use crate::domain::site::{Allowance, GatewayOffer, NetworkKind, NetworkOffer};
 use crate::vcd::model::IdName;
 use crate::vcd::uplinks::Uplinks;
@@ -96,7 +97,7 @@ impl NetworkRead {
         let router = self.connection.and_then(|connection| connection.router_ref);
         NetworkOffer {
             kind,
-            gateway: router.map(|router| router.id).filter(|id| !id.is_empty()),
+            gateway: router.and_then(|router| GatewayId::parse(&router.id).ok()),
             name_servers: subnets.iter().flat_map(SubnetRead::name_servers).collect(),
             pool: total.zip(used).map(|(total, used)| Allowance {
                 limit: Some(total),
@@ -166,11 +167,6 @@ impl UsedAddress {
 }
 
 #[derive(Deserialize)]
-pub(in crate::vcd) struct LoadBalancerRead {
-    pub(in crate::vcd) enabled: bool,
-}
-
-#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::vcd) struct AssignmentRead {
     gateway_ref: Option<IdName>,
@@ -179,9 +175,9 @@ pub(in crate::vcd) struct AssignmentRead {
 }
 
 impl AssignmentRead {
-    pub(in crate::vcd) fn is_at(&self, gateway: &str) -> bool {
+    pub(in crate::vcd) fn is_at(&self, gateway: &GatewayId) -> bool {
         let at = self.gateway_ref.as_ref();
-        at.is_none_or(|at| at.id == gateway)
+        at.is_none_or(|at| at.id == gateway.as_str())
     }
 
     /// Where no number is told, there is room.

@@ -71,7 +71,8 @@ impl Line {
 /// Goal: each fault decides two things, whether the request takes effect and what the caller sees.
 #[tokio::test(start_paused = true)]
 async fn every_fault_has_its_effect_and_its_answer() {
-    for fault in Fault::ALL {
+    let forbidden = Fault::Refused(Refusal::Forbidden);
+    for fault in Fault::ALL.into_iter().chain([forbidden]) {
         let line = Line::open(1);
         line.faults.arm(Target::nth(0), fault);
         let seen = match line.connection.send(line.write("new"), LIMITS).await {
@@ -111,6 +112,7 @@ fn status_of(refusal: Refusal) -> &'static str {
         Refusal::SessionExpired => "401 Unauthorized",
         Refusal::ServerError => "500 Internal Server Error",
         Refusal::Busy | Refusal::OperationLimit => "400 Bad Request",
+        Refusal::Forbidden => "403 Forbidden",
         Refusal::BadGateway => "502 Bad Gateway",
         Refusal::GatewayTimeout => "504 Gateway Timeout",
     }
