@@ -108,13 +108,13 @@ impl<T: Transport> VcdClient<T> {
         (uplinks, allowed): (&Uplinks, Option<AddressRange>),
     ) -> Result<bool, VcdError> {
         let path = gateway_target(gateway, "/usedIpAddresses");
-        let list = List {
+        let rows = List {
             op: Operation::LIST_USED_ADDRESSES,
             path: &path,
             query: "",
             page_size: MAX_PAGE_SIZE,
         };
-        let used = self.list::<UsedAddress>(list).await?;
+        let used = self.list::<UsedAddress>(rows).await?;
         let used: BTreeSet<Ipv4Addr> = used.iter().filter_map(UsedAddress::address).collect();
         let bounds = allowed.map(AddressRange::bounds);
         let mut free = uplinks.ranges.iter().flat_map(|&(first, last)| {

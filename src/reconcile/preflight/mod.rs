@@ -203,3 +203,12 @@ fn machine_count(groups: &[Group<'_>]) -> u64 {
         .iter()
         .fold(1, |sum: u64, group| sum.saturating_add(group.count))
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
+mod tests;
