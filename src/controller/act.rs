@@ -11,7 +11,7 @@ use super::Deps;
 use super::claim::Held;
 use super::estate;
 use super::observe::{Memory, USER_DATA_KEY, bootstrap_vapp_name};
-use super::tenant::{Targets, Tenant};
+use super::tenant::{Targets, Tenant, vdc_not_found};
 use super::user_data::user_data;
 use crate::bootstrap::phases::CUSTOMIZATION;
 use crate::domain::ids::{TaskId, VappId};
@@ -168,12 +168,8 @@ pub(super) fn marker<T: Transport>(held: &Held<T>) -> Marker {
 }
 
 fn targets<T: Transport>(tenant: &Tenant<T>) -> Result<&Targets, ActError> {
-    tenant.targets.as_ref().ok_or_else(|| {
-        ActError::Blocked(FailureReason::NotFound {
-            what: "VDC",
-            name: tenant.spec.vdc.clone(),
-        })
-    })
+    let found = tenant.targets.as_ref();
+    found.ok_or_else(|| ActError::Blocked(vdc_not_found(&tenant.spec.vdc)))
 }
 
 fn new_vm<T: Transport>(held: &Held<T>, tenant: &Tenant<T>, targets: &Targets) -> NewVm {

@@ -110,6 +110,12 @@ pub(crate) fn resources(content: &Content) -> Vec<Resource> {
         .collect()
 }
 
+/// Whether the cluster's own controllers report anything in VCD.
+pub(crate) fn has_infrastructure(content: &Content) -> bool {
+    let capvcd = section(content, &["status", "capvcd"]);
+    !list(capvcd, "vcdResourceSet").is_empty()
+}
+
 /// All facts of a document that decisions depend on. `resolved` comes from the envelope.
 pub(crate) fn seen(entity: &EntityId, content: &Content, resolved: bool) -> DocumentSeen {
     let flags = ClusterFlags::read(content);

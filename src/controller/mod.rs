@@ -18,6 +18,7 @@ pub mod estate;
 mod observe;
 pub mod orphans;
 pub mod poll;
+mod preflight;
 mod record;
 pub mod run;
 pub mod settings;

@@ -16,9 +16,8 @@ use super::Deps;
 use super::claim::Held;
 use super::deletion::{self, Demolition};
 use super::document;
-use super::tenant::{
-    NoTenant, Tenant, find_targets, full_entity, has_kubeconfig, refused_token, sign_in,
-};
+use super::preflight::{Look, PATIENCE, VappOwner, examine, find_targets, vapp_owner};
+use super::tenant::{NoTenant, Tenant, full_entity, has_kubeconfig, refused_token, sign_in};
 use crate::clock::Moment;
 use crate::domain::claim::ClaimPhase;
 use crate::domain::error_class::ErrorClass;
@@ -33,7 +32,7 @@ use crate::reconcile::observation::{
 use crate::telemetry::chain;
 use crate::vcd::VcdClient;
 use crate::vcd::error::VcdError;
-use crate::vcd::model::{TaskStatus, Vapp, VappVm, VcdStatus, Vm};
+use crate::vcd::model::{TaskStatus, Vapp, VappVm, VcdStatus, Vdc, Vm};
 use crate::vcd::transport::Transport;
 
 /// Key of the bootstrap user data.
@@ -65,6 +64,10 @@ pub(super) struct Memory<T: Transport> {
     token_refusals: u32,
     /// How the removal of the cluster goes.
     pub(super) demolition: Demolition<T>,
+    /// The incarnation that has passed preflight.
+    examined: Option<u32>,
+    /// Looks of preflight that came to no result, in a row.
+    vain_looks: u32,
 }
 
 impl<T: Transport> Default for Memory<T> {
@@ -82,6 +85,8 @@ impl<T: Transport> Default for Memory<T> {
             task_just_failed: false,
             token_refusals: 0,
             demolition: Demolition::default(),
+            examined: None,
+            vain_looks: 0,
         }
     }
 }
@@ -117,7 +122,9 @@ pub(super) async fn observe<T: Transport>(
         return Ok(seen);
     }
     let looked = match prepare(deps, held, memory).await {
-        Ok(()) => look(deps, memory, &mut seen).await.map_err(refused_token),
+        Ok(()) => look((deps, held), memory, &mut seen)
+            .await
+            .map_err(refused_token),
         Err(problem) => Err(problem),
     };
     match looked {
@@ -144,7 +151,7 @@ async fn prepare<T: Transport>(
 }
 
 async fn look<T: Transport>(
-    deps: &Deps<T>,
+    (deps, held): (&Deps<T>, &Held<T>),
     memory: &mut Memory<T>,
     seen: &mut Observation,
 ) -> Result<(), VcdError> {
@@ -166,7 +173,7 @@ async fn look<T: Transport>(
         Some((at, vapps)) if reusable && now.since(*at) < LISTING_GOOD_FOR => {
             seen.vapps.clone_from(vapps);
         }
-        _ => match list_vapps(deps, memory, seen).await? {
+        _ => match list_vapps((deps, held), memory, seen).await? {
             Ok(vapps) => {
                 memory.listing = Some((now, vapps.clone()));
                 seen.vapps = vapps;
@@ -226,27 +233,20 @@ pub(super) async fn task_seen<T: Transport>(
 
 /// All vApps with the bootstrap name or the committed id; and, when creating, the request's targets.
 async fn list_vapps<T: Transport>(
-    deps: &Deps<T>,
+    (deps, held): (&Deps<T>, &Held<T>),
     memory: &mut Memory<T>,
     seen: &Observation,
 ) -> Result<Result<Vec<VappSeen>, FailureReason>, VcdError> {
-    let Some(tenant) = &mut memory.tenant else {
+    let Some(tenant) = &memory.tenant else {
         return Ok(Ok(Vec::new()));
     };
     let vdc = tenant.client.vdc(&tenant.vdc).await?;
-    if seen.document.phase == ClaimPhase::Creating && tenant.targets.is_none() {
-        match find_targets(deps, tenant, &vdc).await {
-            Ok(targets) => tenant.targets = Some(targets),
-            Err(NoTenant::Blocked(reason)) => return Ok(Err(reason)),
-            Err(NoTenant::Failed(error) | NoTenant::Refused(error)) => return Err(error),
-        }
-    }
     let wanted = bootstrap_vapp_name(&tenant.spec.name);
     let mut ids: Vec<VappId> = vdc
         .vapps
-        .into_iter()
+        .iter()
         .filter(|vapp| vapp.name == wanted)
-        .map(|vapp| vapp.id)
+        .map(|vapp| vapp.id.clone())
         .collect();
     if let Some(committed) = &seen.document.committed_vapp
         && !ids.contains(committed)
@@ -259,7 +259,64 @@ async fn list_vapps<T: Transport>(
             vapps.push(vapp_seen(vapp, seen));
         }
     }
-    Ok(Ok(vapps))
+    if seen.document.phase != ClaimPhase::Creating {
+        return Ok(Ok(vapps));
+    }
+    let prepared = prepare_creation((deps, held), memory, (seen, &vdc, &vapps)).await?;
+    Ok(prepared.map(|()| vapps))
+}
+
+/// Finds the request's targets; before the first effect of an attempt, with everything that can stand in
+/// the way of a creation.
+async fn prepare_creation<T: Transport>(
+    (deps, held): (&Deps<T>, &Held<T>),
+    memory: &mut Memory<T>,
+    (seen, vdc, vapps): (&Observation, &Vdc, &[VappSeen]),
+) -> Result<Result<(), FailureReason>, VcdError> {
+    let Some(tenant) = &mut memory.tenant else {
+        return Ok(Ok(()));
+    };
+    let attempt = seen.document.incarnation;
+    let mut has_begun = seen.document.committed_vapp.is_some()
+        || memory.examined == Some(attempt)
+        || vapps.iter().any(|vapp| vapp.marker.is_some());
+    if has_begun && tenant.targets.is_some() {
+        return Ok(Ok(()));
+    }
+    let mut foreign: Vec<String> = Vec::new();
+    if !has_begun {
+        foreign.extend(vapps.iter().map(|vapp| vapp.name.clone()));
+        match vapp_owner(tenant, vdc, &seen.document.entity).await? {
+            VappOwner::Nobody => {}
+            // Something of this very cluster is there: what becomes of it is not preflight's to say.
+            VappOwner::Cluster => has_begun = true,
+            VappOwner::Other => foreign.push(tenant.spec.name.clone()),
+        }
+    }
+    let whole = !has_begun;
+    let look = Look {
+        deps,
+        document: held.document(),
+        tenant,
+        vdc,
+        foreign_vapps: foreign,
+        patient: memory.vain_looks < PATIENCE,
+    };
+    let found = if whole {
+        Box::pin(examine(&look)).await
+    } else {
+        Box::pin(find_targets(&look)).await
+    };
+    memory.vain_looks = match &found {
+        Ok(_) => 0,
+        Err(_) => memory.vain_looks.saturating_add(1),
+    };
+    Ok(found?.map(|targets| {
+        tenant.targets = Some(targets);
+        if whole {
+            memory.examined = Some(attempt);
+        }
+    }))
 }
 
 /// Name of a cluster's bootstrap vApp.

@@ -188,23 +188,25 @@ impl Setting<'_> {
 
     fn fail(&self, reason: &FailureReason, retry: bool) -> (Edit, Step) {
         let attempt = self.seen.document.incarnation;
-        let mut detail = format!("Attempt {attempt}: {reason}.");
         let log = self
             .seen
             .vm
             .as_ref()
             .and_then(|vm| vm.report.log_tail.as_deref());
-        if let Some(log) = log {
-            detail.push_str(" Last lines of the log: ");
-            detail.push_str(log);
-        }
-        let error = EventEntry {
-            name: reason.name(),
+        let log = log.map_or_else(String::new, |log| format!(" Last lines of the log: {log}"));
+        let entry = |(name, sentence)| EventEntry {
+            name,
             at: self.at,
-            detail,
+            detail: format!("Attempt {attempt}: {sentence}.{log}"),
             resource: None,
         };
-        let next = if retry {
+        let errors = reason.entries().into_iter().map(entry).collect();
+        let nothing_made = matches!(reason, FailureReason::Preflight(_));
+        let next = if nothing_made && retry {
+            "Nothing was made; the next attempt looks again."
+        } else if nothing_made {
+            "Nothing was made, and no further attempt is made."
+        } else if retry {
             "What was made for this attempt is being removed; the next attempt follows."
         } else {
             "No further attempt is made. What exists of the bootstrap VM is kept for inspection."
@@ -212,7 +214,7 @@ impl Setting<'_> {
         let edit = Edit {
             state: Some(ClusterState::Error),
             events: vec![self.event("ClusterCreationFailed", next)],
-            errors: vec![error],
+            errors,
             ..Edit::default()
         };
         let step = if retry {

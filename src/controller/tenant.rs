@@ -19,8 +19,9 @@ use crate::domain::cluster::{ClusterSpec, SecureFields};
 use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::{EntityId, VdcId};
 use crate::reconcile::failure::FailureReason;
+use crate::reconcile::preflight::{PreflightProblem, Quoted};
 use crate::vcd::error::VcdError;
-use crate::vcd::model::{EntityDocument, NetworkRef, Task, TaskStatus, Vdc};
+use crate::vcd::model::{EntityDocument, NetworkRef, Task, TaskStatus};
 use crate::vcd::transport::Transport;
 use crate::vcd::{Login, VcdClient};
 
@@ -80,7 +81,7 @@ pub(crate) async fn sign_in<T: Transport>(
         None => ClusterSpec::parse(&document.entity, SecureFields::LeftOut),
     };
     let spec = parsed.map_err(|problems| {
-        FailureReason::InvalidSpec(problems.iter().map(ToString::to_string).collect())
+        FailureReason::Preflight(problems.into_iter().map(PreflightProblem::Spec).collect())
     })?;
     let token = spec.api_token.clone().ok_or(FailureReason::TokenMissing)?;
     let org = document
@@ -91,9 +92,12 @@ pub(crate) async fn sign_in<T: Transport>(
         org: org.to_owned(),
         token: token.clone(),
     };
-    let client = deps.client.for_tenant(login);
-    let mut vdcs = client.find_vdcs(&spec.vdc).await.map_err(refused_token)?;
-    let vdc = vdcs.pop().ok_or_else(|| not_found("VDC", &spec.vdc))?;
+    let client = deps.client.for_tenant(login.clone());
+    let mut vdcs = match client.find_vdcs(&spec.vdc).await {
+        Ok(vdcs) => vdcs,
+        Err(error) => return Err(why_refused(deps, &login, error).await),
+    };
+    let vdc = vdcs.pop().ok_or_else(|| vdc_not_found(&spec.vdc))?;
     Ok(Tenant {
         client,
         token,
@@ -115,11 +119,21 @@ pub(crate) fn refused_token(error: VcdError) -> NoTenant {
     }
 }
 
-fn not_found(what: &'static str, name: &str) -> FailureReason {
-    FailureReason::NotFound {
-        what,
-        name: name.to_owned(),
+/// A token that VCD refuses may be one of a system administrator, which no waiting mends.
+async fn why_refused<T: Transport>(deps: &Deps<T>, login: &Login, error: VcdError) -> NoTenant {
+    if error.class() == ErrorClass::Unauthenticated && deps.client.is_token_of_provider(login).await
+    {
+        let org = Quoted::of(&login.org);
+        let problem = PreflightProblem::TokenOfSystemAdministrator { org };
+        return FailureReason::Preflight(vec![problem]).into();
     }
+    refused_token(error)
+}
+
+/// No VDC of that name, as a reason.
+pub(crate) fn vdc_not_found(name: &str) -> FailureReason {
+    let name = Quoted::of(name);
+    FailureReason::Preflight(vec![PreflightProblem::VdcNotFound { name }])
 }
 
 /// The entity's content with its secure fields; `None` where the behavior is not there (CSE 4.0 types).
@@ -173,47 +187,4 @@ pub(crate) fn has_kubeconfig(full: &Map<String, Value>) -> bool {
         .and_then(|at| at.get("kubeConfig"))
         .and_then(Value::as_str)
         .is_some_and(|text| !text.is_empty())
-}
-
-/// Finds network, template and sizing policy of the request.
-pub(crate) async fn find_targets<T: Transport>(
-    deps: &Deps<T>,
-    tenant: &Tenant<T>,
-    vdc: &Vdc,
-) -> Result<Targets, NoTenant> {
-    let spec = &tenant.spec;
-    let network = vdc
-        .networks
-        .iter()
-        .find(|network| network.name == spec.network)
-        .cloned()
-        .ok_or_else(|| not_found("network", &spec.network))?;
-    let machine = &spec.control_plane;
-    let templates = tenant
-        .client
-        .find_templates(&machine.catalog, &machine.template)
-        .await?;
-    let reference = templates
-        .first()
-        .ok_or_else(|| not_found("template", &machine.template))?;
-    let template = tenant.client.template(reference).await?;
-    if !template.ready {
-        let why = format!(
-            "template \"{}\" is not ready to be copied yet",
-            machine.template
-        );
-        return Err(FailureReason::OperationFailing(why).into());
-    }
-    let wanted = deps.server_config.bootstrap.sizing_policy.as_str();
-    let policies = tenant.client.find_policies(wanted).await?;
-    let sizing_policy = match policies.into_iter().next() {
-        Some(policy) => Some(policy.id),
-        None if wanted.is_empty() => None,
-        None => return Err(not_found("VM sizing policy", wanted).into()),
-    };
-    Ok(Targets {
-        network,
-        template_vm_href: template.vm_href,
-        sizing_policy,
-    })
 }

@@ -34,6 +34,7 @@ pub(crate) use self::document::{api_group, name_of, text_at};
 pub use self::parse::api_token;
 pub use self::pool::{MachineTemplate, Pool, PoolSize};
 pub use self::problem::SpecProblem;
+pub(crate) use self::problem::excerpt;
 
 /// Name of the Secret with the tenant's token, in the cluster's namespace.
 pub const CREDENTIALS_SECRET: &str = "capi-user-credentials";

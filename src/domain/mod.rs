@@ -7,5 +7,7 @@ pub mod ids;
 pub mod marker;
 pub mod phase;
 pub mod server_config;
+pub mod site;
 pub mod status;
+pub mod tkg;
 pub mod versioned;

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use super::preflight::PreflightProblem;
+
 /// The cause of a failed attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FailureReason {
@@ -14,13 +16,8 @@ pub enum FailureReason {
     TokenMissing,
     /// VCD refuses the owner's API token.
     TokenRefused(String),
-    /// Something the request names does not exist or is not visible to its owner.
-    NotFound {
-        /// Kind, such as `VDC`.
-        what: &'static str,
-        /// The name that was looked for.
-        name: String,
-    },
+    /// Why the creation cannot work, found before anything was made; never empty.
+    Preflight(Vec<PreflightProblem>),
     /// Another vApp has the name the bootstrap vApp needs.
     NameTaken(String),
     /// VCD refused an operation for good.
@@ -52,12 +49,14 @@ pub enum FailureReason {
 
 impl FailureReason {
     /// The error's stable name in `errorSet`.
-    pub const fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
+            Self::Preflight(problems) => problems
+                .first()
+                .map_or("PreflightFailed", PreflightProblem::name),
             Self::InvalidSpec(_) => "InvalidClusterSpec",
             Self::TokenMissing => "ApiTokenMissing",
             Self::TokenRefused(_) => "ApiTokenRefused",
-            Self::NotFound { .. } => "ResourceNotFound",
             Self::NameTaken(_) => "BootstrapNameTaken",
             Self::OperationRefused(_) => "VcdOperationRefused",
             Self::OperationFailing(_) => "VcdOperationFailed",
@@ -69,8 +68,10 @@ impl FailureReason {
     }
 
     /// Whether cleaning up and trying again can help without anybody changing anything.
-    pub const fn is_repairable(&self) -> bool {
+    pub fn is_repairable(&self) -> bool {
         match self {
+            // One that needs somebody's hand makes another attempt pointless.
+            Self::Preflight(problems) => problems.iter().all(PreflightProblem::waiting_helps),
             Self::OperationFailing(_)
             | Self::BootstrapVmStopped
             | Self::PhaseFailed { .. }
@@ -79,9 +80,32 @@ impl FailureReason {
             Self::InvalidSpec(_)
             | Self::TokenMissing
             | Self::TokenRefused(_)
-            | Self::NotFound { .. }
             | Self::NameTaken(_)
             | Self::OperationRefused(_) => false,
+        }
+    }
+}
+
+impl FailureReason {
+    /// The entries of `errorSet`: a stable name and a sentence for each.
+    pub fn entries(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Preflight(problems) if !problems.is_empty() => {
+                let entry = |problem: &PreflightProblem| (problem.name(), problem.to_string());
+                problems.iter().map(entry).collect()
+            }
+            Self::Preflight(_)
+            | Self::InvalidSpec(_)
+            | Self::TokenMissing
+            | Self::TokenRefused(_)
+            | Self::NameTaken(_)
+            | Self::OperationRefused(_)
+            | Self::OperationFailing(_)
+            | Self::BootstrapVmStopped
+            | Self::PhaseFailed { .. }
+            | Self::PhaseTimedOut { .. }
+            | Self::StatusIncomplete { .. }
+            | Self::DeletionUnavailable => vec![(self.name(), self.to_string())],
         }
     }
 }
@@ -99,10 +123,10 @@ impl fmt::Display for FailureReason {
                 f,
                 "VCD refuses the API token of the cluster's author ({why}); create a new token and the cluster again"
             ),
-            Self::NotFound { what, name } => write!(
-                f,
-                "{what} \"{name}\" does not exist or is not visible to the cluster's author; check the name and the author's rights"
-            ),
+            Self::Preflight(problems) => {
+                let sentences: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                write!(f, "the cluster cannot be created: {}", sentences.join("; "))
+            }
             Self::NameTaken(name) => write!(
                 f,
                 "a vApp named \"{name}\" exists that does not belong to this cluster; rename or delete it, then create the cluster again"

@@ -21,6 +21,7 @@ pub mod marks;
 pub mod observation;
 pub mod orphans;
 pub mod policy;
+pub mod preflight;
 pub mod removal;
 mod teardown;
 

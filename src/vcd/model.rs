@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::{DiskId, EntityId, GatewayId, TaskId, VappId, VdcId, VmId};
+use crate::domain::site::VdcLimits;
 
 /// Which entities to list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -249,6 +250,8 @@ pub struct Vdc {
     pub storage_profiles: Vec<StorageProfileRef>,
     /// Whether anything can be created in it.
     pub enabled: bool,
+    /// What there may be of VMs, processors and memory.
+    pub limits: VdcLimits,
 }
 
 /// A vApp template as a search finds it.
@@ -271,6 +274,8 @@ pub struct Template {
     pub ready: bool,
     /// URL of its first VM, for [`NewVm::template_vm_href`].
     pub vm_href: String,
+    /// Product property `VERSION` of its first VM: which TKG image it is.
+    pub version: Option<String>,
 }
 
 /// A vApp and the VMs in it.

@@ -17,6 +17,7 @@ mod fuzz;
 mod infrastructure;
 mod life_signs;
 mod polling;
+mod preflight;
 mod properties;
 mod replicas;
 mod scenarios;

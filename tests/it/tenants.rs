@@ -86,14 +86,14 @@ async fn poisoned_requests_are_refused_precisely_and_disturb_nobody() {
         let limit = Duration::from_mins(10);
         assert!(fleet.until(limit, done).await, "{}", fleet.context());
     }
-    for (urn, text) in [
-        (&number, "capiYaml"),
-        (&huge, "1048576"),
-        (&broken, "cannot be read: line 1"),
-        (&bomb, "cannot be read"),
-        (&empty, "capiYaml"),
+    for (urn, name, text) in [
+        (&number, "YamlMissing", "capiYaml"),
+        (&huge, "YamlTooLarge", "1048576"),
+        (&broken, "YamlUnreadable", "cannot be read: line 1"),
+        (&bomb, "YamlUnreadable", "cannot be read"),
+        (&empty, "YamlMissing", "capiYaml"),
     ] {
-        assert_fails(&fleet, urn, ("InvalidClusterSpec", text)).await;
+        assert_fails(&fleet, urn, (name, text)).await;
     }
 }
 
@@ -123,21 +123,29 @@ async fn what_does_not_exist_is_named() {
     let mut fleet = Fleet::quick(2_200);
     let tenant = fleet.tenants[0].clone();
     let wrong = [
-        (tenant.vdc.clone(), "VDC \"gone\""),
-        (tenant.network.clone(), "network \"gone\""),
-        (tenant.template.clone(), "template \"gone\""),
+        (tenant.vdc.clone(), "VdcNotFound", "VDC \"gone\""),
+        (
+            tenant.network.clone(),
+            "NetworkNotFound",
+            "network \"gone\"",
+        ),
+        (
+            tenant.template.clone(),
+            "TemplateNotFound",
+            "template \"gone\"",
+        ),
     ];
     let mut expected = Vec::new();
-    for (n, (name, text)) in wrong.into_iter().enumerate() {
+    for (n, (name, error, text)) in wrong.into_iter().enumerate() {
         let urn = fleet.ask_for(&format!("wrong{n}"));
         in_yaml(&fleet, &urn, &name, "gone");
-        expected.push((urn, text));
+        expected.push((urn, error, text));
         // Tenants take turns: the next one of the same tenant.
         fleet.ask_for(&format!("right{n}"));
     }
     fleet.start("a");
-    for (urn, text) in expected {
-        assert_fails(&fleet, &urn, ("ResourceNotFound", text)).await;
+    for (urn, error, text) in expected {
+        assert_fails(&fleet, &urn, (error, text)).await;
         assert_eq!(fleet.effect("vapp.composed", &urn), 0);
     }
     let rest = |fleet: &Fleet| {

@@ -11,6 +11,7 @@ mod lists;
 mod login;
 mod negotiation;
 mod network;
+mod offers;
 #[cfg(feature = "sim")]
 mod simulated;
 mod site;

@@ -118,6 +118,12 @@ impl AddressRange {
         self.first.to_bits() & shared == other.first.to_bits() & shared
     }
 
+    /// First and last address.
+    pub fn bounds(self) -> (Ipv4Addr, Ipv4Addr) {
+        let last = self.first.to_bits() | !mask(self.prefix);
+        (self.first, Ipv4Addr::from_bits(last))
+    }
+
     /// The container network of the bootstrap VM that this range meets.
     pub fn reserved(self) -> Option<Self> {
         RESERVED_RANGES
@@ -223,6 +229,18 @@ mod tests {
             AddressRange::parse("172.19.0.0/16").unwrap().reserved(),
             None
         );
+    }
+
+    #[test]
+    fn a_range_knows_its_ends() {
+        for (text, first, last) in [
+            ("10.1.2.3/8", [10, 0, 0, 0], [10, 255, 255, 255]),
+            ("10.1.2.3", [10, 1, 2, 3], [10, 1, 2, 3]),
+            ("0.0.0.0/0", [0; 4], [255; 4]),
+        ] {
+            let want = (Ipv4Addr::from(first), Ipv4Addr::from(last));
+            assert_eq!(AddressRange::parse(text).unwrap().bounds(), want, "{text}");
+        }
     }
 
     #[test]

@@ -63,8 +63,8 @@ pub(super) fn read(
     }
 }
 
-/// Pods and services must be apart from each other and from the API's address; what the bootstrap
-/// VM talks to must be apart from its container networks.
+/// Pods and services must be apart from each other, from the API's address and from VCD's; what the
+/// bootstrap VM talks to must be apart from its container networks.
 pub(super) fn check_ranges(
     cluster: &Value,
     vcd_cluster: &Value,
@@ -94,7 +94,12 @@ pub(super) fn check_ranges(
     );
     let vip_subnet = range("virtual IP subnet", vip_subnet, true);
     let site = range("VCD address", Some(checks::site_host(site)), false);
-    for (one, other) in [(pods, services), (pods, endpoint), (services, endpoint)] {
+    let outside = [endpoint, vip_subnet, site];
+    let inside = [pods, services];
+    let pairs = outside
+        .into_iter()
+        .flat_map(|other| inside.map(|one| (one, other)));
+    for (one, other) in std::iter::once((pods, services)).chain(pairs) {
         if let (Some((first, first_range)), Some((second, second_range))) = (one, other)
             && first_range.overlaps(second_range)
         {
@@ -106,7 +111,7 @@ pub(super) fn check_ranges(
             });
         }
     }
-    for (what, range) in [endpoint, vip_subnet, site].into_iter().flatten() {
+    for (what, range) in outside.into_iter().flatten() {
         if let Some(reserved) = range.reserved() {
             problems.push(SpecProblem::RangeReserved {
                 what,

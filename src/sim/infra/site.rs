@@ -28,6 +28,23 @@ pub(crate) struct Vdc {
     /// `urn:vcloud:org:<uuid>`
     pub(crate) org_id: String,
     pub(crate) enabled: bool,
+    #[serde(default)]
+    pub(crate) limits: VdcLimits,
+}
+
+/// Limits of a VDC; 0 is none, as VCD writes it. The site shows them and leaves it to clients to mind them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VdcLimits {
+    /// Most VMs.
+    pub vms: u64,
+    /// Most network cards.
+    pub nics: u64,
+    /// Processors, in MHz.
+    pub cpu_mhz: u64,
+    /// Memory, in MiB.
+    pub memory_mib: u64,
+    /// Whether disks are linked clones, which keep the size of the template's.
+    pub fast_provisioning: bool,
 }
 
 /// A routed organization VDC network with its static IP pool.
@@ -187,6 +204,11 @@ pub(crate) struct StorageProfile {
     pub(crate) name: String,
     pub(crate) vdc: String,
     pub(crate) default: bool,
+    #[serde(default)]
+    pub(crate) disabled: bool,
+    /// Most space, in MiB; 0 is none.
+    #[serde(default)]
+    pub(crate) limit_mib: u64,
 }
 
 #[cfg(test)]

@@ -75,32 +75,32 @@ pub(crate) fn vdc(
         .children(links(site, &href, bare(&vdc.org_id)))
         .child(Element::new("Description"))
         .child(Element::leaf("AllocationModel", "Flex"))
-        .child(capacity())
+        .child(capacity(infra, vdc))
         .child(resource_entities(site, infra, vdc))
         .child(available_networks(site, infra, vdc))
         .child(
             Element::new("Capabilities")
                 .child(Element::new("SupportedHardwareVersions").children(hardware)),
         )
-        .child(Element::leaf("NicQuota", 0))
+        .child(Element::leaf("NicQuota", vdc.limits.nics))
         .child(Element::leaf("NetworkQuota", 100))
         .child(Element::leaf("UsedNetworkCount", networks.count()))
-        .child(Element::leaf("VmQuota", 0))
+        .child(Element::leaf("VmQuota", vdc.limits.vms))
         .child(Element::leaf("IsEnabled", vdc.enabled))
         .child(storage_profiles(site, infra, vdc))
         .children(default_policy(site, infra, &vdc.uuid))
-        .children(if admin { admin_part() } else { Vec::new() });
+        .children(if admin { admin_part(vdc) } else { Vec::new() });
     Ok(Reply::xml(200, call.version, media, root.document()))
 }
 
 /// What only the admin form tells.
-fn admin_part() -> Vec<Element> {
+fn admin_part(vdc: &Vdc) -> Vec<Element> {
     vec![
         Element::leaf("ResourceGuaranteedMemory", "0.0"),
         Element::leaf("ResourceGuaranteedCpu", "0.0"),
-        Element::leaf("VCpuInMhz", 1000),
+        Element::leaf("VCpuInMhz", VCPU_MHZ),
         Element::leaf("IsThinProvision", true),
-        Element::leaf("UsesFastProvisioning", false),
+        Element::leaf("UsesFastProvisioning", vdc.limits.fast_provisioning),
         Element::leaf("VmDiscoveryEnabled", false),
         Element::leaf("IsElastic", false),
         Element::leaf("IncludeMemoryOverhead", true),
@@ -188,18 +188,32 @@ fn links(site: &str, href: &str, org: &str) -> Vec<Element> {
     ]
 }
 
-fn capacity() -> Element {
-    let part = |name, units| {
+/// Clock rate of a virtual processor, in MHz, as [`admin_part`] tells it.
+const VCPU_MHZ: u64 = 1000;
+
+/// Limits, and what machines that are switched on use of them.
+fn capacity(infra: &Infra, vdc: &Vdc) -> Element {
+    let machines = || {
+        let vms = infra.vms.values().filter(|vm| vm.deployed);
+        vms.filter(|vm| {
+            let vapp = infra.vapps.get(&vm.vapp);
+            vapp.is_some_and(|vapp| vapp.vdc == vdc.uuid)
+        })
+    };
+    let cpus: u64 = machines().map(|vm| u64::from(vm.cpus)).sum();
+    let memory: u64 = machines().map(|vm| u64::from(vm.memory_mib)).sum();
+    let part = |name, units, limit: u64, used: u64| {
         Element::new(name)
             .child(Element::leaf("Units", units))
             .child(Element::leaf("Allocated", 0))
-            .child(Element::leaf("Limit", 0))
+            .child(Element::leaf("Limit", limit))
             .child(Element::leaf("Reserved", 0))
-            .child(Element::leaf("Used", 0))
+            .child(Element::leaf("Used", used))
     };
+    let mhz = cpus.saturating_mul(VCPU_MHZ);
     Element::new("ComputeCapacity")
-        .child(part("Cpu", "MHz"))
-        .child(part("Memory", "MB"))
+        .child(part("Cpu", "MHz", vdc.limits.cpu_mhz, mhz))
+        .child(part("Memory", "MB", vdc.limits.memory_mib, memory))
 }
 
 fn resource_entities(site: &str, infra: &Infra, vdc: &Vdc) -> Element {
@@ -342,9 +356,9 @@ pub(crate) fn storage_profile(
             format!("{}/api/vdc/{}", ctx.site, profile.vdc),
             Some(VDC),
         ))
-        .child(Element::leaf("Enabled", true))
+        .child(Element::leaf("Enabled", !profile.disabled))
         .child(Element::leaf("Units", "MB"))
-        .child(Element::leaf("Limit", 0))
+        .child(Element::leaf("Limit", profile.limit_mib))
         .child(Element::leaf("Default", profile.default))
         .child(Element::leaf("StorageUsedMB", 0))
         .child(Element::leaf("IopsAllocated", 0));

@@ -107,6 +107,9 @@ pub(crate) struct NetworkDetails {
     pub(crate) description: String,
     /// Gateway it is routed by; an isolated network has none.
     pub(crate) gateway: Option<String>,
+    /// Its `networkType`, where it is another one than its gateway tells.
+    #[serde(default)]
+    pub(crate) kind: Option<String>,
     pub(crate) dns_suffix: Option<String>,
     pub(crate) dns_second: String,
     pub(crate) shared: bool,

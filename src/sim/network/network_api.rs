@@ -144,7 +144,7 @@ fn document(desk: &Desk<'_, '_>, network: &Network) -> Value {
         "backingNetworkId": format!("seg-{}", network.uuid),
         "backingNetworkType": "NSXT_FLEXIBLE_SEGMENT",
         "parentNetworkId": null,
-        "networkType": if gateway.is_some() { "NAT_ROUTED" } else { "ISOLATED" },
+        "networkType": kind(details, gateway.is_some()),
         "orgVdc": vdc,
         "ownerRef": vdc,
         "orgVdcIsNsxTBacked": true,
@@ -163,6 +163,11 @@ fn document(desk: &Desk<'_, '_>, network: &Network) -> Value {
         "segmentProfileTemplateRef": null,
         "status": if busy { "CONFIGURING" } else { "REALIZED" },
     })
+}
+
+fn kind(details: Option<&NetworkDetails>, routed: bool) -> &str {
+    let told = details.and_then(|details| details.kind.as_deref());
+    told.unwrap_or(if routed { "NAT_ROUTED" } else { "ISOLATED" })
 }
 
 /// Addresses of the pool; networks without one have a range that ends before it begins.
@@ -307,6 +312,7 @@ fn read(
         details: NetworkDetails {
             description: body.description,
             gateway,
+            kind: None,
             dns_suffix: subnet.dns_suffix,
             dns_second: subnet.dns_server2,
             shared: body.shared,

@@ -13,6 +13,7 @@ mod capi_yaml;
 mod config;
 mod idle;
 mod network;
+mod offer;
 mod payload;
 mod rights;
 mod schema_cluster;
@@ -23,6 +24,7 @@ mod tenant;
 
 use jiff::Timestamp;
 
+pub use super::infra::site::VdcLimits;
 pub use config::default_config;
 pub use payload::{ClusterRequest, CseShape, cluster_payload};
 pub use site::SiteAccess;

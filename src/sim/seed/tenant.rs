@@ -12,7 +12,7 @@ use crate::sim::context::new_uuid;
 use crate::sim::control::NewUser;
 use crate::sim::directory::{bare, derived_urn};
 use crate::sim::infra::sharing::Sharing;
-use crate::sim::infra::site::{Catalog, Medium, Network, StorageProfile, Template, Vdc};
+use crate::sim::infra::site::{Catalog, Medium, Network, StorageProfile, Template, Vdc, VdcLimits};
 use crate::sim::tasks::Reference;
 use crate::sim::world::World;
 
@@ -129,6 +129,8 @@ impl World {
             name: tenant.storage_profile.clone(),
             vdc: vdc.clone(),
             default: true,
+            disabled: false,
+            limit_mib: 0,
         };
         self.infra.networks.insert(network.uuid.clone(), network);
         self.infra
@@ -139,6 +141,7 @@ impl World {
             name: tenant.vdc.clone(),
             org_id: tenant.org_id.clone(),
             enabled: true,
+            limits: VdcLimits::default(),
         };
         self.infra.vdcs.insert(vdc.clone(), seeded);
         vdc

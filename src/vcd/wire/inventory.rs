@@ -8,6 +8,7 @@
 use serde::Deserialize;
 
 use crate::domain::ids::{OrgId, VappId, VdcId};
+use crate::domain::site::{Allowance, StorageDetails, VdcLimits};
 use crate::vcd::error::VcdError;
 use crate::vcd::model::{
     NamedRef, NetworkRef, StorageProfileRef, Template, TemplateRef, VcdStatus, Vdc,
@@ -80,6 +81,49 @@ pub(in crate::vcd) struct VdcElement {
     profiles: Option<StorageProfiles>,
     #[serde(rename = "IsEnabled", default)]
     enabled: bool,
+    #[serde(rename = "AllocationModel", default)]
+    allocation_model: String,
+    #[serde(rename = "ComputeCapacity", default)]
+    capacity: ComputeCapacity,
+    /// 0 for no limit, like every limit of a VDC.
+    #[serde(rename = "NicQuota", default)]
+    nic_quota: u64,
+    #[serde(rename = "VmQuota", default)]
+    vm_quota: u64,
+}
+
+#[derive(Deserialize, Default)]
+struct ComputeCapacity {
+    #[serde(rename = "Cpu", default)]
+    cpu: Capacity,
+    #[serde(rename = "Memory", default)]
+    memory: Capacity,
+}
+
+#[derive(Deserialize, Default)]
+struct Capacity {
+    #[serde(rename = "Units", default)]
+    units: String,
+    #[serde(rename = "Limit", default)]
+    limit: u64,
+    #[serde(rename = "Used", default)]
+    used: u64,
+}
+
+impl Capacity {
+    /// Unlimited where the unit is another one than VCD's usual.
+    fn allowance(&self, unit: &str) -> Allowance {
+        let known = self.units.eq_ignore_ascii_case(unit);
+        Allowance {
+            limit: limit(self.limit).filter(|_| known),
+            used: self.used,
+        }
+    }
+}
+
+/// VCD writes 0 where nothing is limited.
+pub(in crate::vcd) fn limit(number: u64) -> Option<u64> {
+    (number > 0).then_some(number)
 }
 
 #[derive(Deserialize)]
@@ -111,6 +155,13 @@ impl VdcElement {
             .map(|entity| vapp_ref(op, entity));
         let networks = self.networks.map(|list| list.networks).unwrap_or_default();
         let profiles = self.profiles.map(|list| list.profiles).unwrap_or_default();
+        let limits = VdcLimits {
+            allocation_model: self.allocation_model,
+            vms: limit(self.vm_quota),
+            nics: limit(self.nic_quota),
+            cpu_mhz: self.capacity.cpu.allowance("MHz"),
+            memory_mib: self.capacity.memory.allowance("MB"),
+        };
         Ok(Vdc {
             id: id.clone(),
             name: self.name,
@@ -130,6 +181,7 @@ impl VdcElement {
                 })
                 .collect(),
             enabled: self.enabled,
+            limits,
         })
     }
 }
@@ -158,7 +210,51 @@ pub(in crate::vcd) struct TemplateElement {
 #[derive(Deserialize)]
 struct TemplateChildren {
     #[serde(rename = "Vm", default)]
-    vms: Vec<Reference>,
+    vms: Vec<TemplateVm>,
+}
+
+#[derive(Deserialize)]
+struct TemplateVm {
+    #[serde(rename = "@href", default)]
+    href: String,
+    #[serde(rename = "ProductSection", default)]
+    products: Vec<ProductSection>,
+}
+
+#[derive(Deserialize)]
+struct ProductSection {
+    #[serde(rename = "Property", default)]
+    properties: Vec<ProductProperty>,
+}
+
+#[derive(Deserialize)]
+struct ProductProperty {
+    #[serde(rename = "@key", default)]
+    key: String,
+    /// What the image was made with.
+    #[serde(rename = "@value", default)]
+    value: String,
+    /// What somebody set later.
+    #[serde(rename = "Value")]
+    set: Option<PropertyValue>,
+}
+
+#[derive(Deserialize)]
+struct PropertyValue {
+    #[serde(rename = "@value", default)]
+    value: String,
+}
+
+impl TemplateVm {
+    /// The property by which clients know TKG images.
+    fn version(&self) -> Option<String> {
+        let mut properties = self.products.iter().flat_map(|product| &product.properties);
+        let property = properties.find(|property| property.key == "VERSION")?;
+        let set = property.set.as_ref().map(|set| set.value.as_str());
+        let text = set.filter(|text| !text.is_empty());
+        let text = text.unwrap_or(&property.value);
+        (!text.is_empty()).then(|| text.to_owned())
+    }
 }
 
 impl TemplateElement {
@@ -172,7 +268,9 @@ impl TemplateElement {
             .children
             .map(|children| children.vms)
             .unwrap_or_default();
-        let vm_href = vms.into_iter().next().map_or(self.href, |vm| vm.href);
+        let first = vms.into_iter().next();
+        let version = first.as_ref().and_then(TemplateVm::version);
+        let vm_href = first.map_or(self.href, |vm| vm.href);
         if vm_href.is_empty() {
             return Err(VcdError::unreadable(
                 op,
@@ -184,6 +282,43 @@ impl TemplateElement {
             name: self.name,
             ready,
             vm_href,
+            version,
         })
     }
+}
+
+/// A storage profile, in its form for tenants or for the provider.
+#[derive(Deserialize)]
+pub(in crate::vcd) struct StorageProfileElement {
+    #[serde(rename = "Enabled", default)]
+    enabled: bool,
+    #[serde(rename = "Units", default)]
+    units: String,
+    #[serde(rename = "Limit", default)]
+    limit: u64,
+    #[serde(rename = "Default", default)]
+    default: bool,
+    #[serde(rename = "StorageUsedMB", default)]
+    used_mb: u64,
+}
+
+impl StorageProfileElement {
+    pub(in crate::vcd) fn into_details(self) -> StorageDetails {
+        let in_mb = self.units.eq_ignore_ascii_case("MB");
+        StorageDetails {
+            enabled: self.enabled,
+            is_default: self.default,
+            space_mib: Allowance {
+                limit: limit(self.limit).filter(|_| in_mb),
+                used: self.used_mb,
+            },
+        }
+    }
+}
+
+/// What only the provider's form of a VDC tells.
+#[derive(Deserialize)]
+pub(in crate::vcd) struct AdminVdcElement {
+    #[serde(rename = "UsesFastProvisioning")]
+    pub(in crate::vcd) fast_provisioning: Option<bool>,
 }

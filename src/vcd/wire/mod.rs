@@ -21,5 +21,6 @@ pub(super) mod network;
 pub(super) mod query;
 pub(super) mod rewrite;
 pub(super) mod task;
+pub(super) mod uplink;
 pub(super) mod vapp;
 pub(super) mod xml;
