@@ -104,8 +104,7 @@ impl FailureReason {
             | Self::BootstrapVmStopped
             | Self::PhaseFailed { .. }
             | Self::PhaseTimedOut { .. }
-            | Self::StatusIncomplete { .. }
-            | Self::DeletionUnavailable => vec![(self.name(), self.to_string())],
+            | Self::StatusIncomplete { .. } => vec![(self.name(), self.to_string())],
         }
     }
 }
