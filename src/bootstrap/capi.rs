@@ -4,7 +4,8 @@
 //! cluster and those for the new cluster itself out.
 //!
 //! Added: the namespace, the Secret with the token, `VCDCluster.spec.rdeId` (without it CAPVCD looks
-//! for an entity by name and may adopt another cluster's), the add-on labels, and the proxies.
+//! for an entity by name and may adopt another cluster's), the add-on labels, the proxies, and the
+//! certificate authorities of the nodes ([`super::trust`]).
 //!
 //! Invariants:
 //! - Documents that do not belong to Cluster API never reach the temporary cluster: an autoscaler
@@ -18,7 +19,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
 
-use super::BootstrapInputs;
+use super::{BootstrapInputs, trust};
 use crate::domain::cluster::{CREDENTIALS_SECRET, ClusterSpec, Kind, api_group, name_of, text_at};
 use crate::domain::server_config::ProxyConfig;
 
@@ -50,6 +51,9 @@ pub(super) fn complete(inputs: &BootstrapInputs<'_>) -> Completed {
             add_labels(document, &ADDON_LABELS);
         } else if Kind::VcdCluster.is(document) {
             complete_vcd_cluster(document, inputs);
+        } else {
+            let authorities = &inputs.config.kubernetes.certificate_authorities;
+            trust::complete(document, authorities);
         }
     }
     complete_secret(&mut management, inputs);
@@ -175,7 +179,10 @@ fn add_labels(document: &mut Value, labels: &[(&str, &str)]) {
 }
 
 /// The object under `key`, made if there is none; anything else there would be refused anyway.
-fn object_at<'a>(document: &'a mut Value, key: &str) -> Option<&'a mut Map<String, Value>> {
+pub(super) fn object_at<'a>(
+    document: &'a mut Value,
+    key: &str,
+) -> Option<&'a mut Map<String, Value>> {
     let value = document.as_object_mut()?.entry(key).or_insert(Value::Null);
     if !value.is_object() {
         *value = json!({});

@@ -1,7 +1,13 @@
 //! The cloud-config of a bootstrap VM: files to write, and the one command to run.
 //!
+//! Invariants:
+//! - Data is in base64. What YAML readers disagree about, such as which characters end a line, can so
+//!   never become a key of the cloud-config.
+//!
 //! Source: cloud-init documentation, modules `write_files` and `runcmd`.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 
 use super::phases::{self, ROOT};
@@ -12,7 +18,7 @@ use crate::yaml::{self, YamlProblem};
 const UNIT: &str = "\
 [Unit]
 Description=Bootstrap of a Kubernetes cluster
-After=network-online.target
+After=network-online.target docker.service
 Wants=network-online.target
 ConditionPathExists=!/var/lib/cse/ended
 
@@ -31,6 +37,8 @@ pub(super) struct File {
     /// Octal, as text.
     permissions: &'static str,
     owner: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding: Option<&'static str>,
     content: String,
 }
 
@@ -40,13 +48,17 @@ impl File {
             path,
             permissions,
             owner: "root:root",
+            encoding: None,
             content: content.into(),
         }
     }
 
-    /// A file below the root directory that only root may read.
-    pub(super) fn private(name: &str, content: impl Into<String>) -> Self {
-        Self::new(format!("{ROOT}/{name}"), "0600", content)
+    /// A file of data below the root directory, which only root may read.
+    pub(super) fn private(name: &str, content: impl AsRef<[u8]>) -> Self {
+        Self {
+            encoding: Some("b64"),
+            ..Self::new(format!("{ROOT}/{name}"), "0600", BASE64.encode(content))
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{BootstrapInputs, shell};
 use crate::domain::cluster::{Kind, text_at};
-use crate::domain::phase::Phase;
+use crate::domain::phase::{BEAT_PERIOD, Phase};
 
 /// Docker release installed when none is configured.
 const DOCKER_DEFAULT: &str = "24.0.9";
@@ -36,7 +36,7 @@ pub(super) fn file(inputs: &BootstrapInputs<'_>) -> Result<String, String> {
 }
 
 /// Who, where and through what.
-fn facts(inputs: &BootstrapInputs<'_>) -> [(&'static str, String); 14] {
+fn facts(inputs: &BootstrapInputs<'_>) -> [(&'static str, String); 15] {
     let (spec, config) = (inputs.spec, inputs.config);
     let bootstrap = &config.bootstrap;
     let is_private = u8::from(config.has_private_registry());
@@ -58,6 +58,7 @@ fn facts(inputs: &BootstrapInputs<'_>) -> [(&'static str, String); 14] {
             "MIRROR",
             bootstrap.download_mirror.clone().unwrap_or_default(),
         ),
+        ("BEAT_SECS", BEAT_PERIOD.as_secs().to_string()),
     ]
 }
 

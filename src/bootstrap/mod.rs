@@ -8,6 +8,7 @@
 //! - Data and scripts never mix: scripts are constants, data is in files and in one environment file
 //!   that is quoted in one place.
 //! - The token is in the user data and nowhere else: no `Debug` output and no problem shows it.
+//! - Whatever the inputs hold, the user data is plain ASCII and its YAML has the keys made here alone.
 //!
 //! Not here: creating the VM and writing its extra configuration (`controller`), reading the VM's
 //! reports (`domain::phase` names the keys).
@@ -18,11 +19,12 @@ mod clusterctl;
 mod env;
 pub mod phases;
 mod shell;
+mod trust;
 mod workload;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use self::cloud_config::File;
 use crate::domain::cluster::ClusterSpec;
@@ -99,6 +101,12 @@ pub enum BootstrapProblem {
         /// Which value.
         variable: String,
     },
+    /// What is given as the token is none.
+    #[error(
+        "the API token of the cluster's author is empty or has characters that no API token has; \
+         create a new token and the cluster again"
+    )]
+    StrangeToken,
     /// Something could not be written as YAML.
     #[error("the bootstrap data cannot be written")]
     Yaml(#[source] YamlProblem),
@@ -131,6 +139,10 @@ fn check(inputs: &BootstrapInputs<'_>) -> Result<(), BootstrapProblem> {
             wanted: wanted.clone(),
             owner: owner.to_owned(),
         });
+    }
+    let token = inputs.token.expose_secret();
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(BootstrapProblem::StrangeToken);
     }
     let cni = &inputs.config.kubernetes.cni.name;
     if !cni.to_ascii_lowercase().contains("antrea") {
@@ -167,7 +179,7 @@ fn files(inputs: &BootstrapInputs<'_>) -> Result<Vec<File>, BootstrapProblem> {
         files.push(File::private("agent.yaml", manifest));
     }
     if let Some(text) = &bootstrap.clusterctl_yaml {
-        files.push(File::private("clusterctl-override.yaml", text.as_str()));
+        files.push(File::private("clusterctl-override.yaml", text));
     } else {
         files.push(File::private(
             "clusterctl.yaml",
@@ -183,7 +195,7 @@ fn files(inputs: &BootstrapInputs<'_>) -> Result<Vec<File>, BootstrapProblem> {
         .iter()
         .chain(inputs.vcd_authorities);
     for (index, pem) in authorities.enumerate() {
-        files.push(File::private(&format!("ca/{index:02}.crt"), pem.as_str()));
+        files.push(File::private(&format!("ca/{index:02}.crt"), pem));
     }
     Ok(files)
 }

@@ -47,12 +47,3 @@ pub fn script_path(phase: Phase) -> String {
     reason = "tests fail loudly"
 )]
 pub(super) mod tests;
-
-#[cfg(test)]
-#[path = "rehearsal_tests.rs"]
-#[expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "tests fail loudly"
-)]
-mod rehearsal;

@@ -80,7 +80,8 @@ fn what_a_script_does_can_be_told_from_its_text() {
 
 /// The names after `CSE_` that a script uses without setting them.
 pub(crate) fn variables_used() -> BTreeSet<String> {
-    let own = ["ROOT", "STATE", "LOG", "SYSTEM", "LIMIT_"];
+    // The last is where a script names several at once.
+    let own = ["ROOT", "STATE", "LOG", "SYSTEM", "PATH", "LIMIT_", ""];
     let mut names = BTreeSet::new();
     for (_, text) in all_scripts() {
         for after in text.split("CSE_").skip(1) {
@@ -109,9 +110,11 @@ impl Guest {
         guest.write("bootstrap.sh", RUNNER);
         guest.write("lib.sh", LIBRARY);
         let env = "CSE_API_TOKEN='tok'\\''en-secret'\nCSE_GITHUB_TOKEN=''\nCSE_HTTP_PROXY=''\nCSE_HTTPS_PROXY=''\n\
-                   CSE_NO_PROXY=''\nCSE_ENTITY_ID=id\nCSE_MARKER=marker\nCSE_LIMIT_slow_one='0.2'\n";
+                   CSE_NO_PROXY=''\nCSE_ENTITY_ID=id\nCSE_MARKER=marker\nCSE_LIMIT_slow_one='0.2'\nCSE_BEAT_SECS=0.1\n";
         guest.write("env", env);
-        guest.tool("vmtoolsd", "echo \"$2\" >>\"$CSE_ROOT/reports\"");
+        let vmtoolsd =
+            "file=reports\n[[ $2 != *cse.beat* ]] || file=beats\necho \"$2\" >>\"$CSE_ROOT/$file\"";
+        guest.tool("vmtoolsd", vmtoolsd);
         guest.tool("systemctl", "exit 0");
         for (name, body) in phases {
             guest.write(
@@ -248,7 +251,10 @@ fn a_second_run_goes_on_where_the_first_one_stopped() {
     guest.reports();
     guest.write("mended", "");
     assert!(guest.run().status.success());
-    assert_eq!(guest.reports()[0], "cse.phase.network.status successful");
+    let reports = guest.reports();
+    let forgotten = ["cse.exit ", "cse.reason ", "cse.log "];
+    assert_eq!(reports[..3], forgotten, "the end of the first run");
+    assert_eq!(reports[3], "cse.phase.network.status successful");
     let runs = fs::read_to_string(guest.root.path().join("network-runs")).unwrap();
     assert_eq!(runs, "ran\n");
 }
@@ -277,6 +283,25 @@ fn a_run_that_the_vm_stops_has_not_failed() {
     let output = guest.run();
     assert_eq!(output.status.code(), Some(143), "{output:?}");
     assert_eq!(guest.reports(), ["cse.phase.network.status in_progress"]);
+    assert!(!guest.has("state/ended"));
+}
+
+#[test]
+fn a_runner_shows_signs_of_life_while_a_phase_works() {
+    let body = "until [[ -e $CSE_ROOT/beats && $(sort -u \"$CSE_ROOT/beats\" | wc -l) -ge 2 ]]; do sleep 0.05; done";
+    let guest = Guest::new(&[("10-network", body)]);
+    assert!(guest.run().status.success());
+    assert_eq!(guest.reports().last().unwrap(), "cse.exit 0");
+}
+
+#[test]
+fn a_runner_that_is_stopped_stops_its_phase() {
+    let body = "echo \"$$\" >\"$CSE_ROOT/phase\"\nkill -TERM \"$(ps -o ppid= -p \"$PPID\" | tr -d ' ')\"\ntail -f /dev/null";
+    let guest = Guest::new(&[("10-network", body)]);
+    assert_eq!(guest.run().status.code(), Some(143));
+    let phase = fs::read_to_string(guest.root.path().join("phase")).unwrap();
+    let left = fs::read_to_string(format!("/proc/{}/cmdline", phase.trim())).unwrap_or_default();
+    assert!(!left.contains("10-network"), "{left}");
     assert!(!guest.has("state/ended"));
 }
 

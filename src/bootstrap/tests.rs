@@ -73,7 +73,14 @@ pub(super) fn files_of(inputs: &BootstrapInputs<'_>) -> BTreeMap<String, String>
     );
     let file = |file: &Value| {
         let text = |key: &str| file[key].as_str().unwrap().to_owned();
-        (text("path"), text("content"))
+        let content = match file["encoding"].as_str() {
+            Some("b64") => String::from_utf8(BASE64.decode(text("content")).unwrap()).unwrap(),
+            other => {
+                assert_eq!(other, None);
+                text("content")
+            }
+        };
+        (text("path"), content)
     };
     documents[0]["write_files"]
         .as_array()
@@ -182,7 +189,7 @@ fn hostile_attempt(name: &str) -> Attempt {
         );
     });
     Attempt {
-        token: SecretString::from(format!("{name}\n{name}")),
+        token: SecretString::from(name.replace(' ', "-")),
         ..Attempt::of(&content)
     }
 }
@@ -367,14 +374,22 @@ fn inputs_that_cannot_work_are_refused_by_name() {
         calico.user_data().unwrap_err(),
         BootstrapProblem::UnknownCni { .. }
     ));
-    let strange = Attempt {
-        token: SecretString::from("a\0b"),
-        ..Attempt::sample()
+    for token in ["", "a\0b", "a\nCSE_X=1", "to ken", "tökèn"] {
+        let strange = Attempt {
+            token: SecretString::from(token),
+            ..Attempt::sample()
+        };
+        let problem = strange.user_data().unwrap_err();
+        assert_eq!(problem, BootstrapProblem::StrangeToken, "{token:?}");
+    }
+    let unquotable = BootstrapInputs {
+        marker: "a\0b",
+        ..attempt.inputs()
     };
     let want = BootstrapProblem::Unquotable {
-        variable: "CSE_API_TOKEN".to_owned(),
+        variable: "CSE_MARKER".to_owned(),
     };
-    assert_eq!(strange.user_data().unwrap_err(), want);
+    assert_eq!(user_data(&unquotable).unwrap_err(), want);
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::domain::claim::ClaimPhase;
 use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::{TaskId, VappId};
 use crate::domain::marker::Marker;
-use crate::domain::phase::{EXIT_KEY, LOG_KEY, Phase, PhaseStatus, REASON_KEY};
+use crate::domain::phase::{BEAT_KEY, EXIT_KEY, LOG_KEY, Phase, PhaseStatus, REASON_KEY};
 use crate::reconcile::failure::FailureReason;
 use crate::reconcile::observation::{
     GuestReport, GuestSeen, Observation, Power, Preparation, RemovalSeen, TaskSeen, VappSeen,
@@ -54,6 +54,7 @@ pub(super) struct Memory<T: Transport> {
     pub(super) refusal: Option<TaskSeen>,
     stage: Option<(ClaimPhase, u32, Moment)>,
     phase: Option<(String, Moment)>,
+    beat: Option<(String, Moment)>,
     listing: Option<(Moment, Vec<VappSeen>)>,
     /// Set when the last decision was to wait for the guest: the listing may be reused.
     pub(super) listing_may_age: bool,
@@ -79,6 +80,7 @@ impl<T: Transport> Default for Memory<T> {
             refusal: None,
             stage: None,
             phase: None,
+            beat: None,
             listing: None,
             listing_may_age: false,
             kubeconfig_seen: false,
@@ -136,6 +138,9 @@ pub(super) async fn observe<T: Transport>(
     }
     await_kubeconfig(deps, memory, &mut seen).await?;
     seen.phase_age = memory.phase_age(&seen, now);
+    if let Some(guest) = &mut seen.vm {
+        guest.silent_for = memory.silent_for(guest, now);
+    }
     Ok(seen)
 }
 
@@ -379,6 +384,7 @@ fn guest_seen(vm: &Vm) -> GuestSeen {
         exit: said(EXIT_KEY).and_then(|code| code.trim().parse().ok()),
         reason: said(REASON_KEY).map(clip),
         log_tail: said(LOG_KEY).and_then(decode),
+        beat: said(BEAT_KEY).map(clip),
     };
     GuestSeen {
         power: power(vm.status),
@@ -388,6 +394,7 @@ fn guest_seen(vm: &Vm) -> GuestSeen {
             .get(USER_DATA_KEY)
             .is_some_and(|text| !text.is_empty()),
         report,
+        silent_for: None,
     }
 }
 
@@ -478,6 +485,18 @@ impl<T: Transport> Memory<T> {
             _ => {
                 self.phase = Some((progress, now));
                 Duration::ZERO
+            }
+        }
+    }
+
+    /// How long the guest's sign of life has been the same.
+    fn silent_for(&mut self, guest: &GuestSeen, now: Moment) -> Option<Duration> {
+        let beat = guest.report.beat.as_ref()?;
+        match &self.beat {
+            Some((known, since)) if known == beat => Some(now.since(*since)),
+            _ => {
+                self.beat = Some((beat.clone(), now));
+                Some(Duration::ZERO)
             }
         }
     }

@@ -18,6 +18,16 @@ pub const REASON_KEY: &str = "guestinfo.cse.reason";
 /// Guestinfo key with the base64 of the log's tail after a failed run, at most 8 KiB.
 pub const LOG_KEY: &str = "guestinfo.cse.log";
 
+/// Guestinfo key that the runner sets to another value every [`BEAT_PERIOD`] for as long as it lives.
+pub const BEAT_KEY: &str = "guestinfo.cse.beat";
+
+/// Time between two signs of life of the runner.
+pub const BEAT_PERIOD: Duration = Duration::from_secs(30);
+
+/// A runner that has shown signs of life and then none for this long is dead, however much time its
+/// phase has left: long enough for a restart of the VM by vSphere HA.
+pub const SILENCE_DEADLINE: Duration = Duration::from_mins(10);
+
 /// What the server grants a phase beyond its own limit: the script notices the end of its time first
 /// and reports why, and only a VM that stopped reporting meets the server's limit.
 pub const REPORT_GRACE: Duration = Duration::from_mins(3);

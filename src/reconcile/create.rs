@@ -307,6 +307,17 @@ fn await_phase(seen: &Observation, guest: &GuestSeen, policy: &Policy) -> Decisi
     let done = |name: &str| guest.report.phases.get(name) == Some(&PhaseStatus::Successful);
     let current = policy.phases.iter().find(|plan| !done(plan.name));
     match current {
+        Some(plan)
+            if guest
+                .silent_for
+                .is_some_and(|time| time > policy.guest_silence) =>
+        {
+            let reason = FailureReason::BootstrapVmSilent {
+                phase: plan.name.to_owned(),
+                minutes: policy.guest_silence.as_secs() / 60,
+            };
+            fail(seen, policy, reason)
+        }
         Some(plan) if seen.phase_age > plan.deadline => {
             let reason = FailureReason::PhaseTimedOut {
                 phase: plan.name.to_owned(),

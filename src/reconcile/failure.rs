@@ -26,6 +26,13 @@ pub enum FailureReason {
     OperationFailing(String),
     /// The bootstrap VM was switched off before its work was done.
     BootstrapVmStopped,
+    /// The bootstrap VM has stopped giving signs of life.
+    BootstrapVmSilent {
+        /// The phase it was in.
+        phase: String,
+        /// How long it has been silent, in minutes.
+        minutes: u64,
+    },
     /// A phase of the bootstrap script failed.
     PhaseFailed {
         /// The phase.
@@ -61,6 +68,7 @@ impl FailureReason {
             Self::OperationRefused(_) => "VcdOperationRefused",
             Self::OperationFailing(_) => "VcdOperationFailed",
             Self::BootstrapVmStopped => "BootstrapVmStopped",
+            Self::BootstrapVmSilent { .. } => "BootstrapVmSilent",
             Self::PhaseFailed { .. } => "BootstrapPhaseFailed",
             Self::PhaseTimedOut { .. } => "BootstrapPhaseTimedOut",
             Self::StatusIncomplete { .. } => "ClusterStatusIncomplete",
@@ -74,6 +82,7 @@ impl FailureReason {
             Self::Preflight(problems) => problems.iter().all(PreflightProblem::waiting_helps),
             Self::OperationFailing(_)
             | Self::BootstrapVmStopped
+            | Self::BootstrapVmSilent { .. }
             | Self::PhaseFailed { .. }
             | Self::PhaseTimedOut { .. }
             | Self::StatusIncomplete { .. } => true,
@@ -134,6 +143,10 @@ impl fmt::Display for FailureReason {
             Self::OperationFailing(why) => write!(f, "an operation in VCD keeps failing: {why}"),
             Self::BootstrapVmStopped => f.write_str(
                 "the bootstrap VM was switched off before the cluster was ready; leave it alone until the cluster is available",
+            ),
+            Self::BootstrapVmSilent { phase, minutes } => write!(
+                f,
+                "the bootstrap VM has given no sign of life for {minutes} minutes, in phase \"{phase}\"; look at its console, and at the host and the network it runs on"
             ),
             Self::PhaseFailed { phase, reason } => {
                 write!(f, "bootstrap phase \"{phase}\" failed: {reason}")

@@ -182,6 +182,8 @@ pub struct GuestSeen {
     pub has_user_data: bool,
     /// The guest's report.
     pub report: GuestReport,
+    /// How long this holder has seen no new sign of life; `None` if there has never been one.
+    pub silent_for: Option<Duration>,
 }
 
 /// The guest's report.
@@ -195,6 +197,8 @@ pub struct GuestReport {
     pub reason: Option<String>,
     /// Tail of the log, decoded.
     pub log_tail: Option<String>,
+    /// The last sign of life; another text each time.
+    pub beat: Option<String>,
 }
 
 impl GuestReport {

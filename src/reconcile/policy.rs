@@ -8,6 +8,8 @@
 
 use std::time::Duration;
 
+use crate::domain::phase::SILENCE_DEADLINE;
+
 /// One phase of the bootstrap script as the server follows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PhasePlan {
@@ -40,6 +42,8 @@ pub struct Policy {
     pub guest_poll: Duration,
     /// The phases the guest goes through, in order.
     pub phases: Vec<PhasePlan>,
+    /// A guest that has given signs of life and none for this long is dead.
+    pub guest_silence: Duration,
     /// Longest time from the end of the script to a complete cluster status.
     pub status_deadline: Duration,
     /// How often creation is tried at most when auto-repair is on.
@@ -73,6 +77,7 @@ impl Policy {
             task_poll: Duration::from_secs(3),
             guest_poll: Duration::from_secs(10),
             phases,
+            guest_silence: SILENCE_DEADLINE,
             status_deadline: Duration::from_mins(20),
             max_attempts: 3,
             attempt_pause: Duration::from_mins(1),

@@ -128,12 +128,14 @@ fn guest() -> impl Strategy<Value = GuestSeen> {
     let name = prop::sample::select(vec![PHASES[0], PHASES[1], PHASES[2], "unheard-of"]);
     let phases = prop::collection::btree_map(name.prop_map(str::to_owned), status, 0..4);
     let exit = prop::option::of(-1..3_i32);
-    (power(), any::<(bool, bool)>(), phases, exit).prop_map(
-        |(power, (busy, has_user_data), phases, exit)| GuestSeen {
+    let silent = prop::option::of(prop::sample::select(vec![0, 600, 601]));
+    (power(), any::<(bool, bool)>(), phases, exit, silent).prop_map(
+        |(power, (busy, has_user_data), phases, exit, silent)| GuestSeen {
             power,
             busy,
             has_user_data,
             report: report(phases, exit),
+            silent_for: silent.map(Duration::from_secs),
         },
     )
 }
@@ -144,6 +146,7 @@ fn report(phases: BTreeMap<String, PhaseStatus>, exit: Option<i32>) -> GuestRepo
         exit,
         reason: None,
         log_tail: None,
+        beat: None,
     }
 }
 

@@ -6,6 +6,7 @@ begin_phase
 
 install_trust() {
   local certificate
+  doing "installing certificates"
   for certificate in "$CSE_ROOT"/ca/*.crt; do
     if [[ -e $certificate ]]; then
       install -D -m 0644 "$certificate" "$CSE_SYSTEM/usr/local/share/ca-certificates/cse-${certificate##*/}"
@@ -17,6 +18,7 @@ install_trust() {
 # The container networks of this VM are 172.17.0.0/16 and 172.18.0.0/16.
 check_own_address() {
   local addresses
+  doing "looking at the addresses of the bootstrap VM"
   addresses=$(ip -4 -oneline address show scope global | grep -v -E ' (docker0|br-[0-9a-f]+) ' | awk '{print $4}' || true)
   log "addresses: ${addresses//$'\n'/ }"
   if [[ -z $addresses ]]; then
@@ -33,33 +35,28 @@ explain() {
     5) printf 'the name of the proxy is not known; check proxyConfig and DNS' ;;
     6) printf 'its name is not known; check the DNS servers of the network' ;;
     7) printf 'the connection was refused or there is no route; check firewall and gateway' ;;
-    28) printf 'no answer in time; check firewall, SNAT and gateway' ;;
+    28) printf 'no answer in time; check firewall, SNAT, gateway and MTU' ;;
     35 | 60) printf 'its certificate is not trusted; add the CA to certificateAuthorities of the server configuration' ;;
+    52 | 56) printf 'the connection was cut; check the proxy and the user name and password for it' ;;
     *) printf 'curl ended with code %s' "$1" ;;
   esac
 }
 
 # probe <url>: any HTTP answer will do.
 probe() {
-  curl --silent --show-error --output /dev/null --connect-timeout 15 --max-time 30 "$1"
+  curl --silent --show-error --globoff --output /dev/null --connect-timeout 15 --max-time 30 -- "$1"
 }
 
 # need <what> <url>
 need() {
-  local code=0
   doing "checking whether $1 can be reached"
-  retry 4 10 probe "$2" || code=$?
-  if ((code != 0)); then
-    code=0
-    probe "$2" || code=$?
-    if ((code != 0)); then
-      die "$1 cannot be reached from the cluster's network ($2): $(explain "$code")"
-    fi
-  fi
+  retry 4 10 probe "$2" ||
+    die "$1 cannot be reached from the cluster's network ($2): $(explain $?)"
 }
 
 install_trust
 check_own_address
+# shellcheck disable=SC2153 # from the environment file
 need "VMware Cloud Director" "$CSE_SITE/api/versions"
 if [[ $CSE_PRIVATE_REGISTRY == 1 ]]; then
   need "the container registry" "https://${CSE_REGISTRY%%/*}/v2/"

@@ -4,8 +4,6 @@ set -euo pipefail
 . "${CSE_ROOT:-/opt/cse}/lib.sh"
 begin_phase
 
-readonly NAME=cse-bootstrap
-
 # All networks of this VM stay in the two documented ranges.
 kind_config() {
   cat >"$CSE_STATE/kind.yaml" <<'YAML'
@@ -34,16 +32,16 @@ node_image() {
 }
 
 is_running() {
-  grep -qx "$NAME" <<<"$(kind get clusters 2>/dev/null)" &&
-    kubectl --kubeconfig "$MANAGEMENT" get --raw /readyz >/dev/null 2>&1
+  grep -qx "$KIND_NAME" <<<"$(kind get clusters)" && management_answers
 }
 
 create() {
-  kind delete cluster --name "$NAME" || true
-  kind create cluster --name "$NAME" --image "$1" --kubeconfig "$MANAGEMENT" \
+  kind delete cluster --name "$KIND_NAME" || true
+  kind create cluster --name "$KIND_NAME" --image "$1" --kubeconfig "$MANAGEMENT" \
     --config "$CSE_STATE/kind.yaml" --wait 5m
 }
 
+doing "looking for a temporary cluster"
 if is_running; then
   log "the temporary cluster runs already"
   exit 0

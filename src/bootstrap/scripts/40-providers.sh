@@ -3,6 +3,7 @@
 set -euo pipefail
 . "${CSE_ROOT:-/opt/cse}/lib.sh"
 begin_phase
+ensure_management
 
 readonly CAPI=https://github.com/kubernetes-sigs/cluster-api/releases/download
 readonly CAPVCD=https://github.com/vmware/cluster-api-provider-cloud-director/releases/download
@@ -11,8 +12,8 @@ readonly CERT_MANAGER=https://github.com/cert-manager/cert-manager/releases/down
 # component <directory> <release URL> <version> <file>: clusterctl wants <directory>/<version>/<file>
 # and, beside it, the provider's metadata.
 component() {
-  fetch "$2/$3/$4" "$REPOSITORY/$1/$3/$4"
-  fetch "$2/$3/metadata.yaml" "$REPOSITORY/$1/$3/metadata.yaml"
+  fetch_manifest "$2/$3/$4" "$REPOSITORY/$1/$3/$4"
+  fetch_manifest "$2/$3/metadata.yaml" "$REPOSITORY/$1/$3/metadata.yaml"
 }
 
 # A local repository needs neither GitHub's API, which limits calls, nor a token.
@@ -21,11 +22,11 @@ fill_repository() {
   component cluster-api "$CAPI" "$CSE_CORE_VERSION" core-components.yaml
   component bootstrap-kubeadm "$CAPI" "$CSE_BOOTSTRAP_VERSION" bootstrap-components.yaml
   component control-plane-kubeadm "$CAPI" "$CSE_CONTROL_PLANE_VERSION" control-plane-components.yaml
-  if [[ ! -s $capvcd/infrastructure-components.yaml ]]; then
+  if [[ ! -s $capvcd/infrastructure-components.yaml || ! -s $capvcd/metadata.yaml ]]; then
     from_artifact "capvcd-manifest-airgapped:$CSE_CAPVCD_VERSION" "$capvcd" ||
       component infrastructure-vcd "$CAPVCD" "$CSE_CAPVCD_VERSION" infrastructure-components.yaml
   fi
-  fetch "$CERT_MANAGER/$CSE_CERT_MANAGER_VERSION/cert-manager.yaml" \
+  fetch_manifest "$CERT_MANAGER/$CSE_CERT_MANAGER_VERSION/cert-manager.yaml" \
     "$REPOSITORY/cert-manager/$CSE_CERT_MANAGER_VERSION/cert-manager.yaml"
 }
 
@@ -39,6 +40,8 @@ registry_is_complete() {
     "cluster-api/kubeadm-bootstrap-controller:$CSE_BOOTSTRAP_VERSION" \
     "cluster-api/kubeadm-control-plane-controller:$CSE_CONTROL_PLANE_VERSION" \
     "jetstack/cert-manager-controller:$CSE_CERT_MANAGER_VERSION" \
+    "jetstack/cert-manager-cainjector:$CSE_CERT_MANAGER_VERSION" \
+    "jetstack/cert-manager-webhook:$CSE_CERT_MANAGER_VERSION" \
     "vmware-cloud-director/cluster-api-provider-cloud-director:$CSE_CAPVCD_VERSION"; do
     if ! has_image "$CSE_REGISTRY/$image"; then
       log "the registry has no $image; the controllers come from the public registries"
@@ -60,10 +63,6 @@ choose_config() {
   fi
 }
 
-export EXP_CLUSTER_RESOURCE_SET=true CLUSTERCTL_DISABLE_VERSIONCHECK=true
-if [[ -n $CSE_GITHUB_TOKEN ]]; then
-  export GITHUB_TOKEN=$CSE_GITHUB_TOKEN
-fi
 choose_config
 doing "installing Cluster API in the temporary cluster"
 retry 3 20 init_providers "$MANAGEMENT" ||

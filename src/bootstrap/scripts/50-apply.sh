@@ -3,6 +3,7 @@
 set -euo pipefail
 . "${CSE_ROOT:-/opt/cse}/lib.sh"
 begin_phase
+ensure_management
 
 # Documents without a namespace belong into the cluster's.
 declare_cluster() {

@@ -3,6 +3,7 @@
 set -euo pipefail
 . "${CSE_ROOT:-/opt/cse}/lib.sh"
 begin_phase
+ensure_management
 
 # A failure that Cluster API calls final does not heal by waiting.
 check_final_failure() {
@@ -36,7 +37,7 @@ export_proxy
 retry 6 10 save_kubeconfig || die "Cluster API has made no kubeconfig for the new cluster; see the log"
 
 # The API answers inside the cluster before it does so through the load balancer.
-until workload get --raw /readyz >/dev/null 2>&1; do
+until workload get --raw /readyz >/dev/null; do
   doing "waiting for the API at $(<"$CSE_STATE/endpoint"), which the bootstrap VM must be able to reach"
   sleep 10
 done

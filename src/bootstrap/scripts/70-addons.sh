@@ -9,12 +9,12 @@ readonly CSI=https://raw.githubusercontent.com/vmware/cloud-director-named-disk-
 readonly ANTREA=https://github.com/antrea-io/antrea/releases/download
 
 fetch_cni() {
-  fetch "$ANTREA/$CSE_CNI_VERSION/antrea.yml" "$MANIFESTS/cni/antrea.yaml"
+  fetch_manifest "$ANTREA/$CSE_CNI_VERSION/antrea.yml" "$MANIFESTS/cni/antrea.yaml"
 }
 
 fetch_cpi() {
   from_artifact "cpi-crs-airgapped:$CSE_CPI_VERSION" "$MANIFESTS/cpi" ||
-    fetch "$CPI/${CSE_CPI_VERSION#v}/manifests/cloud-director-ccm-crs.yaml" "$MANIFESTS/cpi/ccm.yaml"
+    fetch_manifest "$CPI/${CSE_CPI_VERSION#v}/manifests/cloud-director-ccm-crs.yaml" "$MANIFESTS/cpi/ccm.yaml"
 }
 
 fetch_csi() {
@@ -23,7 +23,7 @@ fetch_csi() {
     return
   fi
   for file in csi-driver csi-controller-crs csi-node-crs; do
-    fetch "$CSI/${CSE_CSI_VERSION#v}/manifests/$file.yaml" "$MANIFESTS/csi/$file.yaml"
+    fetch_manifest "$CSI/${CSE_CSI_VERSION#v}/manifests/$file.yaml" "$MANIFESTS/csi/$file.yaml"
   done
 }
 
@@ -34,7 +34,7 @@ install_addon() {
   while IFS= read -r -d '' file; do
     use_registry "$file"
     apply_to workload "$file" || die "$1 could not be installed in the new cluster; see the log"
-  done < <(find "$MANIFESTS/$1" -type f -name '*.y*ml*' -print0 | sort --zero-terminated)
+  done < <(find "$MANIFESTS/$1" -type f -name '*.y*ml*' ! -name '*.part' -print0 | sort --zero-terminated)
 }
 
 doing "writing credentials and settings of the add-ons"

@@ -3,6 +3,7 @@
 set -euo pipefail
 . "${CSE_ROOT:-/opt/cse}/lib.sh"
 begin_phase
+ensure_management
 
 # behind: control plane and pools that have fewer ready nodes than they want, as "name ready/wanted".
 behind() {

@@ -10,6 +10,9 @@ CSE_STATE=${CSE_STATE:-/var/lib/cse}
 CSE_LOG=${CSE_LOG:-/var/log/cse-bootstrap.log}
 # Before the directories of the system; empty but in a rehearsal.
 CSE_SYSTEM=${CSE_SYSTEM:-}
+# Where programs are looked for after our own; narrower in a rehearsal.
+CSE_PATH=${CSE_PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}
+KIND_NAME=cse-bootstrap
 MANAGEMENT=$CSE_STATE/kind.conf
 WORKLOAD=$CSE_STATE/workload.conf
 REPOSITORY=$CSE_ROOT/repository
@@ -21,10 +24,10 @@ MANIFESTS=$CSE_ROOT/manifests
 umask 077
 mkdir -p "$CSE_STATE" "$REPOSITORY" "$MANIFESTS"
 export HOME=${HOME:-/root}
-export PATH=$CSE_ROOT/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH=$CSE_ROOT/bin:$CSE_PATH
 
 log() {
-  printf '%s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$*"
+  TZ=UTC0 printf '%(%Y-%m-%dT%H:%M:%SZ)T %s\n' -1 "$*"
 }
 
 # doing <text>: what goes on right now; becomes part of the reason if the time runs out.
@@ -58,18 +61,18 @@ unforeseen() {
   printf '%s failed (line %s of %s)%s\n' "$2" "$1" "${BASH_SOURCE[1]##*/}" "$what" >"$CSE_STATE/reason"
 }
 
-# retry <attempts> <pause in s> <command...>
+# retry <attempts> <pause in s> <command...>: ends with the code of the last attempt.
 retry() {
-  local attempts=$1 pause=$2 try
+  local attempts=$1 pause=$2 try code
   shift 2
   for ((try = 1; ; try++)); do
-    if "$@"; then
-      return 0
+    code=0
+    "$@" || code=$?
+    if ((code == 0 || try >= attempts)); then
+      return "$code"
     fi
-    if ((try >= attempts)); then
-      return 1
-    fi
-    log "attempt $try of $attempts failed: $1; next in $pause s"
+    # Apart from what the command itself says, which may be wanted.
+    log "attempt $try of $attempts failed: $1; next in $pause s" >&2
     sleep "$pause"
   done
 }
@@ -92,9 +95,18 @@ fetch() {
   fi
   doing "downloading $url"
   mkdir -p "${file%/*}"
-  retry 4 10 curl --fail --silent --show-error --location --connect-timeout 20 --max-time 600 \
-    --output "$file.part" "$url" || die "cannot download $url; see the log for the cause"
+  retry 4 10 curl --fail --silent --show-error --location --globoff --connect-timeout 20 --max-time 600 \
+    --output "$file.part" -- "$url" || die "cannot download $url; see the log for the cause"
   mv "$file.part" "$file"
+}
+
+# fetch_manifest <url> <file>: a login page in between answers with a file, too, and must not stay.
+fetch_manifest() {
+  fetch "$1" "$2"
+  if ! grep -q '^apiVersion:' "$2"; then
+    rm -f "$2"
+    die "the answer of $(mirrored "$1") is no Kubernetes manifest; check proxy and mirror"
+  fi
 }
 
 # export_proxy: proxies in both spellings, for every tool that looks for them.
@@ -120,6 +132,23 @@ management() {
 
 workload() {
   kubectl --kubeconfig "$WORKLOAD" --namespace "$CSE_NAMESPACE" "$@"
+}
+
+# management_answers: whether the temporary cluster's API is up; if not, the log says why.
+management_answers() {
+  kubectl --kubeconfig "$MANAGEMENT" get --raw /readyz >/dev/null
+}
+
+# ensure_management: Docker does not start the temporary cluster again after a restart of the VM.
+ensure_management() {
+  doing "looking for the temporary cluster"
+  if management_answers; then
+    return 0
+  fi
+  doing "starting the temporary cluster again"
+  retry 12 5 docker start "$KIND_NAME-control-plane" ||
+    die "the temporary cluster cannot be started again; see the log"
+  retry 36 5 management_answers || die "the temporary cluster does not come up again; see the log"
 }
 
 # apply_to <management|workload> <file>: declares the objects of a file, as often as wanted.
@@ -161,6 +190,19 @@ images_of() {
   sed -n -E 's/^[[:space:]]*(- )?image:[[:space:]]*"?([^"[:space:]]+)"?.*$/\2/p' "$1" | sort -u
 }
 
+# replace_image <file> <image> <new image>: whole names only, one may be the beginning of another.
+replace_image() {
+  awk -v from="$2" -v to="$3" '
+    match($0, /^[[:space:]]*(- )?image:[[:space:]]*"?/) {
+      rest = substr($0, RLENGTH + 1)
+      name = rest
+      sub(/["[:space:]].*/, "", name)
+      if (name == from) $0 = substr($0, 1, RLENGTH) to substr(rest, length(name) + 1)
+    }
+    {print}' "$1" >"$CSE_STATE/manifest.part"
+  mv "$CSE_STATE/manifest.part" "$1"
+}
+
 # use_registry <file>: images come from the private registry as far as it has them, under the path
 # they have in public; the old Kubernetes registry no longer exists.
 use_registry() {
@@ -170,6 +212,7 @@ use_registry() {
     return 0
   fi
   while IFS= read -r image; do
+    path=
     case $image in
       # From an artifact: some are there as named, some under the path they have in public.
       "$CSE_REGISTRY/vmware-cloud-director/"*)
@@ -182,7 +225,7 @@ use_registry() {
       *) path=$image ;;
     esac
     if has_image "$CSE_REGISTRY/$path"; then
-      sed -i "s#$image#$CSE_REGISTRY/$path#g" "$1"
+      replace_image "$1" "$image" "$CSE_REGISTRY/$path"
     fi
   done < <(images_of "$1")
 }
@@ -195,6 +238,15 @@ has_provider() {
   grep -qx "$2" <<<"$providers"
 }
 
+# cluster_api <clusterctl arguments...>: GitHub's token is in the environment of this program alone.
+cluster_api() (
+  export EXP_CLUSTER_RESOURCE_SET=true CLUSTERCTL_DISABLE_VERSIONCHECK=true
+  if [[ -n $CSE_GITHUB_TOKEN ]]; then
+    export GITHUB_TOKEN=$CSE_GITHUB_TOKEN
+  fi
+  exec clusterctl "$@"
+)
+
 # init_providers <kubeconfig>: installs what is missing; clusterctl refuses what is there already.
 init_providers() {
   local missing=()
@@ -202,11 +254,13 @@ init_providers() {
   has_provider "$1" BootstrapProvider/kubeadm || missing+=(--bootstrap "kubeadm:$CSE_BOOTSTRAP_VERSION")
   has_provider "$1" ControlPlaneProvider/kubeadm || missing+=(--control-plane "kubeadm:$CSE_CONTROL_PLANE_VERSION")
   has_provider "$1" InfrastructureProvider/vcd || missing+=(--infrastructure "vcd:$CSE_CAPVCD_VERSION")
-  if ((${#missing[@]} == 0)); then
-    return 0
+  if ((${#missing[@]} > 0)); then
+    cluster_api init "${missing[@]}" --kubeconfig "$1" --config "$CSE_STATE/clusterctl.yaml" \
+      --wait-providers --wait-provider-timeout 600 || return
   fi
-  clusterctl init "${missing[@]}" --kubeconfig "$1" --config "$CSE_STATE/clusterctl.yaml" \
-    --wait-providers --wait-provider-timeout 600
+  # An earlier run may have installed them and not waited.
+  kubectl --kubeconfig "$1" wait deployment --all-namespaces --selector cluster.x-k8s.io/provider \
+    --for=condition=Available --timeout=600s
 }
 
 # proxy_for_capvcd <kubeconfig>: CAPVCD reaches VCD like everything else here does.

@@ -253,7 +253,7 @@ fn certificate(place: &Place<'_>) -> Option<String> {
 fn download_mirror(place: &Place<'_>) -> Option<String> {
     let text = place.line()?;
     let is_web = text.starts_with("https://") || text.starts_with("http://");
-    if !is_web || text.contains(char::is_whitespace) {
+    if !is_web || !is_plain(&text) || !text.is_ascii() {
         place.problem("a URL that starts with https:// or http://");
         return None;
     }
@@ -331,7 +331,10 @@ fn registry(place: &Place<'_>) -> String {
         .trim_end_matches('/');
     let allowed =
         |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b':' | b'/' | b'_' | b'-');
-    if bare.is_empty() || bare.len() > 255 || !bare.bytes().all(allowed) {
+    let parts_are_named = bare
+        .split('/')
+        .all(|part| part.starts_with(|c: char| c.is_ascii_alphanumeric()));
+    if !parts_are_named || bare.len() > 255 || !bare.bytes().all(allowed) {
         place.problem("a registry such as registry.example.test/path");
     }
     bare.to_owned()

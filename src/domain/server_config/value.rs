@@ -137,7 +137,9 @@ impl<'a> Place<'a> {
     pub(super) fn version(&self) -> Option<String> {
         let text = self.text()?;
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'_' | b'-');
-        if text.len() > VERSION_BYTES || !text.bytes().all(allowed) {
+        // A leading hyphen would make it a flag where it stands alone.
+        let is_version = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if !is_version || text.len() > VERSION_BYTES || !text.bytes().all(allowed) {
             self.problem("a version such as v1.4.0");
             return None;
         }

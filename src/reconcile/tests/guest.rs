@@ -30,6 +30,27 @@ fn a_guest_at_work_is_waited_for_within_the_time_of_its_phase() {
             ),
         ),
         (
+            "slow, with signs of life",
+            edit(running(&[("tools", InProgress)], None), |seen| {
+                seen.phase_age = Duration::from_secs(600);
+                seen.vm.as_mut().unwrap().silent_for = Some(Duration::from_secs(600));
+            }),
+            wait(WaitReason::Guest, 10),
+        ),
+        (
+            "without a sign of life",
+            edit(running(&[("tools", InProgress)], None), |seen| {
+                seen.vm.as_mut().unwrap().silent_for = Some(Duration::from_secs(601));
+            }),
+            fail(
+                FailureReason::BootstrapVmSilent {
+                    phase: "tools".to_owned(),
+                    minutes: 10,
+                },
+                false,
+            ),
+        ),
+        (
             "failed",
             running(&[("tools", Successful), ("pivot", Failed)], Some(3)),
             fail(failed, false),

@@ -91,6 +91,7 @@ fn guest(power: Power, has_user_data: bool) -> GuestSeen {
         busy: false,
         has_user_data,
         report: GuestReport::default(),
+        silent_for: None,
     }
 }
 

@@ -8,6 +8,7 @@
 //! Invariants:
 //! - A program starts once in the life of a VM: cloud-init marks it as run before it runs. After a
 //!   restart it goes on only if it has put a unit of its own in place; phases that ended stay ended.
+//! - A runner that gives signs of life does so as long as it runs, at every step it takes.
 //! - A phase ends by what its script does: applying manifests ends when the API server takes them,
 //!   waiting for the control plane or for all nodes when they are there, and so does moving.
 //!
@@ -79,6 +80,8 @@ struct Run {
 enum Verdict {
     Done,
     Wait,
+    /// The machine no longer does anything.
+    Dead,
     Failed(String),
 }
 
@@ -174,6 +177,10 @@ fn step(uuid: &str, ctx: &mut Context<'_>, infra: &mut Infra, entities: &mut Ent
     else {
         return;
     };
+    if run.program.beats {
+        let beat = ctx.wall.as_second().to_string();
+        report(uuid, infra, [("guestinfo.cse.beat", beat)]);
+    }
     let goes_on = loop {
         let Some(phase) = run.program.phases.get(run.next).cloned() else {
             finish(uuid, infra, &run);
@@ -190,6 +197,14 @@ fn step(uuid: &str, ctx: &mut Context<'_>, infra: &mut Infra, entities: &mut Ent
                 report(uuid, infra, [(key.as_str(), "successful".to_owned())]);
                 run.next += 1;
                 run.began = None;
+            }
+            // Nothing moves in it until it is restarted.
+            Verdict::Dead => {
+                run.began = None;
+                if let Some(guest) = infra.actors.guests.get_mut(uuid) {
+                    guest.run = Some(run);
+                }
+                return;
             }
             Verdict::Wait if ctx.now.since(began) < phase.limit => break Some(RECHECK),
             Verdict::Wait => {
@@ -226,6 +241,7 @@ fn judge(
             return Verdict::Failed(format!("simulated failure of phase {}", phase.name));
         }
         Some(Ordered::Hang) => return Verdict::Wait,
+        Some(Ordered::Death) => return Verdict::Dead,
         None => {}
     }
     let script = phase.script.as_str();

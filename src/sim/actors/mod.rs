@@ -61,6 +61,7 @@ struct OrderedFailure {
 pub(crate) enum Ordered {
     Failure,
     Hang,
+    Death,
 }
 
 /// Everything that runs inside machines.
@@ -103,6 +104,7 @@ impl Actors {
             attempt: None,
             times: Some(times),
             hangs: false,
+            dies: false,
         };
         self.order(failure, "");
     }
@@ -139,7 +141,9 @@ impl Actors {
         for one in matching {
             let strikes = one.strikes(vm, cluster);
             if strikes && found.is_none() {
-                found = Some(if one.of.hangs {
+                found = Some(if one.of.dies {
+                    Ordered::Death
+                } else if one.of.hangs {
                     Ordered::Hang
                 } else {
                     Ordered::Failure

@@ -77,6 +77,9 @@ pub(super) fn step(uuid: &str, ctx: &mut Context<'_>, infra: &mut Infra) {
             break;
         }
         let ordered = guest::ordered_failure(uuid, short(&key), infra);
+        if ordered == Some(Ordered::Death) {
+            return;
+        }
         if ordered == Some(Ordered::Hang) {
             goes_on = Some(guest::RECHECK);
             break;

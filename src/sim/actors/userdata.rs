@@ -54,6 +54,8 @@ pub(crate) struct Program {
     pub(crate) survives_restart: bool,
     /// The runner overwrites the user data at its end, because a token is in it.
     pub(crate) clears_user_data: bool,
+    /// The runner gives signs of life.
+    pub(crate) beats: bool,
 }
 
 /// What the script of a node does.
@@ -87,6 +89,9 @@ pub(crate) fn program(extra_config: &BTreeMap<String, String>) -> Option<Program
         .collect();
     (!phases.is_empty()).then(|| Program {
         survives_restart: enables_a_unit(&files),
+        beats: files
+            .values()
+            .any(|file| file.contains("guestinfo.cse.beat")),
         clears_user_data: files
             .values()
             .any(|file| file.contains("guestinfo.userdata ---")),

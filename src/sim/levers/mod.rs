@@ -301,6 +301,9 @@ pub struct PhaseFailure {
     /// The phase goes on until its time limit instead of failing at once.
     #[serde(default)]
     pub hangs: bool,
+    /// The machine stops doing anything instead, until it is restarted.
+    #[serde(default)]
+    pub dies: bool,
 }
 
 fn default_namespace() -> String {

@@ -15,11 +15,12 @@ use crate::support::site::{Ask, entity};
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 /// Each has a test of its own below.
-const SHIPPED: [&str; 17] = [
+const SHIPPED: [&str; 18] = [
     "address-shortage",
     "busy-entities",
     "cell-failover",
     "conflicts",
+    "guest-death",
     "guest-silence",
     "lost-replies",
     "maintenance",
@@ -118,6 +119,28 @@ async fn a_silent_guest_is_given_up_at_its_time_limit_and_replaced() {
     assert!(fleet.until(HOUR, failed).await, "{}", fleet.context());
     let took = fleet.clock.now().since(began);
     assert!(took > 3 * MINUTE, "{took:?}, and not at once");
+    provisioned(&fleet, 3 * HOUR).await;
+    assert_eq!(fleet.effect("vm.powered_on", &urn), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_guest_is_told_from_a_slow_one_and_replaced() {
+    let mut fleet = Fleet::quick(3_005);
+    let urn = fleet.ask_for_repaired("oak");
+    start(&fleet, "guest-death");
+    fleet.start("a");
+    let failed = |fleet: &Fleet| fleet.is_in(&urn, "error");
+    let began = fleet.clock.now();
+    assert!(fleet.until(HOUR, failed).await, "{}", fleet.context());
+    let took = fleet.clock.now().since(began);
+    let deadline = cse_server::domain::phase::Phase::Kind.deadline();
+    assert!(took > 10 * MINUTE && took < deadline, "{took:?}");
+    let names: Vec<String> = fleet
+        .errors(&urn)
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert!(names.contains(&"BootstrapVmSilent".to_owned()), "{names:?}");
     provisioned(&fleet, 3 * HOUR).await;
     assert_eq!(fleet.effect("vm.powered_on", &urn), 2);
 }
