@@ -8,6 +8,7 @@
 //! Not here: what a replica does (`controller`), the demonstration (`demo`), the simulator (`sim`).
 //! Source: exit codes as in `sysexits.h`, which systemd shows by name.
 
+mod components;
 pub mod exit;
 mod last_words;
 mod replica;
@@ -52,6 +53,8 @@ enum Command {
         #[arg(long, value_name = "FILE", env = "CSE_CONFIG", default_value = DEFAULT_FILE)]
         config: PathBuf,
     },
+    /// Show which versions clusters run against what the configuration says
+    Components(components::ComponentsArgs),
     /// Show clusters being created by several replicas on a simulated VCD
     #[cfg(feature = "sim")]
     Demo(crate::demo::DemoArgs),
@@ -77,6 +80,7 @@ pub fn parse() -> Result<Cli, ExitCode> {
 pub fn execute(cli: Cli) -> ExitCode {
     let ended = match cli.command {
         Command::Run { config } => replica::run(&config),
+        Command::Components(args) => components::run(&args),
         #[cfg(feature = "sim")]
         Command::Demo(args) => crate::demo::run_command(args),
         #[cfg(feature = "sim")]

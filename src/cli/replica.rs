@@ -99,7 +99,7 @@ async fn sign_on(config: &Config) -> Result<(VcdClient<HttpTransport>, Settings)
     Ok((client, settings))
 }
 
-async fn connect(config: &Config) -> Result<VcdClient<HttpTransport>, Failure> {
+pub(super) async fn connect(config: &Config) -> Result<VcdClient<HttpTransport>, Failure> {
     let mut options = ClientOptions::default();
     // Whoever reads VCD's logs wants to know which replica it was.
     options.user_agent = format!("{} ({})", options.user_agent, config.replica.name);

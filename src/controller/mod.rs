@@ -10,7 +10,9 @@
 
 mod act;
 mod claim;
+mod day_two;
 mod document;
+mod known;
 mod observe;
 pub mod poll;
 mod record;

@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Deps;
 use super::claim::Held;
+use super::day_two::{Follow, observe_running};
 use super::document;
 use super::tenant::{
     NoTenant, Tenant, find_targets, full_entity, has_kubeconfig, refused_token, sign_in,
@@ -24,6 +25,7 @@ use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::{TaskId, VappId};
 use crate::domain::marker::Marker;
 use crate::domain::phase::{EXIT_KEY, LOG_KEY, Phase, PhaseStatus, REASON_KEY};
+use crate::domain::status::ClusterState;
 use crate::reconcile::failure::FailureReason;
 use crate::reconcile::observation::{
     GuestReport, GuestSeen, Observation, Power, Preparation, TaskSeen, VappSeen, VmSeen,
@@ -60,6 +62,8 @@ pub(super) struct Memory<T: Transport> {
     pub(super) task_just_failed: bool,
     /// Passes in a row in which VCD refused the author's token.
     token_refusals: u32,
+    /// What is remembered of a cluster that runs.
+    follow: Follow,
 }
 
 impl<T: Transport> Default for Memory<T> {
@@ -76,6 +80,7 @@ impl<T: Transport> Default for Memory<T> {
             kubeconfig_seen: false,
             task_just_failed: false,
             token_refusals: 0,
+            follow: Follow::default(),
         }
     }
 }
@@ -100,7 +105,12 @@ pub(super) async fn observe<T: Transport>(
         action_failures: memory.action_failures,
         phase_age: Duration::ZERO,
         stage_age: memory.stage_age(held, now),
+        running: None,
     };
+    if seen.document.state == ClusterState::Provisioned {
+        seen.running = Some(observe_running(deps, held, &mut memory.follow).await);
+        return Ok(seen);
+    }
     if seen.document.phase == ClaimPhase::Done {
         return Ok(seen);
     }
@@ -431,5 +441,6 @@ impl<T: Transport> Memory<T> {
         self.task = None;
         self.refusal = None;
         self.action_failures = 0;
+        self.follow.has_told();
     }
 }

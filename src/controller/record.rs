@@ -10,6 +10,7 @@
 use jiff::Timestamp;
 
 use super::claim::Step;
+use super::day_two::edit_for_report;
 use super::document::{self, Edit, Provisioned};
 use crate::domain::claim::ClaimPhase;
 use crate::domain::status::{ClusterState, EventEntry, Resource, ResourceKind};
@@ -56,6 +57,7 @@ pub(super) fn edit_for(change: &Change, setting: &Setting<'_>) -> (Edit, Step) {
         Change::Finish => setting.finish(),
         Change::BeginDeletion => setting.begin_deletion(),
         Change::GiveUp => setting.give_up(),
+        Change::ReportRunning(report) => edit_for_report(report, setting.at),
     }
 }
 

@@ -20,9 +20,11 @@ use tracing::{Instrument, debug, error, info, info_span, warn};
 use super::Deps;
 use super::act::{ActError, Outcome, execute, take_back};
 use super::claim::{Held, Step, WriteError};
+use super::day_two::log_report;
 use super::document::Edit;
 use super::observe::{Memory, observe};
 use super::record::{Setting, edit_for, handover, resources_of};
+use crate::domain::claim::ClaimPhase;
 use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::VappId;
 use crate::reconcile::backoff::delay;
@@ -161,7 +163,10 @@ impl<T: Transport> Work<T> {
     fn note_wait(&mut self, on: &WaitReason, before: Option<&WaitReason>) {
         self.memory.listing_may_age = match on {
             WaitReason::Guest | WaitReason::ClusterStatus => true,
-            WaitReason::Task | WaitReason::BusyVapp | WaitReason::AttemptPause => false,
+            WaitReason::Task
+            | WaitReason::BusyVapp
+            | WaitReason::AttemptPause
+            | WaitReason::ClusterChange => false,
             WaitReason::Preparation(reason) => {
                 if before != Some(on) {
                     error!(
@@ -291,6 +296,7 @@ impl<T: Transport> Work<T> {
         Ok(match change {
             Change::Finish => Next::Stop(End::Provisioned),
             Change::GiveUp | Change::Fail { retry: false, .. } => Next::Stop(End::Settled),
+            Change::ReportRunning(report) if report.release => Next::Stop(End::Settled),
             Change::CommitVapp { .. }
             | Change::CommitVm { .. }
             | Change::RaiseIncarnation { .. }
@@ -298,7 +304,8 @@ impl<T: Transport> Work<T> {
             | Change::BeginTeardown
             | Change::Fail { retry: true, .. }
             | Change::BeginAttempt
-            | Change::BeginDeletion => Next::Now,
+            | Change::BeginDeletion
+            | Change::ReportRunning(_) => Next::Now,
         })
     }
 
@@ -334,6 +341,7 @@ impl<T: Transport> Work<T> {
                     "bootstrap has come further"
                 );
             }
+            Change::ReportRunning(report) => log_report(report),
             Change::CommitVapp { .. }
             | Change::CommitVm { .. }
             | Change::BeginTeardown
@@ -404,7 +412,11 @@ impl<T: Transport> Work<T> {
     }
 
     async fn hand_over(&mut self) -> End {
-        let (edit, step) = handover(self.deps.clock.wall());
+        let (mut edit, step) = handover(self.deps.clock.wall());
+        if self.held.heartbeat().phase == ClaimPhase::Done {
+            // A cluster that runs is only looked at: who does so is nobody's news.
+            edit.events.clear();
+        }
         match self.held.write(edit, step).await {
             Ok(()) => info!(event = event::CLAIM_RELEASED, "cluster handed over"),
             Err(error) => warn!(

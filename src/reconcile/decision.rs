@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::day_two::Report;
 use super::failure::FailureReason;
 use crate::domain::ids::{VappId, VmId};
 
@@ -38,6 +39,8 @@ pub enum WaitReason {
     Guest,
     /// The cluster's own controllers, which write their status into the document.
     ClusterStatus,
+    /// An operation that the cluster's own controllers carry out.
+    ClusterChange,
     /// The pause before the next attempt.
     AttemptPause,
     /// The tenant's side cannot be reached to clean up.
@@ -142,6 +145,8 @@ pub enum Change {
     BeginDeletion,
     /// Everything of ours is gone from a cluster that is to be deleted.
     GiveUp,
+    /// Something is to be told about a cluster that runs.
+    ReportRunning(Report),
 }
 
 impl Change {
@@ -158,6 +163,7 @@ impl Change {
             Self::Finish => "finish",
             Self::BeginDeletion => "begin-deletion",
             Self::GiveUp => "give-up",
+            Self::ReportRunning(_) => "report-running",
         }
     }
 }

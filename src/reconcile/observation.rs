@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::day_two::RunningSeen;
 use super::failure::FailureReason;
 use crate::domain::claim::ClaimPhase;
 use crate::domain::ids::{EntityId, VappId, VmId};
@@ -33,6 +34,8 @@ pub struct Observation {
     pub phase_age: Duration,
     /// How long the present claim phase has lasted, as seen by this holder.
     pub stage_age: Duration,
+    /// The cluster as it runs, once it is provisioned.
+    pub running: Option<RunningSeen>,
 }
 
 /// The cluster's document as far as decisions depend on it.

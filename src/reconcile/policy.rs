@@ -48,6 +48,11 @@ pub struct Policy {
     pub attempt_pause: Duration,
     /// How many times in a row one action may fail before the attempt fails.
     pub max_action_failures: u32,
+    /// An operation of a running cluster that shows no progress for this long is stuck. Its status lags
+    /// behind by ten minutes, and one node may take 600 s for each phase: never below 15 minutes.
+    pub change_deadline: Duration,
+    /// Least time between two reports of its progress.
+    pub progress_pause: Duration,
 }
 
 impl Policy {
@@ -66,6 +71,8 @@ impl Policy {
             max_attempts: 3,
             attempt_pause: Duration::from_mins(1),
             max_action_failures: 16,
+            change_deadline: Duration::from_mins(45),
+            progress_pause: Duration::from_mins(10),
         }
     }
 

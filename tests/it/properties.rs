@@ -213,6 +213,7 @@ fn any_observation() -> impl Strategy<Value = Observation> {
                 action_failures: failures,
                 phase_age: Duration::from_secs(phase),
                 stage_age: Duration::from_secs(stage),
+                running: None,
             },
         )
 }

@@ -110,7 +110,7 @@ fn pool(value: &Value) -> Option<RunningPool> {
         nodes.map(|(name, at)| (name.clone(), phase(at))).collect()
     });
     Some(RunningPool {
-        name: owned("name")?,
+        name: owned("name").filter(|name| is_name(name))?,
         desired: count("desiredReplicas"),
         available: count("availableReplicas"),
         sizing_policy: owned("sizingPolicy"),
@@ -119,4 +119,10 @@ fn pool(value: &Value) -> Option<RunningPool> {
         disk_mib: number("diskSizeMb").filter(|size| *size > 0),
         nodes,
     })
+}
+
+/// A name Kubernetes could have given: what is no such name is nothing CAPVCD has written.
+fn is_name(name: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
+    name.len() <= 253 && name.bytes().all(allowed)
 }

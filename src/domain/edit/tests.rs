@@ -1,50 +1,14 @@
 //! What clients may and may not do to a running cluster, rule by rule.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::cluster::sample;
+use crate::domain::cluster::sample::{self, PLANE};
 
-const PLANE: &str = "kite7-control-plane-node-pool";
 const NEXT: &str = "v1.28.4+vmware.1";
 
-/// What CAPVCD reports of the sample cluster.
-pub(crate) fn report() -> Value {
-    let nodes = |pool: &str, count: usize| -> Value {
-        (0..count)
-            .map(|n| (format!("{pool}-{n}"), json!("Running")))
-            .collect::<Map<String, Value>>()
-            .into()
-    };
-    json!({
-        "phase": "Provisioned",
-        "kubernetes": "v1.27.8+vmware.1",
-        "upgrade": {
-            "current": {"kubernetesVersion": "v1.27.8+vmware.1", "tkgVersion": "v2.5.0"},
-            "previous": null, "ready": true,
-        },
-        "nodePool": [
-            {"name": "blue", "desiredReplicas": 4, "availableReplicas": 4, "sizingPolicy": "TKG medium",
-             "storageProfile": "gold", "diskSizeMb": 40960, "nodeStatus": nodes("blue", 4)},
-            {"name": "red", "desiredReplicas": 2, "availableReplicas": 2, "diskSizeMb": 20480,
-             "placementPolicy": "gpu-profile", "nodeStatus": nodes("red", 2)},
-            {"name": PLANE, "desiredReplicas": 3, "availableReplicas": 3, "sizingPolicy": "TKG small",
-             "storageProfile": "gold", "diskSizeMb": 20480, "nodeStatus": nodes(PLANE, 3)},
-        ],
-        "k8sNetwork": {
-            "pods": {"cidrBlocks": ["100.96.0.0/11"]}, "services": {"cidrBlocks": ["100.64.0.0/13"]},
-        },
-        "vcdProperties": {
-            "site": "https://vcd.example.test",
-            "organizations": [{"name": "nimbus", "id": "urn:vcloud:org:1"}],
-            "orgVdcs": [{"name": "nimbus-vdc-a", "id": "nimbus-vdc-a", "ovdcNetworkName": "kite-net"}],
-        },
-        "clusterApiStatus": {"phase": "Ready", "apiEndpoints": [{"host": "192.0.2.10", "port": 6443}]},
-    })
-}
-
 fn running_with(edit: impl FnOnce(&mut Value)) -> RunningCluster {
-    let mut report = report();
+    let mut report = sample::report();
     edit(&mut report);
     let entity = json!({"status": {"capvcd": report}});
     RunningCluster::read(entity.as_object().unwrap()).unwrap()

@@ -118,6 +118,7 @@ fn fresh() -> Observation {
         action_failures: 0,
         phase_age: Duration::ZERO,
         stage_age: Duration::ZERO,
+        running: None,
     }
 }
 

@@ -38,10 +38,11 @@ fn help_names_the_commands_and_the_exit_codes() {
     Usage: cse-server <COMMAND>
 
     Commands:
-      run   Run one replica until SIGTERM
-      demo  Show clusters being created by several replicas on a simulated VCD
-      sim   Run the simulated VCD alone until SIGTERM or Ctrl-C
-      help  Print this message or the help of the given subcommand(s)
+      run         Run one replica until SIGTERM
+      components  Show which versions clusters run against what the configuration says
+      demo        Show clusters being created by several replicas on a simulated VCD
+      sim         Run the simulated VCD alone until SIGTERM or Ctrl-C
+      help        Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help
