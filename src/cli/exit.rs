@@ -109,6 +109,19 @@ impl Failure {
         Self::with_hint((CONFIGURATION, &hint), &chain(error))
     }
 
+    /// What the command line asks for is not there, or there are several; the sentence says what to do.
+    pub(super) fn asked(sentence: &str) -> Self {
+        Self {
+            code: USAGE,
+            line: one_line(sentence),
+        }
+    }
+
+    /// A call to VCD failed.
+    pub(super) fn vcd(error: &VcdError) -> Self {
+        Self::call(error, error)
+    }
+
     /// The login failed; the token was found in `token_place`.
     pub fn login(error: &VcdError, token_place: &str) -> Self {
         if matches!(error, VcdError::Unauthenticated { .. }) {

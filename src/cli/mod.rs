@@ -8,6 +8,7 @@
 //! Not here: what a replica does (`controller`), the demonstration (`demo`), the simulator (`sim`).
 //! Source: exit codes as in `sysexits.h`, which systemd shows by name.
 
+mod components;
 pub mod exit;
 mod last_words;
 mod orphans;
@@ -55,6 +56,8 @@ enum Command {
     },
     /// List what is left of clusters that no longer exist, and remove it on request
     Orphans(orphans::OrphansArgs),
+    /// Show which versions clusters run against what the configuration says
+    Components(components::ComponentsArgs),
     /// Show clusters being created by several replicas on a simulated VCD
     #[cfg(feature = "sim")]
     Demo(crate::demo::DemoArgs),
@@ -81,6 +84,7 @@ pub fn execute(cli: Cli) -> ExitCode {
     let ended = match cli.command {
         Command::Run { config } => replica::run(&config),
         Command::Orphans(args) => orphans::run(&args),
+        Command::Components(args) => components::run(&args),
         #[cfg(feature = "sim")]
         Command::Demo(args) => crate::demo::run_command(args),
         #[cfg(feature = "sim")]

@@ -19,6 +19,7 @@ use std::time::Duration;
 use tracing::debug;
 
 use super::Deps;
+use super::day_two::wants_look;
 use super::deletion_record;
 use super::document::{self, ClaimEdit, Edit};
 use crate::clock::Moment;
@@ -118,10 +119,14 @@ pub(crate) async fn acquire<T: Transport>(
     let claim = document::claim(content);
     let origin = may_take(deps, candidate, &claim).ok_or(NotClaimed::Gone)?;
     let summary = document::summary(content);
-    if !needs_work(&summary) {
+    if !needs_work(&summary) && !wants_look(content, &deps.look()) {
         return Err(NotClaimed::Gone);
     }
-    let heartbeat = first_heartbeat(deps, &summary, candidate.epoch_floor);
+    let mut heartbeat = first_heartbeat(deps, &summary, candidate.epoch_floor);
+    if summary.state == ClusterState::Provisioned && !needs_work(&summary) {
+        // Nothing is created, whatever a record that was rolled back says.
+        heartbeat.phase = ClaimPhase::Done;
+    }
     let edit = claiming_edit(deps, &summary, &heartbeat);
     let mut held = Held {
         deps: Arc::clone(deps),
@@ -213,9 +218,11 @@ fn claiming_edit<T: Transport>(deps: &Deps<T>, summary: &Summary, heartbeat: &He
         detail: detail.to_owned(),
         resource: None,
     };
+    let runs = heartbeat.phase == ClaimPhase::Done;
     Edit {
         state: (summary.state == ClusterState::Unclaimed).then_some(ClusterState::Provisioning),
-        events: vec![event],
+        // A cluster that runs is only looked at.
+        events: if runs { Vec::new() } else { vec![event] },
         claim,
         ..Edit::default()
     }

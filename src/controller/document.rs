@@ -14,6 +14,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::day_two::{self, RunningEdit};
 use super::deletion_document;
 use crate::domain::claim::{Claim, Heartbeat, HolderId};
 use crate::domain::cluster::ClusterFlags;
@@ -49,6 +50,8 @@ pub(crate) struct Edit {
     pub(crate) clear_errors: bool,
     /// What a provisioned cluster gets: version, storage class, auto-repair off.
     pub(crate) provisioned: Option<Provisioned>,
+    /// What is written about a cluster that runs.
+    pub(crate) running: Option<RunningEdit>,
 }
 
 /// The claim keys of one write.
@@ -216,6 +219,9 @@ pub(crate) fn apply(content: &mut Content, edit: &Edit) {
     if edit.provisioned.is_some() {
         finish_spec(content);
     }
+    if let Some(running) = &edit.running {
+        day_two::apply(content, running);
+    }
 }
 
 /// Removes the errors of earlier attempts, here and where they were mirrored; CAPVCD's own stay.
@@ -249,7 +255,7 @@ fn finish_spec(content: &mut Content) {
     vcd_ke.insert("defaultStorageClass".to_owned(), reported);
 }
 
-fn append(section: &mut Content, set: &str, entries: &[EventEntry], detail_key: &str) {
+pub(super) fn append(section: &mut Content, set: &str, entries: &[EventEntry], detail_key: &str) {
     if entries.is_empty() {
         return;
     }
@@ -304,7 +310,7 @@ pub(super) fn list<'a>(section: Option<&'a Content>, key: &str) -> &'a [Value] {
 }
 
 /// The object under `key`, made if it is absent or something else.
-fn object<'a>(parent: &'a mut Content, key: &str) -> &'a mut Content {
+pub(super) fn object<'a>(parent: &'a mut Content, key: &str) -> &'a mut Content {
     let slot = parent
         .entry(key.to_owned())
         .or_insert_with(|| Value::Object(Content::new()));

@@ -10,11 +10,13 @@
 
 mod act;
 mod claim;
+mod day_two;
 mod deletion;
 mod deletion_document;
 mod deletion_record;
 mod document;
 pub mod estate;
+mod known;
 mod observe;
 pub mod orphans;
 pub mod poll;

@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Deps;
 use super::claim::Held;
+use super::day_two::{Follow, observe_running};
 use super::deletion::{self, Demolition};
 use super::document;
 use super::preflight::{Look, PATIENCE, VappOwner, examine, find_targets, vapp_owner};
@@ -24,6 +25,7 @@ use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::{TaskId, VappId};
 use crate::domain::marker::Marker;
 use crate::domain::phase::{BEAT_KEY, EXIT_KEY, LOG_KEY, Phase, PhaseStatus, REASON_KEY};
+use crate::domain::status::ClusterState;
 use crate::reconcile::failure::FailureReason;
 use crate::reconcile::observation::{
     GuestReport, GuestSeen, Observation, Power, Preparation, RemovalSeen, TaskSeen, VappSeen,
@@ -69,6 +71,8 @@ pub(super) struct Memory<T: Transport> {
     examined: Option<u32>,
     /// Looks of preflight that came to no result, in a row.
     vain_looks: u32,
+    /// What is remembered of a cluster that runs.
+    follow: Follow,
 }
 
 impl<T: Transport> Default for Memory<T> {
@@ -89,6 +93,7 @@ impl<T: Transport> Default for Memory<T> {
             demolition: Demolition::default(),
             examined: None,
             vain_looks: 0,
+            follow: Follow::default(),
         }
     }
 }
@@ -115,9 +120,14 @@ pub(super) async fn observe<T: Transport>(
         stage_age: memory.stage_age(held, now),
         estate: None,
         removal: RemovalSeen::default(),
+        running: None,
     };
     if seen.document.phase == ClaimPhase::Deleting {
         deletion::look(deps, held, memory, &mut seen).await?;
+        return Ok(seen);
+    }
+    if seen.document.state == ClusterState::Provisioned {
+        seen.running = Some(observe_running(deps, held, &mut memory.follow).await);
         return Ok(seen);
     }
     if seen.document.phase == ClaimPhase::Done {
@@ -539,5 +549,6 @@ impl<T: Transport> Memory<T> {
         self.task = None;
         self.refusal = None;
         self.action_failures = 0;
+        self.follow.has_told();
     }
 }

@@ -8,7 +8,8 @@
 //! recognised by its hash and not parsed: an idle cluster costs its bytes and nothing else.
 //!
 //! Invariants:
-//! - One page in memory at a time; per idle cluster nothing is kept, per page eight bytes.
+//! - One page in memory at a time; per page eight bytes are kept, per provisioned cluster a fingerprint
+//!   and a verdict (`known`).
 //! - A row that cannot be read hides no other row.
 //!
 //! Not here: who may be claimed and since when a record is silent (`watch`).
@@ -22,10 +23,12 @@ use tracing::{debug, warn};
 use twox_hash::XxHash3_64;
 
 use super::document;
+use super::known::{Known, fingerprint};
 use crate::domain::claim::Claim;
 use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::EntityId;
 use crate::domain::status::ClusterState;
+use crate::reconcile::day_two::Look;
 use crate::reconcile::interest::{Summary, needs_work};
 use crate::telemetry::{chain, event};
 use crate::vcd::VcdClient;
@@ -69,6 +72,8 @@ pub struct Poller {
     pages: Vec<PageMemory>,
     /// Sweeps since VCD refused the filter of the hot poll.
     hot_refused: Option<u32>,
+    /// Provisioned clusters.
+    known: Known,
 }
 
 #[derive(Debug)]
@@ -98,6 +103,8 @@ struct ListedEntity<'a> {
 struct ListedSpec<'a> {
     #[serde(borrow, default, rename = "vcdKe")]
     vcd_ke: ListedFlags<'a>,
+    #[serde(borrow, default, rename = "capiYaml")]
+    capi_yaml: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
@@ -113,6 +120,26 @@ struct ListedFlags<'a> {
 struct ListedStatus<'a> {
     #[serde(borrow, default, rename = "vcdKe")]
     vcd_ke: ListedReport<'a>,
+    #[serde(borrow, default)]
+    capvcd: ListedCluster<'a>,
+}
+
+/// What CAPVCD says of a running cluster, as far as an operation shows in it.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListedCluster<'a> {
+    #[serde(borrow, default)]
+    node_pool: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    upgrade: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    kubernetes: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    cluster_api_status: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "k8sNetwork")]
+    ranges: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    vcd_properties: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
@@ -124,6 +151,10 @@ struct ListedReport<'a> {
     worker_id: Cow<'a, str>,
     #[serde(borrow, default)]
     heartbeat_string: Cow<'a, str>,
+    #[serde(borrow, default)]
+    event_set: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error_set: Option<&'a RawValue>,
 }
 
 /// All cluster entities, of every version of the type.
@@ -138,6 +169,14 @@ pub fn cluster_query(filter: Option<&str>) -> EntityQuery {
 }
 
 impl Poller {
+    /// From where provisioned clusters are looked at.
+    pub(crate) fn look_from(&mut self, look: Look) {
+        if self.known.look_from(look) {
+            // Pages that have not changed have to be read again, too.
+            self.pages.clear();
+        }
+    }
+
     /// Whether the hot poll is of use: VCD may refuse its filter.
     pub(crate) const fn has_hot_poll(&self) -> bool {
         self.hot_refused.is_none()
@@ -165,7 +204,7 @@ impl Poller {
                 Err(error) => return Err(error),
             };
             found.requests += 1;
-            let page = read_page(&body)?;
+            let page = read_page(&body, &mut self.known)?;
             found.total = page.total;
             found.rows.extend(page.rows);
             if number >= page.page_count {
@@ -214,7 +253,7 @@ impl Poller {
                     }
                 }
                 _ => {
-                    let page = read_page(&body)?;
+                    let page = read_page(&body, &mut self.known)?;
                     (last, found.total) = (page.page_count, page.total);
                     self.remember(
                         index,
@@ -234,6 +273,7 @@ impl Poller {
             .filter(|sweeps| *sweeps < HOT_RETRY_SWEEPS);
         self.pages
             .truncate(usize::try_from(last).unwrap_or(usize::MAX));
+        self.known.fit(found.total);
         Ok(found)
     }
 
@@ -265,15 +305,15 @@ struct PageRows {
     total: u64,
 }
 
-fn read_page(body: &[u8]) -> Result<PageRows, VcdError> {
+fn read_page(body: &[u8], known: &mut Known) -> Result<PageRows, VcdError> {
     let page = parse_page::<&RawValue>(body)?;
     let mut rows = Vec::new();
     for raw in &page.values {
         match serde_json::from_str::<Listed<'_>>(raw.get()) {
-            Ok(listed) => rows.extend(row(&listed)),
+            Ok(listed) => rows.extend(row(&listed, raw, known)),
             Err(error) => {
                 debug!(error = %error, "a listed entity is oddly built");
-                rows.extend(odd_row(raw));
+                rows.extend(odd_row(raw, known));
             }
         }
     }
@@ -303,7 +343,7 @@ fn pages<T>(page: &Page<T>) -> u32 {
         .clamp(1, MAX_PAGES)
 }
 
-fn row(listed: &Listed<'_>) -> Option<Row> {
+fn row(listed: &Listed<'_>, raw: &RawValue, known: &mut Known) -> Option<Row> {
     let report = &listed.entity.status.vcd_ke;
     let summary = Summary {
         is_vcdke: is_true(listed.entity.spec.vcd_ke.is_vcdke),
@@ -311,7 +351,8 @@ fn row(listed: &Listed<'_>) -> Option<Row> {
         state: ClusterState::from_wire(&report.state),
         claim: Claim::from_wire(&report.worker_id, &report.heartbeat_string),
     };
-    if !needs_work(&summary) {
+    let mut runs = || known.wants_look(&listed.id, listed.entity.fingerprint(), raw);
+    if !(needs_work(&summary) || may_run(&summary) && runs()) {
         return None;
     }
     let entity = EntityId::parse(&listed.id).ok()?;
@@ -323,18 +364,43 @@ fn row(listed: &Listed<'_>) -> Option<Row> {
 
 /// The same for an entity with fields of wrong types: they count as absent, as everywhere else. Its
 /// author is to be told what is wrong with it.
-fn odd_row(raw: &RawValue) -> Option<Row> {
+fn odd_row(raw: &RawValue, known: &mut Known) -> Option<Row> {
     let listed: Value = serde_json::from_str(raw.get()).ok()?;
     let content = listed.get("entity")?.as_object()?;
     let summary = document::summary(content);
-    if !needs_work(&summary) {
+    let id = listed.get("id")?.as_str()?;
+    let mut runs = || known.wants_look(id, fingerprint(&[Some(raw)]), raw);
+    if !(needs_work(&summary) || may_run(&summary) && runs()) {
         return None;
     }
-    let entity = EntityId::parse(listed.get("id")?.as_str()?).ok()?;
+    let entity = EntityId::parse(id).ok()?;
     Some(Row {
         entity,
         claim: summary.claim,
     })
+}
+
+/// Whether it may be a running cluster that wants somebody to look at it.
+fn may_run(summary: &Summary) -> bool {
+    summary.is_vcdke && !summary.marked_for_delete && summary.state == ClusterState::Provisioned
+}
+
+impl ListedEntity<'_> {
+    /// Of everything that the verdict on a running cluster depends on.
+    fn fingerprint(&self) -> u64 {
+        let (report, cluster) = (&self.status.vcd_ke, &self.status.capvcd);
+        fingerprint(&[
+            self.spec.capi_yaml,
+            cluster.node_pool,
+            cluster.upgrade,
+            cluster.kubernetes,
+            cluster.cluster_api_status,
+            cluster.ranges,
+            cluster.vcd_properties,
+            report.event_set,
+            report.error_set,
+        ])
+    }
 }
 
 fn is_true(value: Option<&RawValue>) -> bool {
@@ -394,7 +460,7 @@ mod tests {
         let body = page(&[
             &odd, &new, &ready, &plain, &as_text, &held, &twisted, &numbered,
         ]);
-        let read = read_page(&body).unwrap();
+        let read = read_page(&body, &mut Known::default()).unwrap();
         let ids: Vec<&str> = read.rows.iter().map(|row| row.entity.uuid()).collect();
         assert_eq!(ids, ["1", "2", "6", "7"]);
         assert_eq!((read.total, read.page_count), (300, 3));
@@ -407,7 +473,9 @@ mod tests {
     fn the_end_of_a_list_is_bounded_whatever_it_announces() {
         let announced = |count: &str, values: &str| {
             let text = format!(r#"{{"resultTotal":1,"pageCount":{count},"values":[{values}]}}"#);
-            read_page(text.as_bytes()).unwrap().page_count
+            read_page(text.as_bytes(), &mut Known::default())
+                .unwrap()
+                .page_count
         };
         assert_eq!(announced("3", "{}"), 3);
         assert_eq!(announced("0", "{}"), 1);

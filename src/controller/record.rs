@@ -10,6 +10,7 @@
 use jiff::Timestamp;
 
 use super::claim::Step;
+use super::day_two::edit_for_report;
 use super::deletion_record;
 use super::document::{self, Edit, Provisioned};
 use crate::domain::claim::ClaimPhase;
@@ -67,6 +68,7 @@ pub(super) fn edit_for(change: &Change, setting: &Setting<'_>) -> (Edit, Step) {
             let about = (&setting.seen.document.deletion, setting.at);
             deletion_record::blocked(obstacles, *retry_in, about)
         }
+        Change::ReportRunning(report) => edit_for_report(report, setting.at),
     }
 }
 

@@ -192,6 +192,7 @@ impl<T: Transport> Replica<T> {
         if now >= self.next_settings {
             self.reload_settings().await;
         }
+        self.poller.look_from(self.deps.look());
         let result = if now >= self.next_sweep {
             Some((true, self.poller.full(&self.setup.client).await))
         } else if now >= self.next_hot && self.poller.has_hot_poll() {

@@ -23,6 +23,7 @@ use self::deletion::log_block;
 use super::Deps;
 use super::act::{ActError, execute, take_back};
 use super::claim::{Held, Step, WriteError};
+use super::day_two::log_report;
 use super::document::Edit;
 use super::observe::{Memory, observe};
 use super::record::{Setting, edit_for, handover, resources_of};
@@ -172,7 +173,8 @@ impl<T: Transport> Work<T> {
             WaitReason::Task
             | WaitReason::BusyVapp
             | WaitReason::AttemptPause
-            | WaitReason::Quarantine => false,
+            | WaitReason::Quarantine
+            | WaitReason::ClusterChange => false,
             WaitReason::BusyObject => {
                 self.memory.demolition.waiting(self.deps.clock.now());
                 false
@@ -314,6 +316,7 @@ impl<T: Transport> Work<T> {
             Change::Finish => Next::Stop(End::Provisioned),
             Change::Fail { retry: false, .. } => Next::Stop(End::Settled),
             Change::BlockDeletion { .. } => Next::Stop(End::Waiting),
+            Change::ReportRunning(report) if report.release => Next::Stop(End::Settled),
             Change::CommitVapp { .. }
             | Change::CommitVm { .. }
             | Change::RaiseIncarnation { .. }
@@ -322,7 +325,8 @@ impl<T: Transport> Work<T> {
             | Change::Fail { retry: true, .. }
             | Change::BeginAttempt
             | Change::ReportRemoval { .. }
-            | Change::BeginDeletion => Next::Now,
+            | Change::BeginDeletion
+            | Change::ReportRunning(_) => Next::Now,
         })
     }
 
@@ -358,6 +362,7 @@ impl<T: Transport> Work<T> {
                     "bootstrap has come further"
                 );
             }
+            Change::ReportRunning(report) => log_report(report),
             Change::CommitVapp { .. }
             | Change::CommitVm { .. }
             | Change::BeginTeardown
@@ -440,7 +445,11 @@ impl<T: Transport> Work<T> {
     }
 
     async fn hand_over(&mut self) -> End {
-        let (edit, step) = handover(self.deps.clock.wall());
+        let (mut edit, step) = handover(self.deps.clock.wall());
+        if self.held.heartbeat().phase == ClaimPhase::Done {
+            // A cluster that runs is only looked at: who does so is nobody's news.
+            edit.events.clear();
+        }
         match self.held.write(edit, step).await {
             Ok(()) => info!(event = event::CLAIM_RELEASED, "cluster handed over"),
             Err(error) => warn!(

@@ -2,6 +2,8 @@
 
 pub mod claim;
 pub mod cluster;
+pub mod components;
+pub mod edit;
 pub mod error_class;
 pub mod ids;
 pub mod marker;

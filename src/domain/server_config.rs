@@ -16,6 +16,8 @@ mod value;
 
 use std::time::Duration;
 
+pub(crate) use self::value::parse_duration;
+
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
@@ -165,6 +167,9 @@ pub struct KubernetesConfig {
     pub csi: Component,
     /// `None` when the section is absent: clusters without health check.
     pub node_health_check: Option<NodeHealthCheck>,
+    /// Clusters that run and have a health check get these limits too. Our own optional key
+    /// `mhc.applyToExisting`: clients write the limits into new clusters only.
+    pub health_check_applies_to_existing: bool,
     /// The vendor's projector.
     pub projector_version: Option<String>,
     /// PEM certificates the nodes trust in addition; clients write them into the CAPI YAML.
@@ -211,6 +216,13 @@ impl ServerConfig {
     /// Everything wrong with the content, for the operator's validation command.
     pub fn problems(entity: &Map<String, Value>) -> Vec<ConfigProblem> {
         parse::read(entity).1
+    }
+
+    /// The limits that running clusters with a health check are to have; `None` leaves them alone.
+    pub fn limits_for_existing(&self) -> Option<NodeHealthCheck> {
+        let kubernetes = &self.kubernetes;
+        let applies = kubernetes.health_check_applies_to_existing;
+        kubernetes.node_health_check.filter(|_| applies)
     }
 
     /// Poll, watcher and stale times.

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::day_two::Report;
 use super::delete::Departure;
 use super::failure::FailureReason;
 use super::observation::ErrorSeen;
@@ -41,6 +42,8 @@ pub enum WaitReason {
     Guest,
     /// The cluster's own controllers, which write their status into the document.
     ClusterStatus,
+    /// An operation that the cluster's own controllers carry out.
+    ClusterChange,
     /// The pause before the next attempt.
     AttemptPause,
     /// The tenant's side cannot be reached to clean up.
@@ -183,6 +186,8 @@ pub enum Change {
         /// When to try again.
         retry_in: Duration,
     },
+    /// Something is to be told about a cluster that runs.
+    ReportRunning(Report),
 }
 
 impl Change {
@@ -200,6 +205,7 @@ impl Change {
             Self::BeginDeletion => "begin-deletion",
             Self::ReportRemoval { .. } => "report-removal",
             Self::BlockDeletion { .. } => "block-deletion",
+            Self::ReportRunning(_) => "report-running",
         }
     }
 }

@@ -111,6 +111,7 @@ impl FailureReason {
             | Self::OperationRefused(_)
             | Self::OperationFailing(_)
             | Self::BootstrapVmStopped
+            | Self::BootstrapVmSilent { .. }
             | Self::PhaseFailed { .. }
             | Self::PhaseTimedOut { .. }
             | Self::StatusIncomplete { .. } => vec![(self.name(), self.to_string())],

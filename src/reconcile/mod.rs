@@ -5,13 +5,15 @@
 //! Invariants:
 //! - Total and stable: every observation has an answer, and the same one has the same answer.
 //! - No async, no clock, no chance, no log, no memory between passes.
-//! - Precedence: delete, then finishing or aborting a running attempt, then create.
+//! - Precedence: delete, then finishing or aborting a running attempt, then create, then edits of a
+//!   cluster that runs.
 //!
 //! Not here: who may act (`claimable`), which clusters are looked at (`interest`).
 
 pub mod backoff;
 pub mod claimable;
 mod create;
+pub mod day_two;
 pub mod decision;
 pub mod delete;
 pub mod estate;
@@ -42,7 +44,10 @@ pub fn decide(seen: &Observation, policy: &Policy) -> Decision {
     }
     if document.state == ClusterState::Provisioned {
         // Whoever else wrote this: a provisioned cluster is finished, whatever the record says.
-        return Decision::Settled;
+        return match &seen.running {
+            Some(running) => day_two::step(running, policy),
+            None => Decision::Settled,
+        };
     }
     match document.phase {
         ClaimPhase::Pending | ClaimPhase::Creating => create::step(seen, policy),

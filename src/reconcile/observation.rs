@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::day_two::RunningSeen;
 use super::estate::EstateSeen;
 use super::failure::FailureReason;
 use crate::domain::claim::ClaimPhase;
@@ -38,6 +39,8 @@ pub struct Observation {
     pub estate: Option<EstateSeen>,
     /// How the removal goes.
     pub removal: RemovalSeen,
+    /// The cluster as it runs, once it is provisioned.
+    pub running: Option<RunningSeen>,
 }
 
 /// How a removal goes, as this holder has seen it.

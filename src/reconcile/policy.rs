@@ -63,6 +63,11 @@ pub struct Policy {
     pub blocked_pause: Duration,
     /// Longest pause after a deletion that could not go on.
     pub max_blocked_pause: Duration,
+    /// An operation of a running cluster that shows no progress for this long is stuck. Its status lags
+    /// behind by ten minutes, and one node may take 600 s for each phase: never below 15 minutes.
+    pub change_deadline: Duration,
+    /// Least time between two reports of its progress.
+    pub progress_pause: Duration,
 }
 
 impl Policy {
@@ -87,6 +92,8 @@ impl Policy {
             quarantine: Duration::from_mins(2),
             blocked_pause: Duration::from_mins(1),
             max_blocked_pause: Duration::from_mins(15),
+            change_deadline: Duration::from_mins(45),
+            progress_pause: Duration::from_mins(10),
         }
     }
 

@@ -61,8 +61,22 @@ impl<T: Transport> VcdClient<T> {
     /// - [`VcdError::TooManyPages`]: the list did not end.
     /// - others: see [`VcdError::class`].
     pub async fn entities(&self, query: &EntityQuery) -> Result<Vec<EntityDocument>, VcdError> {
+        let mut found = Vec::new();
+        self.each_entity(query, |entity| found.push(entity)).await?;
+        Ok(found)
+    }
+
+    /// The same, one after the other: a whole fleet does not fit into memory.
+    ///
+    /// # Errors
+    /// As [`Self::entities`].
+    pub async fn each_entity(
+        &self,
+        query: &EntityQuery,
+        mut take: impl FnMut(EntityDocument),
+    ) -> Result<(), VcdError> {
         let op = Operation::LIST_ENTITIES;
-        let (mut found, mut known, mut seen) = (Vec::new(), BTreeSet::new(), 0_u64);
+        let (mut known, mut seen) = (BTreeSet::new(), 0_u64);
         for number in 1..=MAX_PAGES {
             let bytes = self.entity_page(query, number).await?;
             let page = parse_page::<&RawValue>(&bytes)?;
@@ -71,7 +85,7 @@ impl<T: Transport> VcdClient<T> {
                 let entity = json::read::<EntityRead>(op, raw.get().as_bytes());
                 match entity.and_then(|entity| entity.into_document(op)) {
                     // While pages are read, a new entity may push another onto the next page.
-                    Ok(entity) if known.insert(entity.id.clone()) => found.push(entity),
+                    Ok(entity) if known.insert(entity.id.clone()) => take(entity),
                     Ok(_) => {}
                     Err(error) => {
                         tracing::warn!(page = number, %error, "entity left out of the list");
@@ -79,7 +93,7 @@ impl<T: Transport> VcdClient<T> {
                 }
             }
             if page.is_last(number, seen) {
-                return Ok(found);
+                return Ok(());
             }
         }
         Err(VcdError::TooManyPages {

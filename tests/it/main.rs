@@ -10,6 +10,7 @@
 
 mod binaries;
 mod control;
+mod day_two;
 mod delete;
 mod estate;
 mod faults;

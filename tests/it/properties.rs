@@ -257,6 +257,7 @@ fn any_observation() -> impl Strategy<Value = Observation> {
                 stage_age: Duration::from_secs(stage),
                 estate,
                 removal,
+                running: None,
             },
         )
 }

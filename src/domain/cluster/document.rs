@@ -20,6 +20,8 @@ pub enum Kind {
     KubeadmControlPlane,
     /// A worker pool.
     MachineDeployment,
+    /// The node health check.
+    MachineHealthCheck,
     /// Join configuration of workers.
     KubeadmConfigTemplate,
     /// A Secret, above all the one with the token.
@@ -37,6 +39,7 @@ impl Kind {
             Self::VcdMachineTemplate => ("infrastructure.cluster.x-k8s.io", "VCDMachineTemplate"),
             Self::KubeadmControlPlane => ("controlplane.cluster.x-k8s.io", "KubeadmControlPlane"),
             Self::MachineDeployment => ("cluster.x-k8s.io", "MachineDeployment"),
+            Self::MachineHealthCheck => ("cluster.x-k8s.io", "MachineHealthCheck"),
             Self::KubeadmConfigTemplate => ("bootstrap.cluster.x-k8s.io", "KubeadmConfigTemplate"),
             Self::Secret => ("", "Secret"),
             Self::Namespace => ("", "Namespace"),

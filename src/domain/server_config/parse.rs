@@ -271,6 +271,7 @@ fn kubernetes(section: &Place<'_>) -> KubernetesConfig {
             Some("1.4.0"),
         ),
         node_health_check: node_health_check(&section.get("mhc")),
+        health_check_applies_to_existing: section.get("mhc").get("applyToExisting").is_true(),
         projector_version: section.get("rdeProjectorVersion").version(),
         certificate_authorities: certificates(&section.get("certificateAuthorities")),
     }

@@ -212,7 +212,8 @@ fn whole_float(number: f64) -> Option<u64> {
         .flatten()
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
+/// Reads `900`, `900s` or `1h30m`.
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     if let Ok(seconds) = text.parse::<u32>() {
         return Some(Duration::from_secs(u64::from(seconds)));
     }

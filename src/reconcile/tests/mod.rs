@@ -124,6 +124,7 @@ fn fresh() -> Observation {
         stage_age: Duration::ZERO,
         estate: None,
         removal: RemovalSeen::default(),
+        running: None,
     }
 }
 

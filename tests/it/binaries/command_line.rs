@@ -38,11 +38,12 @@ fn help_names_the_commands_and_the_exit_codes() {
     Usage: cse-server <COMMAND>
 
     Commands:
-      run      Run one replica until SIGTERM
-      orphans  List what is left of clusters that no longer exist, and remove it on request
-      demo     Show clusters being created by several replicas on a simulated VCD
-      sim      Run the simulated VCD alone until SIGTERM or Ctrl-C
-      help     Print this message or the help of the given subcommand(s)
+      run         Run one replica until SIGTERM
+      orphans     List what is left of clusters that no longer exist, and remove it on request
+      components  Show which versions clusters run against what the configuration says
+      demo        Show clusters being created by several replicas on a simulated VCD
+      sim         Run the simulated VCD alone until SIGTERM or Ctrl-C
+      help        Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help
