@@ -13,7 +13,7 @@
 //! |---|---|---|---|
 //! | poll | `controller::poll`, `controller::watch` | pages of entities | clusters that need work |
 //! | claim | `controller::claim` | a candidate | the right to act ([`domain::claim`]) |
-//! | observe | `controller::observe`, `controller::tenant` | a held cluster | [`reconcile::observation`] |
+//! | observe | `controller::observe`, `controller::tenant`, `controller::preflight` | a held cluster | [`reconcile::observation`] |
 //! | decide | [`reconcile::decide`] | an observation | [`reconcile::decision`] |
 //! | act | `controller::act`, [`bootstrap`] | an action | one effect in VCD |
 //! | record | `controller::record`, `controller::document` | a change | one conditional write |

@@ -181,42 +181,40 @@ async fn hostile_names_are_cut_and_escaped() {
 /// Goal: of two clusters of one name in an organization one is created; elsewhere the name is free.
 #[tokio::test(start_paused = true)]
 async fn a_name_is_given_to_one_cluster_of_an_organization() {
-    for seed in 6_600..6_602 {
-        let mut fleet = Fleet::quick(seed);
-        // Tenants take turns: the second one is of another organization.
-        let urns = [0, 1, 2].map(|_| fleet.ask_for("oak"));
-        fleet.start("a");
-        fleet.start("b");
-        let settled = |fleet: &Fleet| {
-            let is = |urn: &String, state| fleet.is_in(urn, state);
-            urns.iter()
-                .all(|urn| is(urn, "provisioned") || is(urn, "error"))
-        };
-        assert!(fleet.until(HOUR, settled).await, "{}", fleet.context());
-        let context = fleet.context();
-        assert!(fleet.is_in(&urns[1], "provisioned"), "{context}");
-        let [first, second] = [&urns[0], &urns[2]];
-        let (winner, loser) = if fleet.is_in(first, "provisioned") {
-            (first, second)
-        } else {
-            (second, first)
-        };
-        assert!(fleet.is_in(winner, "provisioned"), "{context}");
-        let errors = fleet.errors(loser);
-        assert_eq!(errors.len(), 1, "{context}");
-        assert_eq!(errors[0].0, "ClusterNameTaken", "{context}");
-        assert!(errors[0].1.contains(winner.as_str()), "{errors:?}");
-        assert_eq!(fleet.effect("vapp.composed", loser), 0, "{context}");
-        // The name stays taken while its cluster runs, and a cluster that failed does not hold it.
-        let late = fleet.ask_for("elm");
-        let third = fleet.ask_for("oak");
-        let refused = |fleet: &Fleet| fleet.is_in(&third, "error");
-        assert!(fleet.until(SOON, refused).await, "{}", fleet.context());
-        let errors = fleet.errors(&third);
-        assert!(errors[0].1.contains(winner.as_str()), "{errors:?}");
-        let done = |fleet: &Fleet| fleet.is_in(&late, "provisioned");
-        assert!(fleet.until(HOUR, done).await, "{}", fleet.context());
-    }
+    let mut fleet = Fleet::quick(6_600);
+    // Tenants take turns: the second one is of another organization.
+    let urns = [0, 1, 2].map(|_| fleet.ask_for("oak"));
+    fleet.start("a");
+    fleet.start("b");
+    let settled = |fleet: &Fleet| {
+        let is = |urn: &String, state| fleet.is_in(urn, state);
+        urns.iter()
+            .all(|urn| is(urn, "provisioned") || is(urn, "error"))
+    };
+    assert!(fleet.until(HOUR, settled).await, "{}", fleet.context());
+    let context = fleet.context();
+    assert!(fleet.is_in(&urns[1], "provisioned"), "{context}");
+    let [first, second] = [&urns[0], &urns[2]];
+    let (winner, loser) = if fleet.is_in(first, "provisioned") {
+        (first, second)
+    } else {
+        (second, first)
+    };
+    assert!(fleet.is_in(winner, "provisioned"), "{context}");
+    let errors = fleet.errors(loser);
+    assert_eq!(errors.len(), 1, "{context}");
+    assert_eq!(errors[0].0, "ClusterNameTaken", "{context}");
+    assert!(errors[0].1.contains(winner.as_str()), "{errors:?}");
+    assert_eq!(fleet.effect("vapp.composed", loser), 0, "{context}");
+    // The name stays taken while its cluster runs, and a cluster that failed does not hold it.
+    let late = fleet.ask_for("elm");
+    let third = fleet.ask_for("oak");
+    let refused = |fleet: &Fleet| fleet.is_in(&third, "error");
+    assert!(fleet.until(SOON, refused).await, "{}", fleet.context());
+    let errors = fleet.errors(&third);
+    assert!(errors[0].1.contains(winner.as_str()), "{errors:?}");
+    let done = |fleet: &Fleet| fleet.is_in(&late, "provisioned");
+    assert!(fleet.until(HOUR, done).await, "{}", fleet.context());
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,10 @@
 //! - Problems are few ([`MAX_PROBLEMS`]) and their texts short, whatever the tenant wrote.
 //! - The same facts give the same problems in the same order.
 //!
+//! What follows: the attempt ends with an error for each problem, and nothing was made. With auto-repair the
+//! next attempt looks again, after its pause, if waiting can heal all of them; otherwise, and without
+//! auto-repair, the creation has failed.
+//!
 //! Not here: what is wrong with the request itself (`domain::cluster`), when to look (`controller`).
 
 mod account;
