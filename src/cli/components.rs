@@ -121,11 +121,11 @@ async fn report(args: &ComponentsArgs) -> Result<String, Failure> {
             fleet_table(&shown, total)
         });
     };
-    let mut found = find(&client, asked).await.map_err(failed)?;
-    let Some(document) = found.pop().filter(|_| found.is_empty()) else {
+    let found = find(&client, asked).await.map_err(failed)?;
+    let [document] = found.as_slice() else {
         return Err(Failure::asked(&unclear(asked, &found)));
     };
-    let shown = Shown::of(&document, &settings.server);
+    let shown = Shown::of(document, &settings.server);
     Ok(if args.json {
         lines(&shown.json())
     } else {
@@ -155,22 +155,22 @@ async fn find<T: Transport>(
     Ok(found)
 }
 
-/// Why not exactly one cluster was found. `others` lacks one of several.
-fn unclear(asked: &str, others: &[EntityDocument]) -> String {
-    if others.is_empty() {
+/// Why not exactly one cluster was found.
+fn unclear(asked: &str, found: &[EntityDocument]) -> String {
+    if found.is_empty() {
         return format!(
             "no cluster {asked:?} is visible to the service account; give its name or its URN \
              (urn:vcloud:entity:vmware:capvcdCluster:...)"
         );
     }
-    let ids = others.iter().take(MOST_LISTED).map(|document| {
+    let ids = found.iter().take(MOST_LISTED).map(|document| {
         let org = document.org.as_ref().map_or("?", |org| org.name.as_str());
         format!("{} (organization {org})", document.id)
     });
     let ids: Vec<String> = ids.collect();
     format!(
         "{} clusters are called {asked:?}; give the URN of one, among them: {}",
-        others.len() + 1,
+        found.len(),
         ids.join(", ")
     )
 }

@@ -2,6 +2,7 @@
 //! that this process serves over HTTPS.
 
 mod command_line;
+mod components;
 mod creation;
 mod orphans;
 mod outage;

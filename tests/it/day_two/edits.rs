@@ -10,6 +10,7 @@ use super::{
 };
 
 const SLOW: Duration = Duration::from_mins(12);
+const QUICK: Duration = Duration::from_secs(90);
 
 #[tokio::test(start_paused = true)]
 async fn a_resize_up_and_down_is_told_once_each_and_then_nobody_asks() {
@@ -48,8 +49,9 @@ async fn the_control_plane_grows_to_three_and_a_pool_is_added() {
     });
     await_told(&fleet, &urn, "NodePoolReady", 2).await;
     let requests = ["NodePoolResizeRequested", "NodePoolAdditionRequested"];
-    let requests = requests.map(|name| told(&fleet, &urn, name));
-    assert!(requests[0] <= 1 && requests[1] <= 2, "{}", fleet.context());
+    let requests: usize = requests.iter().map(|name| told(&fleet, &urn, name)).sum();
+    // A pool whose machines were there before anybody looked is told as one that changes.
+    assert_eq!(requests, 2, "{}", fleet.context());
     edit(&fleet, &urn, |documents| {
         documents.retain(|one| one["metadata"]["name"] != "red");
     });
@@ -97,20 +99,20 @@ async fn edits_are_made_with_every_server_down() {
         fleet.start("b");
         let seen = usize::from(minutes < 90);
         fleet.pass_time(HOUR).await;
-        let context = fleet.context();
+        let failure = fleet.context();
         assert_eq!(
             told(&fleet, &urn, "NodePoolResizeRequested"),
             seen,
-            "{context}"
+            "{failure}"
         );
-        assert_eq!(told(&fleet, &urn, "NodePoolReady"), seen, "{context}");
+        assert_eq!(told(&fleet, &urn, "NodePoolReady"), seen, "{failure}");
         let content = fleet.content(&urn);
         let pools = content["status"]["capvcd"]["nodePool"].as_array().unwrap();
         let pool = pools
             .iter()
             .find(|pool| pool["name"] == "workers-a")
             .unwrap();
-        assert_eq!(pool["availableReplicas"], 4, "{context}");
+        assert_eq!(pool["availableReplicas"], 4, "{failure}");
         assert_left_alone(&fleet, &urn).await;
     }
 }
@@ -159,7 +161,7 @@ async fn a_client_rolls_our_events_back() {
 
 #[tokio::test(start_paused = true)]
 async fn new_limits_of_health_checks_reach_clusters_that_have_one() {
-    let (mut fleet, urn) = running(4_060, SLOW).await;
+    let (mut fleet, urn) = running(4_060, QUICK).await;
     let bare = fleet.ask_for("elm");
     let made = fleet.until(HOUR, super::Fleet::all_provisioned).await;
     assert!(made, "{}", fleet.context());

@@ -10,12 +10,14 @@ use super::{
 };
 
 const QUICK: Duration = Duration::from_secs(90);
+/// Name of the error, part of its text, and how to come by it.
+type Case = (&'static str, &'static str, fn(&super::Fleet, &str));
 
 #[tokio::test(start_paused = true)]
 async fn what_breaks_a_rule_is_told_precisely_and_heals_when_it_is_taken_back() {
     let (fleet, urn) = running(4_100, QUICK).await;
     let sound = fleet.content(&urn)["spec"]["capiYaml"].clone();
-    let cases: [(&str, &str, fn(&super::Fleet, &str)); 5] = [
+    let cases: [Case; 5] = [
         (
             "ControlPlaneCountInvalid",
             "needs an odd number",
@@ -36,7 +38,7 @@ async fn what_breaks_a_rule_is_told_precisely_and_heals_when_it_is_taken_back() 
         ),
         ("ImmutableFieldChanged", "the VDC is", |fleet, urn| {
             edit(fleet, urn, |all| {
-                document(all, "VCDCluster", "oak")["spec"]["ovdc"] = json!("x")
+                document(all, "VCDCluster", "oak")["spec"]["ovdc"] = json!("x");
             });
         }),
         ("CapiYamlUnreadable", "cannot be read", |fleet, urn| {
@@ -148,7 +150,7 @@ async fn a_node_that_fails_is_told_and_so_is_its_replacement() {
 async fn a_node_that_nobody_replaces_costs_one_event_and_no_request() {
     let (fleet, urn) = running(4_150, QUICK).await;
     edit(&fleet, &urn, |all| {
-        all.retain(|one| one["kind"] != "MachineHealthCheck")
+        all.retain(|one| one["kind"] != "MachineHealthCheck");
     });
     fleet.pass_time(Duration::from_mins(10)).await;
     pull(

@@ -133,6 +133,9 @@ fn an_operation_without_progress_is_stuck_with_the_most_specific_cause() {
     assert_eq!(story.pass(NOW), tells(&["NodePoolReady"], true));
 }
 
+/// What a holder found out, and the beginning of the cause.
+type Silence = (fn(&mut RunningSeen), &'static str);
+
 #[test]
 fn who_says_nothing_is_a_cause_too() {
     let mut story = Story::new();
@@ -148,7 +151,7 @@ fn who_says_nothing_is_a_cause_too() {
         told.pass_with(&seen);
         told.error()
     };
-    let cases: [(fn(&mut RunningSeen), &str); 3] = [
+    let cases: [Silence; 3] = [
         (
             |seen| seen.token_refused = Some("HTTP 400".to_owned()),
             "VCD refuses the API token of the cluster's author (HTTP 400)",
