@@ -30,9 +30,10 @@ use serde_json::{Map, Value};
 
 pub use self::checks::{AddressRange, RESERVED_RANGES};
 pub use self::document::{Documents, Kind};
-pub(crate) use self::document::{api_group, name_of, text_at};
+pub(crate) use self::document::{api_group, name_of, text_at, value_at};
 pub use self::pool::{MachineTemplate, Pool, PoolSize};
 pub use self::problem::SpecProblem;
+pub(crate) use self::problem::excerpt;
 
 /// Name of the Secret with the tenant's token, in the cluster's namespace.
 pub const CREDENTIALS_SECRET: &str = "capi-user-credentials";
@@ -144,6 +145,17 @@ impl ClusterSpec {
         secure: SecureFields,
     ) -> Result<Self, Vec<SpecProblem>> {
         parse::parse(entity, secure)
+    }
+
+    /// Types an entity's content as far as it goes: what is wrong is told beside it.
+    ///
+    /// For clusters that run: a rule of creation that one of them breaks is no reason not to look at
+    /// the rest. `None` means that a part is missing without which nothing can be said.
+    pub fn read(
+        entity: &Map<String, Value>,
+        secure: SecureFields,
+    ) -> (Option<Self>, Vec<SpecProblem>) {
+        parse::read(entity, secure)
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod claim;
 pub mod cluster;
+pub mod edit;
 pub mod error_class;
 pub mod ids;
 pub mod marker;

@@ -22,14 +22,25 @@ pub(super) fn parse(
     entity: &Map<String, Value>,
     secure: SecureFields,
 ) -> Result<ClusterSpec, Vec<SpecProblem>> {
-    let documents = documents(entity)?;
+    match read(entity, secure) {
+        (Some(spec), problems) if problems.is_empty() => Ok(spec),
+        // A missing part always leaves its problem behind.
+        (_, problems) => Err(problems),
+    }
+}
+
+/// See [`ClusterSpec::read`].
+pub(super) fn read(
+    entity: &Map<String, Value>,
+    secure: SecureFields,
+) -> (Option<ClusterSpec>, Vec<SpecProblem>) {
+    let documents = match documents(entity) {
+        Ok(documents) => documents,
+        Err(problems) => return (None, problems),
+    };
     let mut problems = Vec::new();
     let spec = assemble(entity, documents, secure, &mut problems);
-    match spec {
-        Some(spec) if problems.is_empty() => Ok(spec),
-        // A missing part always leaves its problem behind.
-        Some(_) | None => Err(problems),
-    }
+    (spec, problems)
 }
 
 /// The documents of `spec.capiYaml`, each a Kubernetes object.

@@ -11,7 +11,7 @@ use super::document::Kind;
 const EXCERPT_CHARS: usize = 60;
 
 /// The beginning of a tenant's text; [`SpecProblem`] prints it escaped.
-pub(super) fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     let cut: String = text.chars().take(EXCERPT_CHARS).collect();
     if cut.len() < text.len() {
         format!("{cut}...")
