@@ -1,7 +1,8 @@
 //! What a pass found out, in the words of the report: a closed set of events and errors.
 //!
 //! Invariants:
-//! - Names are stable and opaque to clients; details are sentences for the tenant, short and escaped.
+//! - Names are stable and opaque to clients; an edit that would do harm is told under the names of
+//!   `domain::edit::Violation`; details are sentences for the tenant, short and escaped.
 //!
 //! Not here: how findings are written into `status.projector` (`report`).
 
@@ -14,8 +15,6 @@ const MAX_DETAIL_CHARS: usize = 600;
 pub(super) mod error {
     /// `spec.capiYaml` cannot be used.
     pub(in crate::agent) const YAML: &str = "CapiYamlError";
-    /// The edit would do harm and is not applied.
-    pub(in crate::agent) const EDIT: &str = "EditRefused";
     /// A document is of a kind, name or namespace that is not the agent's business.
     pub(in crate::agent) const DOCUMENT: &str = "DocumentRefused";
     /// The API server refuses a document.

@@ -21,6 +21,7 @@ use super::kinds::{AUTOSCALER, Address, Kind, Part, Place, SYSTEM_NAMESPACE};
 use crate::domain::cluster::{
     ClusterFlags, ClusterSpec, SecureFields, api_group, name_of, text_at,
 };
+use crate::domain::edit::{Edit, RunningCluster};
 use crate::domain::ids::EntityId;
 use crate::domain::status::ClusterState;
 use crate::yaml;
@@ -55,8 +56,8 @@ pub(super) struct Wish {
 pub(super) enum Judgement {
     /// Nothing, and nothing is to be told: the cluster goes.
     Leave,
-    /// Nothing, and why: name of the error, and details.
-    Refuse(&'static str, Vec<String>),
+    /// Nothing, and why: names of errors, and details.
+    Refuse(Vec<(&'static str, String)>),
     /// Bring this into effect.
     Apply(Box<Wish>),
 }
@@ -71,21 +72,39 @@ pub(super) fn judge(content: &Map<String, Value>, entity: &EntityId, namespace: 
     {
         return Judgement::Leave;
     }
-    let spec = match ClusterSpec::parse(content, SecureFields::LeftOut) {
+    let spec = match acceptable(content) {
         Ok(spec) => spec,
-        Err(problems) => {
-            let told = problems.iter().map(ToString::to_string).collect();
-            return Judgement::Refuse(error::YAML, told);
-        }
+        Err(told) => return Judgement::Refuse(told),
     };
     if spec.namespace != namespace {
         let told = format!(
             "the documents are for namespace {:?}, this cluster's objects are in {namespace:?}",
             spec.namespace
         );
-        return Judgement::Refuse(error::FOREIGN, vec![told]);
+        return Judgement::Refuse(vec![(error::FOREIGN, told)]);
     }
     Judgement::Apply(Box::new(wish(content, &spec, entity)))
+}
+
+/// The request, if it can be read and breaks no rule of running clusters. Before the controllers have
+/// reported anything there is nothing to compare it with.
+fn acceptable(content: &Map<String, Value>) -> Result<ClusterSpec, Vec<(&'static str, String)>> {
+    let Some(running) = RunningCluster::read(content) else {
+        return ClusterSpec::parse(content, SecureFields::LeftOut).map_err(|problems| {
+            let told = problems.iter();
+            told.map(|problem| (error::YAML, problem.to_string()))
+                .collect()
+        });
+    };
+    let edit = Edit::read(content, &running);
+    match edit.spec {
+        Some(spec) if edit.violations.is_empty() => Ok(spec),
+        Some(_) | None => Err(edit
+            .violations
+            .iter()
+            .map(|violation| (violation.name(), violation.to_string()))
+            .collect()),
+    }
 }
 
 fn wish(content: &Map<String, Value>, spec: &ClusterSpec, entity: &EntityId) -> Wish {
@@ -191,8 +210,9 @@ fn is_of_the_server(document: &Value, scope: &Scope<'_>) -> bool {
     let namespace = text_at(document, &["metadata", "namespace"]).unwrap_or(scope.namespace);
     match (group, kind) {
         ("", "Namespace") => name_of(document) == scope.namespace,
-        ("", "Secret" | "ConfigMap") => namespace == scope.namespace,
-        ("addons.cluster.x-k8s.io", "ClusterResourceSet") => namespace == scope.namespace,
+        ("", "Secret" | "ConfigMap") | ("addons.cluster.x-k8s.io", "ClusterResourceSet") => {
+            namespace == scope.namespace
+        }
         _ => false,
     }
 }
@@ -219,7 +239,7 @@ fn is_object_name(name: &str) -> bool {
 
 /// What an autoscaler never needs and an intruder would like.
 fn too_much(kind: &Kind, document: &Value) -> Option<&'static str> {
-    match kind.kind {
+    match kind.name {
         "ClusterRole" | "Role" => {
             let rules = items(document, "rules");
             let bad = rules.iter().any(|rule| {

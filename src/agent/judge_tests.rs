@@ -18,9 +18,9 @@ fn wished(content: &Map<String, Value>) -> Wish {
     }
 }
 
-fn refused(content: &Map<String, Value>) -> (&'static str, Vec<String>) {
+fn refused(content: &Map<String, Value>) -> Vec<&'static str> {
     match judged(content) {
-        Judgement::Refuse(name, details) => (name, details),
+        Judgement::Refuse(told) => told.into_iter().map(|(name, _)| name).collect(),
         other @ (Judgement::Leave | Judgement::Apply(_)) => panic!("{other:?}"),
     }
 }
@@ -28,7 +28,7 @@ fn refused(content: &Map<String, Value>) -> (&'static str, Vec<String>) {
 fn find<'a>(wish: &'a Wish, kind: &str, name: &str) -> &'a Document {
     let mut documents = wish.documents.iter();
     let found = documents
-        .find(|document| document.address.kind.kind == kind && document.address.name == name);
+        .find(|document| document.address.kind.name == kind && document.address.name == name);
     found.unwrap()
 }
 
@@ -43,7 +43,7 @@ fn templates_come_before_what_refers_to_them_and_workers_after_their_control_pla
     let order: Vec<&str> = wish
         .documents
         .iter()
-        .map(|document| document.address.kind.kind)
+        .map(|document| document.address.kind.name)
         .collect();
     let place = |kind: &str| order.iter().position(|one| *one == kind).unwrap();
     assert!(
@@ -102,140 +102,92 @@ fn a_document_goes_in_without_what_is_not_the_yamls_business() {
     );
 }
 
-#[test]
-fn only_known_kinds_names_and_namespaces_are_taken() {
+/// What nobody may slip into a cluster through the YAML.
+fn strangers() -> Vec<(&'static str, Value)> {
     let own = |api: &str, kind: &str, namespace: &str, name: &str| json!({"apiVersion": api, "kind": kind, "metadata": {"name": name, "namespace": namespace}});
     let capi = "cluster.x-k8s.io/v1beta1";
-    let rows = [
-        ("a kind that is nobody's", own("v1", "Pod", "kite7-ns", "x")),
-        (
-            "a Secret elsewhere",
-            own("v1", "Secret", "kube-system", "vcloud-basic-auth"),
-        ),
-        (
-            "a namespace",
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}}),
-        ),
-        (
-            "another namespace",
-            own(capi, "MachineHealthCheck", "kube-system", "kite7"),
-        ),
-        (
-            "a like-named kind",
-            own("evil.example/v1", "MachineHealthCheck", "kite7-ns", "x"),
-        ),
+    let check = "MachineHealthCheck";
+    let autoscaler = "cluster-autoscaler";
+    let mut nowhere = own("apps/v1", "Deployment", "", autoscaler);
+    nowhere["metadata"] = json!({"name": autoscaler});
+    let secret = "vcloud-basic-auth";
+    let webhook = "ValidatingWebhookConfiguration";
+    vec![
+        ("another kind", own("v1", "Pod", "kite7-ns", "x")),
+        ("a Secret", own("v1", "Secret", "kube-system", secret)),
+        ("a namespace", own("v1", "Namespace", "", "x")),
+        ("elsewhere", own(capi, check, "kube-system", "kite7")),
+        ("like-named", own("evil.example/v1", check, "kite7-ns", "x")),
         (
             "a deployment",
             own("apps/v1", "Deployment", "kube-system", "coredns"),
         ),
         (
-            "its namespace",
-            own("apps/v1", "Deployment", "kite7-ns", "cluster-autoscaler"),
+            "its place",
+            own("apps/v1", "Deployment", "kite7-ns", autoscaler),
         ),
+        ("no place", nowhere),
+        ("a path", own(capi, check, "kite7-ns", "../../secrets/x")),
         (
-            "no namespace",
-            json!({"apiVersion": "apps/v1", "kind": "Deployment",
-            "metadata": {"name": "cluster-autoscaler"}}),
-        ),
-        (
-            "a path",
-            own(capi, "MachineHealthCheck", "kite7-ns", "../../secrets/x"),
-        ),
-        (
-            "a version that is a path",
-            own(
-                "cluster.x-k8s.io/v1/../x",
-                "MachineHealthCheck",
-                "kite7-ns",
-                "x",
-            ),
+            "a version",
+            own("cluster.x-k8s.io/v1/../x", check, "kite7-ns", "x"),
         ),
         (
             "a webhook",
-            own(
-                "admissionregistration.k8s.io/v1",
-                "ValidatingWebhookConfiguration",
-                "",
-                "x",
-            ),
+            own("admissionregistration.k8s.io/v1", webhook, "", "x"),
         ),
-    ];
+    ]
+}
+
+#[test]
+fn only_known_kinds_names_and_namespaces_are_taken() {
     let plain = wished(&entity()).documents;
-    for (what, document) in rows {
+    for (what, document) in strangers() {
         let wish = wished(&with(&document));
         assert_eq!(wish.refusals.len(), 1, "{what}: {:?}", wish.refusals);
         assert_eq!(wish.refusals[0].0, error::DOCUMENT, "{what}");
-        assert_eq!(
-            wish.documents, plain,
-            "{what}: the others are taken all the same"
-        );
+        assert_eq!(wish.documents, plain, "{what}: the others are taken");
     }
+}
+
+fn of_the_autoscaler(kind: &str, content: Value) -> Value {
+    let mut document = content;
+    document["apiVersion"] = json!("rbac.authorization.k8s.io/v1");
+    document["kind"] = json!(kind);
+    document["metadata"] = json!({"name": "cluster-autoscaler"});
+    document
 }
 
 #[test]
 fn the_autoscaler_gets_no_more_than_it_needs() {
-    let autoscaler = |kind: &str, api: &str, content: Value| {
-        let mut document = json!({
-            "apiVersion": api, "kind": kind,
-            "metadata": {"name": "cluster-autoscaler", "namespace": "kube-system"},
-        });
-        for (key, value) in content.as_object().unwrap() {
-            document[key] = value.clone();
-        }
-        document
+    let role = |groups: &str, resources: &str, verbs: &str| {
+        let rule = json!({"apiGroups": [groups], "resources": [resources], "verbs": [verbs]});
+        of_the_autoscaler("ClusterRole", json!({"rules": [rule]}))
     };
-    let rbac = "rbac.authorization.k8s.io/v1";
-    let account =
-        json!({"kind": "ServiceAccount", "name": "cluster-autoscaler", "namespace": "kube-system"});
-    let role = |rule: Value| autoscaler("ClusterRole", rbac, json!({"rules": [rule]}));
     let binding = |name: &str, subject: Value| {
-        let role =
-            json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name});
-        autoscaler(
-            "ClusterRoleBinding",
-            rbac,
-            json!({"roleRef": role, "subjects": [subject]}),
-        )
+        let role = json!({"kind": "ClusterRole", "name": name});
+        let content = json!({"roleRef": role, "subjects": [subject]});
+        of_the_autoscaler("ClusterRoleBinding", content)
     };
-    let pods = json!({"apiGroups": [""], "resources": ["pods", "nodes"], "verbs": ["*"]});
-    let pools =
-        json!({"apiGroups": ["cluster.x-k8s.io"], "resources": ["*"], "verbs": ["get", "patch"]});
+    let name = "cluster-autoscaler";
+    let account = json!({"kind": "ServiceAccount", "name": name, "namespace": "kube-system"});
     let rows = [
-        (role(pods), 0),
-        (role(pools), 0),
-        (
-            role(json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]})),
-            1,
-        ),
-        (
-            role(json!({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]})),
-            1,
-        ),
-        (
-            role(json!({"apiGroups": ["x"], "resources": ["y"], "verbs": ["escalate"]})),
-            1,
-        ),
-        (binding("cluster-autoscaler", account.clone()), 0),
+        (role("", "pods", "*"), 0),
+        (role("cluster.x-k8s.io", "*", "patch"), 0),
+        (role("", "secrets", "get"), 1),
+        (role("*", "*", "*"), 1),
+        (role("x", "y", "escalate"), 1),
+        (binding(name, account.clone()), 0),
         (binding("cluster-admin", account), 1),
-        (
-            binding(
-                "cluster-autoscaler",
-                json!({"kind": "User", "name": "mallory"}),
-            ),
-            1,
-        ),
+        (binding(name, json!({"kind": "User", "name": "mallory"})), 1),
     ];
     for (document, want) in rows {
         let found = wished(&with(&document)).refusals;
         assert_eq!(found.len(), want, "{document}: {found:?}");
     }
     let content = entity_edited(|documents| {
-        set(
-            documents,
-            "Deployment",
-            "",
-            ("/spec/template/spec/hostPID", json!(true)),
-        );
+        let host = ("/spec/template/spec/hostPID", json!(true));
+        set(documents, "Deployment", "", host);
     });
     assert_eq!(wished(&content).refusals.len(), 1);
 }
@@ -254,8 +206,7 @@ fn what_the_server_put_there_is_passed_over_without_a_word() {
 
 #[test]
 fn an_unreadable_yaml_or_another_cluster_leads_to_nothing_at_all() {
-    let (name, details) = refused(&entity_with("a: [\n"));
-    assert_eq!((name, details.len()), (error::YAML, 1));
+    assert_eq!(refused(&entity_with("a: [\n")), [error::YAML]);
     let even = entity_edited(|documents| {
         set(
             documents,
@@ -264,14 +215,13 @@ fn an_unreadable_yaml_or_another_cluster_leads_to_nothing_at_all() {
             ("/spec/replicas", json!(2)),
         );
     });
-    assert_eq!(refused(&even).0, error::YAML);
+    assert_eq!(refused(&even), [error::YAML]);
     let truncated = entity_edited(|documents| documents.truncate(4));
-    assert_eq!(refused(&truncated).0, error::YAML);
-    let other = judge(&entity(), &EntityId::parse(URN).unwrap(), "other-ns");
-    assert!(
-        matches!(other, Judgement::Refuse(error::FOREIGN, _)),
-        "{other:?}"
-    );
+    assert!(refused(&truncated).contains(&error::YAML));
+    match judge(&entity(), &EntityId::parse(URN).unwrap(), "other-ns") {
+        Judgement::Refuse(told) => assert_eq!(told[0].0, error::FOREIGN),
+        other @ (Judgement::Leave | Judgement::Apply(_)) => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -341,4 +291,34 @@ fn the_fingerprint_changes_with_the_content_only() {
         );
     });
     assert_ne!(wished(&resized).fingerprint, plain);
+}
+
+#[test]
+fn an_edit_that_breaks_a_rule_of_running_clusters_is_not_applied() {
+    let pool = |name: &str, count: u32| json!({"name": name, "desiredReplicas": count, "availableReplicas": count});
+    let report = |version: &str, ready: bool| {
+        json!({"capvcd": {
+            "upgrade": {"current": {"kubernetesVersion": version}, "ready": ready},
+            "nodePool": [pool("blue", 4), pool("red", 1), pool("kite7-control-plane-node-pool", 3)],
+        }})
+    };
+    let rows = [
+        (report("v1.27.8+vmware.1", true), Vec::new()),
+        (
+            report("v1.25.13+vmware.1", true),
+            vec!["UpgradeSkipsMinorVersion"],
+        ),
+        (report("v1.28.4+vmware.1", true), vec!["DowngradeRefused"]),
+        (report("v1.26.8+vmware.1", false), vec!["UpgradeUnderWay"]),
+    ];
+    for (status, want) in rows {
+        let mut content = entity();
+        content.insert("status".to_owned(), status.clone());
+        let found = match judged(&content) {
+            Judgement::Apply(_) => Vec::new(),
+            Judgement::Refuse(told) => told.into_iter().map(|(name, _)| name).collect(),
+            Judgement::Leave => vec!["left"],
+        };
+        assert_eq!(found, want, "{status}");
+    }
 }

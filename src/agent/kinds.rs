@@ -39,10 +39,10 @@ pub(super) enum Part {
 }
 
 /// One kind of object.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Kind {
     pub(super) group: &'static str,
-    pub(super) kind: &'static str,
+    pub(super) name: &'static str,
     pub(super) plural: &'static str,
     pub(super) place: Place,
     pub(super) part: Part,
@@ -56,10 +56,10 @@ const CAPI: &str = "cluster.x-k8s.io";
 const VCD: &str = "infrastructure.cluster.x-k8s.io";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-const fn own(group: &'static str, kind: &'static str, plural: &'static str, part: Part) -> Kind {
+const fn own(group: &'static str, name: &'static str, plural: &'static str, part: Part) -> Kind {
     Kind {
         group,
-        kind,
+        name,
         plural,
         place: Place::Own,
         part,
@@ -84,13 +84,13 @@ const fn removable(kind: Kind) -> Kind {
 
 const fn autoscaler(
     group: &'static str,
-    kind: &'static str,
+    name: &'static str,
     plural: &'static str,
     place: Place,
 ) -> Kind {
     Kind {
         place,
-        ..removable(own(group, kind, plural, Part::Other))
+        ..removable(own(group, name, plural, Part::Other))
     }
 }
 
@@ -152,7 +152,7 @@ impl Kind {
         let group = api_group(document);
         KINDS
             .iter()
-            .find(|known| known.kind == kind && known.group == group)
+            .find(|known| known.name == kind && known.group == group)
     }
 
     /// Place in the order of applying.
@@ -186,6 +186,6 @@ pub(super) struct Address {
 
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.kind.kind, self.name)
+        write!(f, "{} {}", self.kind.name, self.name)
     }
 }

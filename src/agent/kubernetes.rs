@@ -83,7 +83,7 @@ impl Kubernetes {
     }
 
     fn objects(&self, at: &Address) -> Api<DynamicObject> {
-        let gvk = GroupVersionKind::gvk(at.kind.group, &at.version, at.kind.kind);
+        let gvk = GroupVersionKind::gvk(at.kind.group, &at.version, at.kind.name);
         let resource = ApiResource::from_gvk_with_plural(&gvk, at.kind.plural);
         if at.namespace.is_empty() {
             Api::all_with(self.client.clone(), &resource)

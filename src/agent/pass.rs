@@ -109,8 +109,8 @@ impl Agent {
                 self.wait("the cluster is to be deleted");
                 return Ok(());
             }
-            Judgement::Refuse(name, details) => {
-                self.refuse(name, &details);
+            Judgement::Refuse(told) => {
+                self.refuse(&told);
                 Ok(())
             }
             Judgement::Apply(wish) if !self.is_due(&wish) => Ok(()),
@@ -141,11 +141,12 @@ impl Agent {
         Finding::new(name, detail, self.clock.wall())
     }
 
-    fn refuse(&mut self, name: &'static str, details: &[String]) {
+    /// Nothing is applied, for these reasons.
+    fn refuse(&mut self, told: &[(&'static str, String)]) {
         self.memory.settled = None;
-        self.memory.told.errors = details
-            .iter()
-            .map(|detail| self.finding(name, detail))
+        let told = told.iter();
+        self.memory.told.errors = told
+            .map(|(name, detail)| self.finding(name, detail))
             .collect();
     }
 
@@ -193,7 +194,8 @@ impl Agent {
             let live = match live? {
                 Ok(live) => live,
                 Err(reason) => {
-                    self.refuse(error::APPLY, &[format!("{}: {reason}", document.address)]);
+                    let why = format!("{}: {reason}", document.address);
+                    self.refuse(&[(error::APPLY, why)]);
                     return Ok(Effect::Done);
                 }
             };
@@ -211,7 +213,7 @@ impl Agent {
                     "this cluster belongs to {other}, not to {}; nothing is applied",
                     self.home.entity
                 );
-                self.refuse(error::FOREIGN, &[why]);
+                self.refuse(&[(error::FOREIGN, why)]);
                 return Ok(Effect::Done);
             }
         }
@@ -273,7 +275,7 @@ impl Agent {
     }
 
     async fn vendor_is_here(&self) -> Result<bool, String> {
-        let Some(kind) = KINDS.iter().find(|kind| kind.kind == "Deployment") else {
+        let Some(kind) = KINDS.iter().find(|kind| kind.name == "Deployment") else {
             return Ok(false);
         };
         let at = Address {

@@ -24,6 +24,7 @@ use crate::domain::ids::EntityId;
 
 const WORKER_VERSION: &str = "/spec/template/spec/version";
 const WORKER_TEMPLATE: &str = "/spec/template/spec/infrastructureRef/name";
+const SELECTOR: &str = "/spec/selector";
 const IMAGE: &str = "/spec/template/spec/template";
 
 /// A document and the object as it stands.
@@ -116,7 +117,7 @@ pub(super) fn plan(seen: Vec<Seen>, version: &str) -> Plan {
         .into_iter()
         .filter_map(|seen| {
             let name = &seen.document.address.name;
-            let place = match seen.part() {
+            let waits = match seen.part() {
                 Part::Workers if held.contains(name) => WORKER_VERSION,
                 Part::MachineTemplate if templates.contains(name) => IMAGE,
                 Part::Cluster
@@ -126,13 +127,22 @@ pub(super) fn plan(seen: Vec<Seen>, version: &str) -> Plan {
                 | Part::Workers
                 | Part::Other => return Some(now(seen)),
             };
-            keep(seen, place)
+            keep(seen, waits)
         })
         .collect();
     Plan { steps, held }
 }
 
-fn now(Seen { document, live }: Seen) -> Step {
+/// A selector counts as one field. Clients leave it empty, the webhook fills it in, and it must never change:
+/// it is applied as it stands. Leaving it out would remove it from a pool that the agent made.
+fn now(Seen { mut document, live }: Seen) -> Step {
+    let stands = live.as_ref().and_then(|live| live.pointer(SELECTOR));
+    if let (Some(slot), Some(stands)) = (document.body.pointer_mut(SELECTOR), stands)
+        && document.address.kind.part == Part::Workers
+        && *slot == json!({})
+    {
+        slot.clone_from(stands);
+    }
     Step { document, live }
 }
 

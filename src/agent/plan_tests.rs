@@ -67,7 +67,7 @@ fn control_plane(seen: &mut [Seen], version: &str, updated: u64) {
 fn body<'a>(plan: &'a Plan, kind: &str, name: &str) -> &'a Value {
     let mut steps = plan.steps.iter();
     let step = steps
-        .find(|step| step.document.address.kind.kind == kind && step.document.address.name == name);
+        .find(|step| step.document.address.kind.name == kind && step.document.address.name == name);
     &step.unwrap().document.body
 }
 
@@ -166,7 +166,7 @@ fn a_new_pool_waits_for_a_control_plane_that_is_being_upgraded() {
         .filter(|step| step.document.address.name == "red");
     let kinds: Vec<&str> = pools
         .by_ref()
-        .map(|step| step.document.address.kind.kind)
+        .map(|step| step.document.address.kind.name)
         .collect();
     assert_eq!(
         kinds,
@@ -201,7 +201,7 @@ fn a_cluster_is_touched_only_if_it_is_there_stays_and_is_the_entitys() {
                 json!("2026-03-01T09:00:00Z");
         }),
         ("paused", |seen| {
-            live(seen, Part::Cluster)["spec"]["paused"] = json!(true)
+            live(seen, Part::Cluster)["spec"]["paused"] = json!(true);
         }),
         ("urn:vcloud:entity:vmware:capvcdCluster:other", |seen| {
             live(seen, Part::Infrastructure)["status"] =
@@ -243,4 +243,21 @@ fn a_change_is_told_in_numbers_and_versions() {
         let told = change("MachineDeployment blue", before.as_ref(), &pool(3, OLD));
         assert_eq!(told, want);
     }
+}
+
+#[test]
+fn an_empty_selector_is_applied_as_it_stands() {
+    let filled = json!({"matchLabels": {"pool": "blue"}});
+    let mut seen = seen(OLD, "old-image");
+    for seen in seen.iter_mut().filter(|seen| seen.part() == Part::Workers) {
+        if seen.document.address.name == "red" {
+            seen.live = None;
+        } else {
+            seen.live.as_mut().unwrap()["spec"]["selector"] = filled.clone();
+        }
+    }
+    control_plane(&mut seen, OLD, 3);
+    let plan = plan(seen, OLD);
+    let selector = |name: &str| body(&plan, "MachineDeployment", name)["spec"]["selector"].clone();
+    assert_eq!((selector("blue"), selector("red")), (filled, json!({})));
 }

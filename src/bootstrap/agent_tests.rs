@@ -201,3 +201,10 @@ fn hostile_names_stay_values() {
             .any(|document| document["kind"] == "Secret")
     );
 }
+
+#[test]
+fn the_manifest_looks_like_this() {
+    let text = manifest(&Attempt::sample().inputs()).unwrap().unwrap();
+    let shown = text.replace(env!("CARGO_PKG_VERSION"), "VERSION");
+    insta::assert_snapshot!(shown);
+}
