@@ -27,6 +27,7 @@
 //! - [`vcd`]: the wire; the only home of HTTP, URLs, JSON and XML of VCD.
 //! - [`clock`], [`chance`]: the only sources of time and randomness.
 //! - [`cli`], [`config`], [`telemetry`], [`notify`], [`state_dir`]: the process.
+//! - `agent` (feature `agent`): the program inside each cluster that applies the YAML of its entity.
 //! - `sim` and `demo` (feature `sim`): a VCD told to misbehave, and the demonstration on it.
 //!
 //! # Invariants
@@ -39,6 +40,8 @@
 //!
 //! `tests/tidy.rs` enforces the structural ones with every test run.
 
+#[cfg(feature = "agent")]
+pub mod agent;
 pub mod bootstrap;
 pub mod chance;
 pub mod cli;

@@ -166,7 +166,7 @@ fn files_are_short_enough_to_be_read() {
 #[test]
 fn every_file_is_part_of_the_program() {
     let sources = sources(&["src"], &[".rs"]);
-    let roots = ["src/lib.rs", "src/main.rs"];
+    let roots = ["src/lib.rs", "src/main.rs", "src/bin/cse-agent.rs"];
     let mut looked_at = 0;
     for source in sources
         .iter()
@@ -248,7 +248,11 @@ fn nothing_names_a_place_on_somebodys_machine() {
     }
 }
 
-/// The packaged program holds no HTTP server: the simulator and what it needs stay out.
+/// Crates that only the agent may bring in.
+const AGENT_CRATES: &[&str] = &["kube", "k8s-openapi"];
+
+/// The packaged program holds no HTTP server: the simulator and what it needs stay out. What `cargo build`
+/// makes speaks to no Kubernetes API: that is the agent's, and costs minutes to compile.
 #[test]
 fn the_production_build_brings_no_server_crate() {
     let packages = |features: &[&str]| -> BTreeSet<String> {
@@ -273,6 +277,18 @@ fn the_production_build_brings_no_server_crate() {
     };
     let production = packages(&["--no-default-features"]);
     let everything = packages(&[]);
+    let agent = packages(&["--no-default-features", "--features", "agent"]);
+    for name in AGENT_CRATES {
+        assert!(!has(&everything, name), "{name} is in the default build");
+        assert!(has(&agent, name), "the list of crates is out of date");
+    }
+    for name in SIMULATOR_CRATES {
+        assert!(!has(&agent, name), "{name} is in the agent");
+    }
+    assert!(
+        !has(&agent, "ring"),
+        "a second TLS provider is in the agent"
+    );
     assert!(
         production.len() > 50 && has(&production, "reqwest"),
         "{production:?}"

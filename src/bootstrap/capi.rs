@@ -157,7 +157,7 @@ fn complete_secret(documents: &mut Vec<Value>, inputs: &BootstrapInputs<'_>) {
 }
 
 /// The Secret the infrastructure document refers to; clients always use the same name.
-fn secret_name(documents: &[Value]) -> String {
+pub(super) fn secret_name(documents: &[Value]) -> String {
     let infrastructure = documents
         .iter()
         .find(|document| Kind::VcdCluster.is(document));

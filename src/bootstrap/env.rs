@@ -111,7 +111,7 @@ fn exposed(secret: Option<&SecretString>) -> String {
 }
 
 /// What CAPVCD reaches without a proxy: configured hosts, and pods and services of either cluster.
-fn pod_no_proxy(inputs: &BootstrapInputs<'_>) -> String {
+pub(super) fn pod_no_proxy(inputs: &BootstrapInputs<'_>) -> String {
     let cluster = inputs
         .spec
         .documents

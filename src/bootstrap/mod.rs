@@ -13,6 +13,7 @@
 //! Not here: creating the VM and writing its extra configuration (`controller`), reading the VM's
 //! reports (`domain::phase` names the keys).
 
+pub mod agent;
 mod capi;
 mod cloud_config;
 mod clusterctl;

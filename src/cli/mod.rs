@@ -23,6 +23,8 @@ use clap::{Parser, Subcommand};
 
 use crate::config::DEFAULT_FILE;
 use exit::Failure;
+#[cfg(feature = "agent")]
+pub(crate) use replica::stop_on_signal;
 
 /// Highly available replacement for the Container Service Extension server of Cloud Director
 ///

@@ -186,7 +186,7 @@ fn setup(
 }
 
 /// Cancelled by the first SIGTERM or SIGINT.
-pub(super) fn stop_on_signal() -> Result<CancellationToken, Failure> {
+pub(crate) fn stop_on_signal() -> Result<CancellationToken, Failure> {
     let stop = CancellationToken::new();
     let mut terminate =
         signal(SignalKind::terminate()).map_err(|error| Failure::new(SYSTEM, &error))?;

@@ -11,7 +11,7 @@ use super::Deps;
 use super::act::marker;
 use super::claim::Held;
 use super::tenant::Tenant;
-use crate::bootstrap::{BootstrapInputs, user_data as render};
+use crate::bootstrap::{BootstrapInputs, BootstrapProblem, agent, user_data as render};
 use crate::reconcile::failure::FailureReason;
 use crate::telemetry::chain;
 use crate::vcd::transport::Transport;
@@ -31,7 +31,7 @@ pub(super) fn user_data<T: Transport>(
         .org
         .as_ref()
         .map_or_else(|| tenant.spec.org.clone(), |org| org.name.clone());
-    let inputs = BootstrapInputs {
+    let mut inputs = BootstrapInputs {
         spec: &tenant.spec,
         config: &deps.server_config,
         entity: &document.id,
@@ -42,7 +42,11 @@ pub(super) fn user_data<T: Transport>(
         vcd_authorities: &deps.site_authorities,
         agent_manifest: None,
     };
-    let rendered = render(&inputs)
-        .map_err(|problem| FailureReason::InvalidSpec(vec![chain(&problem).to_string()]))?;
+    let unusable =
+        |problem: BootstrapProblem| FailureReason::InvalidSpec(vec![chain(&problem).to_string()]);
+    let manifest =
+        agent::manifest(&inputs).map_err(|problem| unusable(BootstrapProblem::Yaml(problem)))?;
+    inputs.agent_manifest = manifest.as_deref();
+    let rendered = render(&inputs).map_err(unusable)?;
     Ok(rendered.base64)
 }

@@ -156,6 +156,17 @@ pub struct NodeHealthCheck {
     pub node_unknown: Duration,
 }
 
+/// The agent that later edits of a cluster are brought into effect by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AgentImage {
+    /// `cse-agent:<version of this server>` in the container registry.
+    Default,
+    /// This one.
+    Image(String),
+    /// No agent: the provider installs the vendor's projector, or resizes by hand.
+    None,
+}
+
 /// What goes into the clusters (`K8Config`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KubernetesConfig {
@@ -172,6 +183,8 @@ pub struct KubernetesConfig {
     pub health_check_applies_to_existing: bool,
     /// The vendor's projector.
     pub projector_version: Option<String>,
+    /// The agent. Our own optional key `agent.image`: the schema knows the vendor's projector only.
+    pub agent: AgentImage,
     /// PEM certificates the nodes trust in addition; clients write them into the CAPI YAML.
     pub certificate_authorities: Vec<String>,
 }

@@ -79,7 +79,7 @@ impl World {
     }
 
     /// Gives the user `user_id` an API token with this text.
-    pub(crate) fn add_api_token(&mut self, user_id: &str, token: &str) {
+    pub fn add_api_token(&mut self, user_id: &str, token: &str) {
         let client_id = new_uuid(&mut self.rng).to_string();
         let client = ApiClient {
             name: "seeded".to_owned(),

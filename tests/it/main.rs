@@ -8,6 +8,8 @@
     reason = "tests fail loudly"
 )]
 
+#[cfg(feature = "agent")]
+mod agent;
 mod binaries;
 mod control;
 mod day_two;

@@ -45,6 +45,29 @@ pub(crate) const RULES: &[Rule] = &[
         production_only: true,
     },
     Rule {
+        name: "only one place speaks to a Kubernetes API",
+        within: "src/",
+        except: "src/agent/kubernetes.rs",
+        words: "kube:: k8s_openapi",
+        production_only: true,
+    },
+    Rule {
+        name: "the agent decides without waiting, logging or reading the time",
+        within: "src/agent/compare.rs src/agent/conflict.rs src/agent/findings.rs src/agent/judge.rs \
+            src/agent/kinds.rs src/agent/plan.rs src/agent/report.rs",
+        except: "",
+        words: "async await tokio tracing Clock Instant SystemTime fastrand Timestamp::now kube:: \
+            crate::vcd crate::sim crate::controller crate::config",
+        production_only: true,
+    },
+    Rule {
+        name: "the agent is no part of the server",
+        within: "src/bootstrap/ src/controller/ src/domain/ src/reconcile/ src/vcd/",
+        except: "",
+        words: "crate::agent",
+        production_only: true,
+    },
+    Rule {
         name: "only the clock reads time and waits",
         within: "src/",
         // HTTP time limits are real seconds at every time scale.
@@ -81,7 +104,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "only the command line sets the exit code",
         within: "src/",
-        except: "src/main.rs src/cli/ src/demo/mod.rs",
+        except: "src/main.rs src/bin/ src/cli/ src/agent/cli.rs src/demo/mod.rs",
         words: "process::exit ExitCode",
         production_only: true,
     },

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 use super::value::{Place, Problems, is_plain};
 use super::{
-    BootstrapConfig, Component, ConfigProblem, KubernetesConfig, NodeHealthCheck, PUBLIC_REGISTRY,
-    ProxyConfig, RdeType, ServerConfig, ServerInstance, SysLogger, Timers,
+    AgentImage, BootstrapConfig, Component, ConfigProblem, KubernetesConfig, NodeHealthCheck,
+    PUBLIC_REGISTRY, ProxyConfig, RdeType, ServerConfig, ServerInstance, SysLogger, Timers,
 };
 use crate::yaml;
 
@@ -273,7 +273,25 @@ fn kubernetes(section: &Place<'_>) -> KubernetesConfig {
         node_health_check: node_health_check(&section.get("mhc")),
         health_check_applies_to_existing: section.get("mhc").get("applyToExisting").is_true(),
         projector_version: section.get("rdeProjectorVersion").version(),
+        agent: agent(&section.get("agent").get("image")),
         certificate_authorities: certificates(&section.get("certificateAuthorities")),
+    }
+}
+
+/// `host/path:tag` or `host/path@digest`; `none` for no agent.
+fn agent(place: &Place<'_>) -> AgentImage {
+    let Some(image) = place.text() else {
+        return AgentImage::Default;
+    };
+    let allowed =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b':' | b'/' | b'_' | b'-' | b'@');
+    if image.len() > 255 || !image.bytes().all(allowed) {
+        place.problem("an image such as registry.example.test/cse-agent:1.0.0, or none");
+    }
+    if image == "none" {
+        AgentImage::None
+    } else {
+        AgentImage::Image(image)
     }
 }
 

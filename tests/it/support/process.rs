@@ -41,7 +41,16 @@ pub(crate) struct End {
 impl Process {
     /// Starts the program with nothing in its environment but `env`.
     pub(crate) fn start<S: AsRef<OsStr>>(arguments: &[S], env: &[(&str, &OsStr)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cse-server"));
+        Self::start_program(env!("CARGO_BIN_EXE_cse-server"), arguments, env)
+    }
+
+    /// The same with another program.
+    pub(crate) fn start_program<S: AsRef<OsStr>>(
+        program: &str,
+        arguments: &[S],
+        env: &[(&str, &OsStr)],
+    ) -> Self {
+        let mut command = Command::new(program);
         command.args(arguments).env_clear().kill_on_drop(true);
         command.envs(env.iter().copied());
         command
