@@ -36,6 +36,9 @@ use crate::yaml::{self, YamlProblem};
 /// Longest user data, in bytes of base64. Extra configuration is copied around with the VM's XML.
 pub const MAX_USER_DATA_BYTES: usize = 256 * 1024;
 
+/// Longest part of a name that a problem repeats.
+const PROBLEM_NAME_CHARS: usize = 128;
+
 /// The facts that one attempt's user data is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct BootstrapInputs<'a> {
@@ -136,9 +139,10 @@ fn check(inputs: &BootstrapInputs<'_>) -> Result<(), BootstrapProblem> {
     let (wanted, owner) = (&inputs.spec.org, inputs.org);
     // VCD does not tell upper from lower case in organization names.
     if !wanted.eq_ignore_ascii_case(owner) {
+        let cut = |name: &str| name.chars().take(PROBLEM_NAME_CHARS).collect();
         return Err(BootstrapProblem::ForeignOrg {
-            wanted: wanted.clone(),
-            owner: owner.to_owned(),
+            wanted: cut(wanted),
+            owner: cut(owner),
         });
     }
     let token = inputs.token.expose_secret();

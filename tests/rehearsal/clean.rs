@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use super::order::{API_TOKEN, GITHUB_TOKEN, PROXY_PASSWORD, Site};
-use super::standin::record::{Fault, What, Which};
+use super::standin::record::{Call, Fault, What, Which};
 use super::trial;
 use super::vm::{End, Vm};
 
@@ -58,7 +58,7 @@ fn plain() {
     let world = vm.world();
     assert_eq!(world.kinds_made, 1);
     assert!(!world.kind_exists, "the temporary cluster is left");
-    assert_eq!((world.new.has_cluster, world.new.machines), (true, 2));
+    assert_eq!((world.new.declared, world.new.machines), (true, 2));
     let want = [
         "agent.yaml",
         "antrea.yaml",
@@ -71,7 +71,7 @@ fn plain() {
         "workload.yaml",
     ];
     assert_eq!(names(&world.new.applied), want);
-    let calls: Vec<String> = vm.calls().iter().map(|call| call.line()).collect();
+    let calls: Vec<String> = vm.calls().iter().map(Call::line).collect();
     let called = |part: &str| calls.iter().filter(|line| line.contains(part)).count();
     for (part, times) in [
         ("download.docker.com/linux/static/stable/", 1),
@@ -206,7 +206,7 @@ fn half_moved() {
         let probe = Vm::at(Site::PLAIN);
         probe.assert_done(&probe.run(), "probe");
         let calls = probe.calls();
-        let real = |call: &&super::standin::record::Call| {
+        let real = |call: &&Call| {
             call.line().starts_with("clusterctl move") && !call.line().contains("--dry-run")
         };
         calls.iter().find(real).unwrap().number

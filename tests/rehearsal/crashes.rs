@@ -9,7 +9,7 @@ use libtest_mimic::Trial;
 use super::faults::{Base, changes_something};
 use super::standin::record::{Call, Fault, What, Which};
 use super::vm::End;
-use super::{table, trial};
+use super::{chosen, table, trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let base: Arc<OnceLock<Base>> = Arc::default();
@@ -27,10 +27,10 @@ pub(crate) fn trials() -> Vec<Trial> {
 fn crash(base: &Base, phase: Phase) {
     let calls: Vec<&Call> = base.calls_of(phase).collect();
     let ends = [calls[0].number, calls[calls.len() - 1].number];
-    let chosen = calls
+    let worthwhile = calls
         .into_iter()
         .filter(|call| ends.contains(&call.number) || changes_something(call));
-    for call in chosen {
+    for call in chosen(worthwhile.collect(), usize::from(phase.number())) {
         let context = format!("killed at: {}", call.line());
         let vm = base.vm.resumed(phase);
         vm.order_fault(Some(&Fault {

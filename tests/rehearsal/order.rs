@@ -32,6 +32,7 @@ pub(crate) enum Registry {
 }
 
 /// One combination of what can be configured.
+#[expect(clippy::struct_excessive_bools, reason = "each is there or not")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Site {
     pub(crate) proxy: bool,

@@ -376,7 +376,7 @@ impl Drop for Vm {
                 && let Some(pid) = Pid::from_raw(pid)
             {
                 // Gone by itself is as good.
-                kill_process(pid, Signal::KILL).ok();
+                kill_process(pid, Signal::KILL).unwrap_or_default();
             }
         }
     }

@@ -268,7 +268,15 @@ proxy_for_capvcd() {
   if [[ -z $CSE_HTTP_PROXY && -z $CSE_HTTPS_PROXY ]]; then
     return 0
   fi
+  doing "giving CAPVCD its proxies"
+  retry 4 10 tell_proxies "$1" || die "CAPVCD could not be given its proxies; see the log"
+  retry 2 10 kubectl --kubeconfig "$1" --namespace capvcd-system rollout status \
+    deployment/capvcd-controller-manager --timeout=300s ||
+    die "CAPVCD does not start again with its proxies; see the log"
+}
+
+# tell_proxies <kubeconfig>: on standard input, because a command line can be seen.
+tell_proxies() {
   printf '%s\n' "HTTP_PROXY=$CSE_HTTP_PROXY" "HTTPS_PROXY=$CSE_HTTPS_PROXY" "NO_PROXY=$CSE_POD_NO_PROXY" |
     kubectl --kubeconfig "$1" --namespace capvcd-system set env deployment/capvcd-controller-manager -
-  kubectl --kubeconfig "$1" --namespace capvcd-system rollout status deployment/capvcd-controller-manager --timeout=300s
 }

@@ -77,12 +77,13 @@ pub(crate) struct World {
 }
 
 /// One of the two clusters.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cluster {
     /// As `type/name`.
     pub(crate) providers: BTreeSet<String>,
-    /// Whether it has the Cluster object.
-    pub(crate) has_cluster: bool,
+    /// Whether the Cluster object is in it.
+    pub(crate) declared: bool,
     pub(crate) paused: bool,
     pub(crate) machines: u32,
     pub(crate) capvcd_runs: bool,

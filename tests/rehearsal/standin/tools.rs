@@ -159,7 +159,7 @@ fn docker(scene: &mut Scene) -> u8 {
         return 1;
     }
     match words.as_slice() {
-        ["info"] => 0,
+        ["info"] | ["rm", "container"] => 0,
         ["manifest", "inspect", image] => u8::from(!has_image(scene, image)),
         ["pull", "--quiet", image] => {
             u8::from(image.starts_with(REGISTRY) && !has_image(scene, image))
@@ -180,7 +180,6 @@ fn docker(scene: &mut Scene) -> u8 {
             fs::write(Path::new(directory).join(name), text).unwrap();
             0
         }
-        ["rm", "container"] => 0,
         ["start", container] => {
             let known = scene.world.kind_exists && *container == format!("{KIND}-control-plane");
             scene.world.kind_runs |= known;
@@ -221,7 +220,7 @@ fn kind(scene: &mut Scene) -> u8 {
         scene.world.temporary = Cluster::default();
         0
     } else if words.starts_with("delete cluster") {
-        if scene.world.temporary.has_cluster || scene.world.temporary.machines > 0 {
+        if scene.world.temporary.declared || scene.world.temporary.machines > 0 {
             let line = "the temporary cluster was deleted with the cluster's objects in it";
             scene.world.violations.push(line.to_owned());
         }
@@ -304,7 +303,7 @@ fn move_objects(scene: &mut Scene) -> u8 {
     let Some(source) = cluster_of(scene, "--kubeconfig") else {
         return unreachable();
     };
-    if !source.has_cluster {
+    if !source.declared {
         eprintln!("Error: nothing to move");
         return 1;
     }
@@ -315,8 +314,8 @@ fn move_objects(scene: &mut Scene) -> u8 {
         return 1;
     }
     scene.world.new.machines += std::mem::take(&mut scene.world.temporary.machines);
-    scene.world.temporary.has_cluster = false;
-    scene.world.new.has_cluster = true;
+    scene.world.temporary.declared = false;
+    scene.world.new.declared = true;
     scene.world.new.paused = false;
     0
 }
@@ -335,7 +334,7 @@ pub(super) fn move_half(scene: &mut Scene) {
     scene.world.temporary.paused = true;
     scene.world.temporary.machines -= 1;
     scene.world.new.machines += 1;
-    scene.world.new.has_cluster = true;
+    scene.world.new.declared = true;
     scene.world.new.paused = true;
 }
 
@@ -354,57 +353,44 @@ fn kubectl(scene: &mut Scene) -> u8 {
     if has(" apply ") || words.starts_with("apply ") {
         return apply(scene, is_new);
     }
-    let answer = if has("get --raw /readyz")
-        || has("config set-context --current --namespace kite7-ns")
-    {
-        String::new()
+    let numbers = 0..cluster.machines;
+    let answer: Vec<String> = if has("get --raw /readyz") || has("config set-context --current") {
+        Vec::new()
     } else if has("get providers.clusterctl") {
-        cluster
-            .providers
-            .iter()
-            .map(|one| format!("{one}\n"))
-            .collect()
+        cluster.providers.iter().cloned().collect()
     } else if has("wait deployment --all-namespaces") {
         return u8::from(cluster.providers.len() < 4);
     } else if has("get clusters --output name") {
-        if cluster.has_cluster {
-            "cluster.cluster.x-k8s.io/kite7\n".to_owned()
-        } else {
-            String::new()
-        }
+        let name = "cluster.cluster.x-k8s.io/kite7".to_owned();
+        Vec::from_iter(cluster.declared.then_some(name))
     } else if has("get machines --output name") {
-        (0..cluster.machines)
-            .map(|n| format!("machine.cluster.x-k8s.io/m{n}\n"))
+        numbers
+            .map(|n| format!("machine.cluster.x-k8s.io/m{n}"))
             .collect()
-    } else if has(
-        "get machines --output jsonpath={range .items[*]}{.metadata.name} {.status.nodeRef.name}",
-    ) {
-        (0..cluster.machines)
-            .map(|n| format!("m{n} n{n}\n"))
-            .collect()
+    } else if has("{.metadata.name} {.status.nodeRef.name}") {
+        numbers.map(|n| format!("m{n} n{n}")).collect()
     } else if has("get pods --output name") {
-        if cluster.capvcd_runs {
-            "pod/capvcd-controller-manager\n".to_owned()
-        } else {
-            String::new()
-        }
+        let name = "pod/capvcd-controller-manager".to_owned();
+        Vec::from_iter(cluster.capvcd_runs.then_some(name))
     } else if has("scale deployment --all --replicas=0") {
         cluster.capvcd_runs = false;
-        String::new()
+        Vec::new()
     } else if has("delete validatingwebhookconfigurations,mutatingwebhookconfigurations") {
         cluster.capvcd_webhooks = false;
-        String::new()
+        Vec::new()
     } else if has("cluster/kite7") || has("get cluster kite7") {
         return about_cluster(cluster, &words);
     } else {
         return further(scene, &words);
     };
-    print!("{answer}");
+    for line in answer {
+        println!("{line}");
+    }
     0
 }
 
 fn about_cluster(cluster: &Cluster, words: &str) -> u8 {
-    if !cluster.has_cluster {
+    if !cluster.declared {
         eprintln!("Error from server (NotFound)");
         return 1;
     }
@@ -457,7 +443,7 @@ fn apply(scene: &mut Scene, is_new: bool) -> u8 {
     }
     let name = file.rsplit('/').next().unwrap_or_default().to_owned();
     if name == "cluster.yaml" {
-        if scene.world.new.has_cluster || is_new {
+        if scene.world.new.declared || is_new {
             let line = "the cluster was declared in a second place";
             scene.world.violations.push(line.to_owned());
         }
@@ -465,7 +451,7 @@ fn apply(scene: &mut Scene, is_new: bool) -> u8 {
             eprintln!("error: no matches for kind \"Cluster\"");
             return 1;
         }
-        scene.world.temporary.has_cluster = true;
+        scene.world.temporary.declared = true;
         scene.world.temporary.machines = MACHINES;
     }
     let cluster = if is_new {
