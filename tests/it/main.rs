@@ -9,6 +9,7 @@
 )]
 
 mod binaries;
+mod contract;
 mod control;
 mod faults;
 mod fuzz;
