@@ -2,15 +2,21 @@
 
 use std::time::Duration;
 
+use cse_server::sim::seed::CseShape;
+
 use crate::support::fleet::Fleet;
 
 const HOUR: Duration = Duration::from_hours(1);
 
 #[tokio::test(start_paused = true)]
-async fn one_replica_creates_clusters_of_both_payload_shapes() {
+async fn one_replica_creates_clusters_of_every_payload_shape() {
     let mut fleet = Fleet::new(1);
-    for name in ["amber", "birch", "cedar"] {
-        fleet.ask_for(name);
+    for (name, shape) in [
+        ("amber", CseShape::V40),
+        ("birch", CseShape::V41),
+        ("cedar", CseShape::V42),
+    ] {
+        fleet.ask_in(shape, name, false);
     }
     fleet.start("a");
     fleet.until(HOUR, Fleet::all_provisioned).await;

@@ -1,13 +1,16 @@
 //! The manifests of a new cluster, document by document and in the order clients write them.
 //!
 //! Invariants:
-//! - Namespace, credentials and `rdeId` are missing, as in reality: the server has to supply them.
+//! - Namespace, credentials and `rdeId` are missing, as in reality: the server has to supply them. Only
+//!   CSE 4.0 brings the credentials along.
 //!
 //! Source: go-vcloud-director, templates of CSE 4.1 and 4.2 (which are equal).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 
-use super::payload::ClusterRequest;
+use super::payload::{ClusterRequest, CseShape};
 use super::templates::{DEFAULT_IMAGE, TkgImage};
 use super::tenant::Tenant;
 
@@ -26,7 +29,12 @@ const TRUST: &str = "mv /etc/ssl/certs/custom_certificate_*.crt \
 pub(super) fn text(tenant: &Tenant, site: &str, request: &ClusterRequest) -> String {
     let image = TkgImage::of_template(&tenant.template).unwrap_or(&DEFAULT_IMAGE);
     let names = Names::of(request);
-    let mut documents = vec![health_check(&names)];
+    let mut documents = Vec::new();
+    if request.shape == CseShape::V40 {
+        documents.push(credentials(&names, tenant));
+    } else {
+        documents.push(health_check(&names));
+    }
     for (pool, replicas) in &request.pools {
         documents.push(machine_template(
             &names,
@@ -65,7 +73,10 @@ impl Names {
         Self {
             cluster: name.clone(),
             namespace: format!("{name}-ns"),
-            control_plane: format!("{name}-control-plane-node-pool"),
+            control_plane: match request.shape {
+                CseShape::V40 => format!("{name}-control-plane"),
+                CseShape::V41 | CseShape::V42 => format!("{name}-control-plane-node-pool"),
+            },
             config: format!("{name}-kct"),
         }
     }
@@ -80,6 +91,20 @@ impl Names {
     fn reference(&self, api: &str, kind: &str, name: &str) -> Value {
         json!({"apiVersion": api, "kind": kind, "name": name, "namespace": self.namespace})
     }
+}
+
+fn credentials(names: &Names, tenant: &Tenant) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": names.metadata("capi-user-credentials"),
+        "type": "Opaque",
+        "data": {
+            "username": "",
+            "password": "",
+            "refreshToken": BASE64.encode(&tenant.api_token),
+        },
+    })
 }
 
 fn health_check(names: &Names) -> Value {

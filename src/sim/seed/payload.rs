@@ -1,7 +1,7 @@
 //! What Terraform posts to create a cluster, and the posting of it.
 //!
 //! Source: go-vcloud-director, cluster creation of CSE 4.1 and 4.2; the odd extra `name` and the
-//! spelling `filesystem` are its own.
+//! spelling `filesystem` are its own. CSE 4.0: the guide of the Terraform provider for VCD.
 
 use bytes::Bytes;
 use http::{Method, header};
@@ -16,6 +16,8 @@ use crate::sim::world::World;
 /// Which CSE version's payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CseShape {
+    /// CSE 4.0: type 1.1.0, which has no secure fields; the token is in a Secret of the manifests.
+    V40,
     /// CSE 4.1: type 1.2.0.
     V41,
     /// CSE 4.2: type 1.3.0, with `spec.projector`.
@@ -26,6 +28,7 @@ impl CseShape {
     /// Version of the entity type.
     pub(crate) const fn type_version(self) -> &'static str {
         match self {
+            Self::V40 => "1.1.0",
             Self::V41 => "1.2.0",
             Self::V42 => "1.3.0",
         }
@@ -62,7 +65,6 @@ pub fn cluster_payload(tenant: &Tenant, site: &str, request: &ClusterRequest) ->
                 "vcdStorageProfileName": tenant.storage_profile,
                 "useDeleteReclaimPolicy": true,
             },
-            "secure": {"apiToken": tenant.api_token},
         },
         "capiYaml": capi_yaml::text(tenant, site, request),
     });
@@ -70,6 +72,12 @@ pub fn cluster_payload(tenant: &Tenant, site: &str, request: &ClusterRequest) ->
         && let Some(spec) = spec.as_object_mut()
     {
         spec.insert("projector".to_owned(), json!({"operations": []}));
+    }
+    if request.shape != CseShape::V40
+        && let Some(flags) = spec.get_mut("vcdKe").and_then(Value::as_object_mut)
+    {
+        let secure = json!({"apiToken": tenant.api_token});
+        flags.insert("secure".to_owned(), secure);
     }
     json!({
         "entityType": format!("urn:vcloud:type:vmware:capvcdCluster:{version}"),

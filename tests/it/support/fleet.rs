@@ -119,15 +119,21 @@ impl Fleet {
     }
 
     fn ask(&mut self, name: &str, auto_repair: bool) -> String {
+        let shape = if self.urns.len().is_multiple_of(2) {
+            CseShape::V42
+        } else {
+            CseShape::V41
+        };
+        self.ask_in(shape, name, auto_repair)
+    }
+
+    /// The same in the shape of one release.
+    pub(crate) fn ask_in(&mut self, shape: CseShape, name: &str, auto_repair: bool) -> String {
         let turn = self.urns.len();
         let tenant = self.tenants[turn % self.tenants.len()].clone();
         let request = ClusterRequest {
             name: name.to_owned(),
-            shape: if turn.is_multiple_of(2) {
-                CseShape::V42
-            } else {
-                CseShape::V41
-            },
+            shape,
             control_planes: 1,
             pools: vec![("workers-a".to_owned(), 2), ("workers-b".to_owned(), 1)],
             auto_repair,
