@@ -46,6 +46,14 @@ impl World {
         views
     }
 
+    /// URN and revision of every cluster's entity: what has the same revision is the same.
+    pub fn revisions(&self) -> impl Iterator<Item = (&str, u64)> {
+        let clusters = self.entities.iter();
+        clusters
+            .filter(|entity| entity.rules.nss == "capvcdCluster")
+            .map(|entity| (entity.id.as_str(), entity.revision))
+    }
+
     /// Content of one entity with its secure fields; `None` when it is gone.
     pub fn entity_content(&self, urn: &str) -> Option<Map<String, Value>> {
         self.entities.get(urn).map(|entity| entity.content.parse())

@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::frozen::{Freezable, Sent};
 use super::life::Life;
+use super::versions::Versions;
 
 /// Base URL of the simulated site.
 pub(crate) const SITE: &str = "https://vcd.sim.example";
@@ -61,6 +62,7 @@ pub(crate) struct Fleet {
     pub(crate) faults: Arc<Faults>,
     pub(crate) journal: Journal,
     pub(crate) sent: Sent,
+    pub(crate) versions: Versions,
     pub(crate) access: SiteAccess,
     pub(crate) tenants: Vec<Tenant>,
     pub(crate) urns: Vec<String>,
@@ -102,6 +104,7 @@ impl Fleet {
             faults: Arc::new(Faults::none()),
             journal: Journal::default(),
             sent: Sent::default(),
+            versions: Versions::default(),
             access,
             tenants,
             urns: Vec::new(),
@@ -205,7 +208,7 @@ impl Fleet {
         .recorded(&self.journal);
         let (frozen, gate) = watch::channel(false);
         let replica = ReplicaParts {
-            transport: Freezable::new(transport, gate, self.sent.clone()),
+            transport: Freezable::new(transport, gate, (self.sent.clone(), self.versions.clone())),
             token: self.access.provider_token.clone(),
             clock: self.clock.clone(),
             chance,
@@ -255,6 +258,7 @@ impl Fleet {
         let (now, wall) = (self.clock.now(), self.clock.wall());
         let mut world = self.world();
         world.advance(now, wall);
+        self.versions.look(&world);
         let mut on = BTreeSet::new();
         for marker in world.powered_on() {
             if let Some((entity, _)) = marker.split_once(';')
@@ -263,6 +267,11 @@ impl Fleet {
                 self.twice_on.lock().unwrap().insert(entity.to_owned());
             }
         }
+    }
+
+    /// Lets time pass in steps of a second.
+    pub(crate) async fn pass(&self, time: Duration) {
+        self.until(time, |_| false).await;
     }
 
     /// Lets time pass in steps of a second until `done`, for `limit` at most.

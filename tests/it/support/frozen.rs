@@ -3,11 +3,13 @@
 //! That is what a stopped process or a stunned machine looks like from outside: whatever it had decided
 //! on before, it does afterwards, however late.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cse_server::sim::transport::InProcess;
 use cse_server::vcd::transport::{CallLimits, Request, Response, Transport, TransportError};
 use tokio::sync::watch;
+
+use super::versions::Versions;
 
 /// A connection that can be stopped in both directions.
 #[derive(Clone)]
@@ -15,6 +17,7 @@ pub(crate) struct Freezable {
     inner: InProcess,
     frozen: watch::Receiver<bool>,
     sent: Sent,
+    versions: Versions,
 }
 
 /// Method and target, with its query, of every request that left.
@@ -33,12 +36,23 @@ impl Sent {
 }
 
 impl Freezable {
-    pub(crate) const fn new(inner: InProcess, frozen: watch::Receiver<bool>, sent: Sent) -> Self {
+    pub(crate) fn new(
+        inner: InProcess,
+        frozen: watch::Receiver<bool>,
+        (sent, versions): (Sent, Versions),
+    ) -> Self {
         Self {
             inner,
             frozen,
             sent,
+            versions,
         }
+    }
+
+    fn look(&self) {
+        let world = self.inner.world().lock();
+        let world = world.unwrap_or_else(PoisonError::into_inner);
+        self.versions.look(&world);
     }
 
     async fn thawed(&self) {
@@ -54,7 +68,9 @@ impl Transport for Freezable {
         self.thawed().await;
         let line = format!("{} {}", request.method(), request.uri());
         self.sent.0.lock().unwrap().push(line);
+        self.versions.sent(&request);
         let answer = self.inner.send(request, limits).await;
+        self.look();
         self.thawed().await;
         answer
     }

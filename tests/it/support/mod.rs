@@ -1,6 +1,7 @@
 //! What tests share: a small site to talk to, and a fleet of replicas on virtual time.
 
 pub(crate) mod bootstrap;
+pub(crate) mod client;
 pub(crate) mod fleet;
 mod frozen;
 pub(crate) mod lab;
@@ -9,4 +10,5 @@ pub(crate) mod process;
 pub(crate) mod site;
 pub(crate) mod systemd;
 pub(crate) mod vcd;
+pub(crate) mod versions;
 pub(crate) mod xml;
