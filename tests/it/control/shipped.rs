@@ -191,10 +191,10 @@ async fn without_addresses_no_machine_is_made_until_there_are_some() {
         .into_iter()
         .map(|error| error.1)
         .collect();
-    let told = errors
-        .iter()
-        .any(|text| text.contains("No more IP addresses"));
+    let told = errors.iter().any(|text| text.contains("static IP pool"));
     assert!(told, "{errors:?}");
+    // Told before anything is made, not by the first machine that gets no address.
+    assert_eq!(fleet.effect("vapp.composed", &urn), 0);
     fleet.pass_time(6 * MINUTE).await;
     fleet.ask_for("of another tenant");
     let elm = fleet.ask_for("elm");
