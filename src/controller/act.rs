@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 
 use super::Deps;
 use super::claim::Held;
+use super::estate;
 use super::observe::{Memory, USER_DATA_KEY, bootstrap_vapp_name};
 use super::tenant::{Targets, Tenant};
 use super::user_data::user_data;
@@ -17,6 +18,9 @@ use crate::domain::ids::{TaskId, VappId};
 use crate::domain::marker::Marker;
 use crate::reconcile::decision::Action;
 use crate::reconcile::failure::FailureReason;
+use crate::reconcile::removal::Removing;
+use crate::reconcile::standing::WITNESS;
+use crate::vcd::VcdClient;
 use crate::vcd::error::VcdError;
 use crate::vcd::model::NewVm;
 use crate::vcd::transport::Transport;
@@ -89,11 +93,39 @@ pub(super) async fn execute<T: Transport>(
         Action::DeleteVapp(vapp) => client.delete_vapp(vapp).await,
         Action::UndeployVm(vm) => client.undeploy_vm(vm).await,
         Action::DeleteVm(vm) => client.delete_vm(vm).await,
+        Action::WriteWitness(vapp) => {
+            let entity = held.document().id.as_str();
+            client.set_vapp_metadata(vapp, WITNESS, entity).await
+        }
+        Action::Remove(removing) => {
+            let started = take_away(client, removing).await?;
+            return Ok(started.map_or(Outcome::Done, Outcome::Started));
+        }
     };
     match started {
         Ok(task) => Ok(Outcome::Started(task)),
         Err(VcdError::NotVisible { .. }) if removes(action) => Ok(Outcome::Done),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Takes one part of the cluster's estate away; `None` when it is gone already.
+async fn take_away<T: Transport>(
+    client: &VcdClient<T>,
+    removing: &Removing,
+) -> Result<Option<TaskId>, VcdError> {
+    let started = match removing {
+        Removing::StopVapp(vapp) => client.undeploy_vapp(vapp).await,
+        Removing::StopVm(vm) => client.undeploy_vm(vm).await,
+        Removing::DeleteVm(vm) => client.delete_vm(vm).await,
+        Removing::DeleteVapp(vapp) => client.delete_vapp(vapp).await,
+        Removing::Detach { disk, vm } => return estate::detach(client, disk, vm).await,
+        Removing::DeleteItem(item) => return estate::remove(client, item).await,
+    };
+    match started {
+        Ok(task) => Ok(Some(task)),
+        Err(VcdError::NotVisible { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -161,6 +193,8 @@ fn removes(action: &Action) -> bool {
         | Action::CreateVm(_)
         | Action::WriteUserData(_)
         | Action::PowerOn(_)
+        | Action::WriteWitness(_)
+        | Action::Remove(_)
         | Action::ResolveEntity => false,
     }
 }

@@ -27,6 +27,7 @@ use crate::domain::ids::{EntityId, VappId};
 use crate::domain::status::{ClusterState, EventEntry};
 use crate::domain::versioned::{ETag, Versioned};
 use crate::reconcile::claimable::{Claimable, claimable};
+use crate::reconcile::inspection;
 use crate::reconcile::interest::{Summary, needs_work};
 use crate::vcd::error::VcdError;
 use crate::vcd::model::EntityDocument;
@@ -113,7 +114,8 @@ pub(crate) async fn acquire<T: Transport>(
     let claim = document::claim(content);
     let origin = may_take(deps, candidate, &claim).ok_or(NotClaimed::Gone)?;
     let summary = document::summary(content);
-    if !needs_work(&summary) {
+    let due = || inspection::is_over(&summary, deps.clock.wall(), &deps.policy);
+    if !needs_work(&summary) && !due() {
         return Err(NotClaimed::Gone);
     }
     let heartbeat = first_heartbeat(deps, &claim, candidate.epoch_floor);
@@ -195,7 +197,12 @@ fn claiming_edit<T: Transport>(deps: &Deps<T>, summary: &Summary, heartbeat: &He
     };
     Edit {
         state: (summary.state == ClusterState::Unclaimed).then_some(ClusterState::Provisioning),
-        events: vec![event],
+        // What is over is not resumed; whatever is done now has an event of its own.
+        events: if heartbeat.phase == ClaimPhase::Done {
+            Vec::new()
+        } else {
+            vec![event]
+        },
         claim: Some(claim_edit(deps, heartbeat, Some(&deps.identity.me))),
         ..Edit::default()
     }

@@ -14,6 +14,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::history;
 use crate::domain::claim::{Claim, Heartbeat, HolderId};
 use crate::domain::cluster::ClusterFlags;
 use crate::domain::ids::{EntityId, VappId, VmId};
@@ -44,6 +45,10 @@ pub(crate) struct Edit {
     pub(crate) errors: Vec<EventEntry>,
     /// Remove all errors of earlier attempts.
     pub(crate) clear_errors: bool,
+    /// Turn auto-repair off: no attempt follows, and clients need not wait for one.
+    pub(crate) stop_repair: bool,
+    /// Forget what the cluster's own controllers reported of an attempt that is gone.
+    pub(crate) reset_reports: bool,
     /// What a provisioned cluster gets: version, storage class, auto-repair off.
     pub(crate) provisioned: Option<Provisioned>,
 }
@@ -89,6 +94,14 @@ pub(crate) fn summary(content: &Content) -> Summary {
         marked_for_delete: flags.mark_for_delete,
         state: state(content),
         claim: claim(content),
+        bootstrap_since: history::bootstrap_since(
+            list(vcd_ke(content), "vcdResourceSet"),
+            list(vcd_ke(content), "errorSet"),
+        ),
+        restorable: history::is_restorable(
+            list(vcd_ke(content), "errorSet"),
+            control_plane_ready(content),
+        ),
     }
 }
 
@@ -125,7 +138,10 @@ pub(crate) fn seen(entity: &EntityId, content: &Content, resolved: bool) -> Docu
             .as_ref()
             .is_some_and(|vm| about == Some(vm.as_str()))
     };
+    let errors = list(vcd_ke(content), "errorSet");
     DocumentSeen {
+        failed_attempts: history::failed_attempts(errors),
+        rollback_reported: history::rollback_reported(errors),
         entity: entity.clone(),
         marked_for_delete: flags.mark_for_delete,
         auto_repair: flags.auto_repair,
@@ -151,9 +167,11 @@ pub(crate) fn seen(entity: &EntityId, content: &Content, resolved: bool) -> Docu
 
 /// Whether `status.capvcd` shows a control plane that is ready and has an address.
 fn control_plane_ready(content: &Content) -> bool {
-    let Some(api) = section(content, &["status", "capvcd", "clusterApiStatus"]) else {
-        return false;
-    };
+    section(content, &["status", "capvcd", "clusterApiStatus"]).is_some_and(api_ready)
+}
+
+/// Whether a `clusterApiStatus` shows a control plane that is ready and has an address.
+pub(super) fn api_ready(api: &Content) -> bool {
     let has_address = list(Some(api), "apiEndpoints")
         .iter()
         .any(|endpoint| !text(endpoint.as_object(), "host").is_empty());
@@ -185,7 +203,10 @@ pub(crate) fn apply(content: &mut Content, edit: &Edit) {
         put(vcd_ke, "vcdKeVersion", done.version.as_str());
     }
     if edit.clear_errors {
-        clear_errors(status);
+        history::clear_errors(status);
+    }
+    if edit.reset_reports {
+        history::reset_reports(status);
     }
     if !edit.errors.is_empty() {
         append(
@@ -202,28 +223,21 @@ pub(crate) fn apply(content: &mut Content, edit: &Edit) {
             "Detailed Error",
         );
     }
+    if edit.stop_repair || edit.provisioned.is_some() {
+        put(
+            object(object(content, "spec"), "vcdKe"),
+            "autoRepairOnErrors",
+            false,
+        );
+    }
     if edit.provisioned.is_some() {
-        finish_spec(content);
+        report_storage_class(content);
     }
 }
 
-/// Removes the errors of earlier attempts, here and where they were mirrored; CAPVCD's own stay.
-fn clear_errors(status: &mut Content) {
-    let key = |entry: &Value| (entry.get("name").cloned(), entry.get("occurredAt").cloned());
-    let vcd_ke = object(status, "vcdKe");
-    let ours: Vec<_> = list(Some(vcd_ke), "errorSet").iter().map(key).collect();
-    vcd_ke.insert("errorSet".to_owned(), json!([]));
-    let capvcd = status.get_mut("capvcd").and_then(Value::as_object_mut);
-    if let Some(Value::Array(entries)) = capvcd.and_then(|at| at.get_mut("errorSet")) {
-        entries.retain(|entry| !ours.contains(&key(entry)));
-    }
-}
-
-/// Turns auto-repair off (a provisioned cluster is never created again) and reports the storage class.
-fn finish_spec(content: &mut Content) {
+/// Reports the storage class as the tenant asked for it.
+fn report_storage_class(content: &mut Content) {
     let options = section(content, &["spec", "vcdKe", "defaultStorageClassOptions"]).cloned();
-    let spec = object(object(content, "spec"), "vcdKe");
-    put(spec, "autoRepairOnErrors", false);
     let Some(options) = options else { return };
     let file_system = options
         .get("fileSystem")
@@ -264,7 +278,7 @@ fn append(section: &mut Content, set: &str, entries: &[EventEntry], detail_key: 
     list.drain(..excess);
 }
 
-fn vcd_ke(content: &Content) -> Option<&Content> {
+pub(super) fn vcd_ke(content: &Content) -> Option<&Content> {
     section(content, &["status", "vcdKe"])
 }
 
@@ -273,14 +287,14 @@ fn section<'a>(content: &'a Content, path: &[&str]) -> Option<&'a Content> {
         .try_fold(content, |at, key| at.get(*key)?.as_object())
 }
 
-fn text<'a>(section: Option<&'a Content>, key: &str) -> &'a str {
+pub(super) fn text<'a>(section: Option<&'a Content>, key: &str) -> &'a str {
     section
         .and_then(|at| at.get(key))
         .and_then(Value::as_str)
         .unwrap_or_default()
 }
 
-fn list<'a>(section: Option<&'a Content>, key: &str) -> &'a [Value] {
+pub(super) fn list<'a>(section: Option<&'a Content>, key: &str) -> &'a [Value] {
     section
         .and_then(|at| at.get(key))
         .and_then(Value::as_array)
@@ -288,7 +302,7 @@ fn list<'a>(section: Option<&'a Content>, key: &str) -> &'a [Value] {
 }
 
 /// The object under `key`, made if it is absent or something else.
-fn object<'a>(parent: &'a mut Content, key: &str) -> &'a mut Content {
+pub(super) fn object<'a>(parent: &'a mut Content, key: &str) -> &'a mut Content {
     let slot = parent
         .entry(key.to_owned())
         .or_insert_with(|| Value::Object(Content::new()));

@@ -15,6 +15,8 @@ use base64::engine::general_purpose::STANDARD;
 use super::Deps;
 use super::claim::Held;
 use super::document;
+use super::evidence::{self, Listing};
+use super::history;
 use super::tenant::{
     NoTenant, Tenant, find_targets, full_entity, has_kubeconfig, refused_token, sign_in,
 };
@@ -25,6 +27,7 @@ use crate::domain::ids::{TaskId, VappId};
 use crate::domain::marker::Marker;
 use crate::domain::phase::{EXIT_KEY, LOG_KEY, Phase, PhaseStatus, REASON_KEY};
 use crate::reconcile::failure::FailureReason;
+use crate::reconcile::inspection;
 use crate::reconcile::observation::{
     GuestReport, GuestSeen, Observation, Power, Preparation, TaskSeen, VappSeen, VmSeen,
 };
@@ -40,6 +43,8 @@ const MAX_GUEST_TEXT_CHARS: usize = 2_000;
 /// Refusals in a row that make a token refused: a cell that has just started refuses good ones too,
 /// and the creation ends with this verdict.
 const TOKEN_REFUSALS: u32 = 4;
+/// Refusals in a row that are believed where VCD says that something cannot be seen or done.
+const DOUBTS: u32 = 6;
 /// How long a listing of vApps stays good while the guest is the only one at work.
 const LISTING_GOOD_FOR: Duration = Duration::from_mins(1);
 
@@ -52,7 +57,7 @@ pub(super) struct Memory<T: Transport> {
     pub(super) refusal: Option<TaskSeen>,
     stage: Option<(ClaimPhase, u32, Moment)>,
     phase: Option<(String, Moment)>,
-    listing: Option<(Moment, Vec<VappSeen>)>,
+    listing: Option<(Moment, Listing)>,
     /// Set when the last decision was to wait for the guest: the listing may be reused.
     pub(super) listing_may_age: bool,
     kubeconfig_seen: bool,
@@ -60,6 +65,12 @@ pub(super) struct Memory<T: Transport> {
     pub(super) task_just_failed: bool,
     /// Passes in a row in which VCD refused the author's token.
     token_refusals: u32,
+    /// Passes in a row in which VCD refused something else for good.
+    doubts: u32,
+    /// Why the last action cannot be carried out at all.
+    pub(super) blocked: Option<FailureReason>,
+    /// Nothing is left of the cluster, and until then nothing is done.
+    pub(super) pausing_until: Option<Moment>,
 }
 
 impl<T: Transport> Default for Memory<T> {
@@ -76,6 +87,9 @@ impl<T: Transport> Default for Memory<T> {
             kubeconfig_seen: false,
             task_just_failed: false,
             token_refusals: 0,
+            doubts: 0,
+            blocked: None,
+            pausing_until: None,
         }
     }
 }
@@ -89,6 +103,7 @@ pub(super) async fn observe<T: Transport>(
     let now = deps.clock.now();
     let content = &held.document().entity;
     let resolved = held.document().state == "RESOLVED";
+    let wall = deps.clock.wall();
     let mut seen = Observation {
         document: document::seen(&held.document().id, content, resolved),
         preparation: Ok(Preparation {
@@ -96,20 +111,29 @@ pub(super) async fn observe<T: Transport>(
         }),
         vapps: Vec::new(),
         vm: None,
+        cluster_vapps: Vec::new(),
+        estate: None,
         task: TaskSeen::None,
         action_failures: memory.action_failures,
         phase_age: Duration::ZERO,
         stage_age: memory.stage_age(held, now),
+        failure_age: history::failure_age(content, wall),
+        inspection_over: inspection::is_over(&document::summary(content), wall, &deps.policy),
     };
-    if seen.document.phase == ClaimPhase::Done {
+    if evidence::is_needless(&seen) {
         return Ok(seen);
     }
     let looked = match prepare(deps, held, memory).await {
-        Ok(()) => look(deps, memory, &mut seen).await.map_err(refused_token),
+        Ok(()) => look(deps, held, memory, &mut seen)
+            .await
+            .map_err(refused_token),
         Err(problem) => Err(problem),
     };
     match looked {
-        Ok(()) => memory.token_refusals = 0,
+        Ok(()) => {
+            memory.token_refusals = 0;
+            memory.doubts = 0;
+        }
         Err(problem) => {
             seen.preparation = Err(memory.understand(problem)?);
             return Ok(seen);
@@ -133,6 +157,7 @@ async fn prepare<T: Transport>(
 
 async fn look<T: Transport>(
     deps: &Deps<T>,
+    held: &Held<T>,
     memory: &mut Memory<T>,
     seen: &mut Observation,
 ) -> Result<(), VcdError> {
@@ -142,6 +167,10 @@ async fn look<T: Transport>(
     seen.preparation = Ok(Preparation {
         network: tenant.spec.network.clone(),
     });
+    if let Some(reason) = &memory.blocked {
+        seen.preparation = Err(reason.clone());
+        return Ok(());
+    }
     seen.task = task_seen(tenant, memory).await?;
     if seen.task == TaskSeen::Running {
         return Ok(());
@@ -150,21 +179,20 @@ async fn look<T: Transport>(
     seen.action_failures = memory.action_failures;
     let now = deps.clock.now();
     let reusable = memory.listing_may_age;
-    match &memory.listing {
-        Some((at, vapps)) if reusable && now.since(*at) < LISTING_GOOD_FOR => {
-            seen.vapps.clone_from(vapps);
-        }
+    let listing = match &memory.listing {
+        Some((at, listing)) if reusable && now.since(*at) < LISTING_GOOD_FOR => listing.clone(),
         _ => match list_vapps(deps, memory, seen).await? {
-            Ok(vapps) => {
-                memory.listing = Some((now, vapps.clone()));
-                seen.vapps = vapps;
+            Ok(listing) => {
+                memory.listing = Some((now, listing.clone()));
+                listing
             }
             Err(reason) => {
                 seen.preparation = Err(reason);
                 return Ok(());
             }
         },
-    }
+    };
+    seen.vapps = listing.vapps;
     let Some(tenant) = &memory.tenant else {
         return Ok(());
     };
@@ -174,6 +202,15 @@ async fn look<T: Transport>(
         seen.vm = visible(tenant.client.vm(vm).await)?
             .as_ref()
             .map(guest_seen);
+    }
+    let client = &tenant.client;
+    if evidence::is_wanted(seen) {
+        let entity = &seen.document.entity;
+        seen.cluster_vapps = evidence::cluster_vapps(client, entity, &listing.candidates).await?;
+    }
+    let pausing = memory.pausing_until.is_some_and(|until| now < until);
+    if evidence::is_clean_up(seen) && !pausing {
+        seen.estate = Some(evidence::survey(client, held.document()).await?);
     }
     Ok(())
 }
@@ -217,9 +254,12 @@ async fn list_vapps<T: Transport>(
     deps: &Deps<T>,
     memory: &mut Memory<T>,
     seen: &Observation,
-) -> Result<Result<Vec<VappSeen>, FailureReason>, VcdError> {
+) -> Result<Result<Listing, FailureReason>, VcdError> {
     let Some(tenant) = &mut memory.tenant else {
-        return Ok(Ok(Vec::new()));
+        return Ok(Ok(Listing {
+            vapps: Vec::new(),
+            candidates: Vec::new(),
+        }));
     };
     let vdc = tenant.client.vdc(&tenant.vdc).await?;
     if seen.document.phase == ClaimPhase::Creating && tenant.targets.is_none() {
@@ -230,6 +270,7 @@ async fn list_vapps<T: Transport>(
         }
     }
     let wanted = bootstrap_vapp_name(&tenant.spec.name);
+    let candidates = evidence::candidates(&vdc.vapps, &tenant.spec.name);
     let mut ids: Vec<VappId> = vdc
         .vapps
         .into_iter()
@@ -247,7 +288,7 @@ async fn list_vapps<T: Transport>(
             vapps.push(vapp_seen(vapp, seen));
         }
     }
-    Ok(Ok(vapps))
+    Ok(Ok(Listing { vapps, candidates }))
 }
 
 /// Name of a cluster's bootstrap vApp.
@@ -372,7 +413,14 @@ impl<T: Transport> Memory<T> {
         }
         match problem {
             NoTenant::Blocked(reason) => Ok(reason),
-            NoTenant::Failed(error) => Err(error),
+            NoTenant::Failed(error) if hiccup => Err(error),
+            NoTenant::Failed(error) => {
+                self.doubts = self.doubts.saturating_add(1);
+                if self.doubts < DOUBTS {
+                    return Err(error);
+                }
+                Ok(FailureReason::OperationRefused(chain(&error).to_string()))
+            }
             NoTenant::Refused(error) => {
                 self.token_refusals = self.token_refusals.saturating_add(1);
                 if self.token_refusals < TOKEN_REFUSALS {
@@ -430,6 +478,7 @@ impl<T: Transport> Memory<T> {
     pub(super) fn forget_action(&mut self) {
         self.task = None;
         self.refusal = None;
+        self.blocked = None;
         self.action_failures = 0;
     }
 }

@@ -15,17 +15,20 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tracing::{debug, warn};
 use twox_hash::XxHash3_64;
 
-use super::document;
-use crate::domain::claim::Claim;
+use super::document::{self, Content};
+use super::history;
+use crate::domain::claim::{Claim, ClaimPhase};
 use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::EntityId;
 use crate::domain::status::ClusterState;
+use crate::reconcile::inspection::kept_since;
 use crate::reconcile::interest::{Summary, needs_work};
 use crate::telemetry::{chain, event};
 use crate::vcd::VcdClient;
@@ -46,6 +49,8 @@ const HOT_RETRY_SWEEPS: u32 = 30;
 pub(crate) struct Row {
     pub(crate) entity: EntityId,
     pub(crate) claim: Claim,
+    /// Set when nothing is to be done but to collect a bootstrap VM that is kept since then.
+    pub(crate) kept_since: Option<Timestamp>,
 }
 
 /// What one poll found.
@@ -112,6 +117,8 @@ struct ListedFlags<'a> {
 struct ListedStatus<'a> {
     #[serde(borrow, default, rename = "vcdKe")]
     vcd_ke: ListedReport<'a>,
+    #[serde(borrow, default)]
+    capvcd: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
@@ -123,6 +130,11 @@ struct ListedReport<'a> {
     worker_id: Cow<'a, str>,
     #[serde(borrow, default)]
     heartbeat_string: Cow<'a, str>,
+    /// Looked at where a creation has failed only.
+    #[serde(borrow, default)]
+    error_set: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    vcd_resource_set: Option<&'a RawValue>,
 }
 
 /// All cluster entities, of every version of the type.
@@ -304,20 +316,47 @@ fn pages<T>(page: &Page<T>) -> u32 {
 
 fn row(listed: &Listed<'_>) -> Option<Row> {
     let report = &listed.entity.status.vcd_ke;
-    let summary = Summary {
+    let mut summary = Summary {
         is_vcdke: is_true(listed.entity.spec.vcd_ke.is_vcdke),
         marked_for_delete: is_true(listed.entity.spec.vcd_ke.mark_for_delete),
         state: ClusterState::from_wire(&report.state),
         claim: Claim::from_wire(&report.worker_id, &report.heartbeat_string),
+        bootstrap_since: None,
+        restorable: false,
     };
-    if !needs_work(&summary) {
-        return None;
+    if summary.state == ClusterState::Error && summary.claim.phase() == ClaimPhase::Done {
+        let errors = entries(report.error_set);
+        let resources = entries(report.vcd_resource_set);
+        summary.bootstrap_since = history::bootstrap_since(&resources, &errors);
+        summary.restorable = history::is_restorable(&errors, is_ready(listed.entity.status.capvcd));
     }
-    let entity = EntityId::parse(&listed.id).ok()?;
+    row_of(&listed.id, summary)
+}
+
+/// The row of a cluster that needs work, or keeps what has to be collected one day.
+fn row_of(id: &str, summary: Summary) -> Option<Row> {
+    let kept_since = if needs_work(&summary) {
+        None
+    } else {
+        Some(kept_since(&summary)?)
+    };
     Some(Row {
-        entity,
+        entity: EntityId::parse(id).ok()?,
         claim: summary.claim,
+        kept_since,
     })
+}
+
+fn entries(raw: Option<&RawValue>) -> Vec<Value> {
+    raw.and_then(|raw| serde_json::from_str(raw.get()).ok())
+        .unwrap_or_default()
+}
+
+fn is_ready(capvcd: Option<&RawValue>) -> bool {
+    let section = capvcd.and_then(|raw| serde_json::from_str::<Content>(raw.get()).ok());
+    let api = section.as_ref().and_then(|at| at.get("clusterApiStatus"));
+    api.and_then(Value::as_object)
+        .is_some_and(document::api_ready)
 }
 
 /// The same for an entity with fields of wrong types: they count as absent, as everywhere else. Its
@@ -325,15 +364,7 @@ fn row(listed: &Listed<'_>) -> Option<Row> {
 fn odd_row(raw: &RawValue) -> Option<Row> {
     let listed: Value = serde_json::from_str(raw.get()).ok()?;
     let content = listed.get("entity")?.as_object()?;
-    let summary = document::summary(content);
-    if !needs_work(&summary) {
-        return None;
-    }
-    let entity = EntityId::parse(listed.get("id")?.as_str()?).ok()?;
-    Some(Row {
-        entity,
-        claim: summary.claim,
-    })
+    row_of(listed.get("id")?.as_str()?, document::summary(content))
 }
 
 fn is_true(value: Option<&RawValue>) -> bool {

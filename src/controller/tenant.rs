@@ -198,11 +198,7 @@ pub(crate) async fn find_targets<T: Transport>(
         .ok_or_else(|| not_found("template", &machine.template))?;
     let template = tenant.client.template(reference).await?;
     if !template.ready {
-        let why = format!(
-            "template \"{}\" is not ready to be copied yet",
-            machine.template
-        );
-        return Err(FailureReason::OperationFailing(why).into());
+        return Err(FailureReason::TemplateNotReady(machine.template.clone()).into());
     }
     let wanted = deps.server_config.bootstrap.sizing_policy.as_str();
     let policies = tenant.client.find_policies(wanted).await?;

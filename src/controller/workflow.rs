@@ -50,6 +50,8 @@ pub(crate) enum End {
     Provisioned,
     /// The cluster failed for good, or needs nothing any more.
     Settled,
+    /// Its bootstrap VM could not be collected.
+    Postponed,
     /// Somebody else holds it now, or it is gone.
     Lost,
     /// Handed over because the replica drains.
@@ -149,7 +151,7 @@ impl<T: Transport> Work<T> {
         match decision {
             Decision::Settled => Ok(Next::Stop(End::Settled)),
             Decision::Wait { on, recheck_in } => {
-                self.note_wait(&on, waited_on.as_ref());
+                self.note_wait((&on, recheck_in), waited_on.as_ref());
                 self.waiting_on = Some(on);
                 Ok(Next::After(recheck_in))
             }
@@ -158,18 +160,37 @@ impl<T: Transport> Work<T> {
         }
     }
 
-    fn note_wait(&mut self, on: &WaitReason, before: Option<&WaitReason>) {
+    fn note_wait(
+        &mut self,
+        (on, recheck_in): (&WaitReason, Duration),
+        before: Option<&WaitReason>,
+    ) {
         self.memory.listing_may_age = match on {
             WaitReason::Guest | WaitReason::ClusterStatus => true,
-            WaitReason::Task | WaitReason::BusyVapp | WaitReason::AttemptPause => false,
+            WaitReason::Task | WaitReason::BusyVapp => false,
+            WaitReason::AttemptPause => {
+                self.memory.pausing_until = Some(self.deps.clock.now().plus(recheck_in));
+                false
+            }
+            WaitReason::NotYet(reason) => {
+                if before != Some(on) {
+                    info!(
+                        event = event::CLUSTER_BLOCKED,
+                        reason = %reason,
+                        "waiting for something that is not there yet"
+                    );
+                }
+                false
+            }
             WaitReason::Preparation(reason) => {
                 if before != Some(on) {
                     error!(
                         event = event::CLUSTER_BLOCKED,
                         reason = %reason,
-                        "the bootstrap VM cannot be removed until somebody helps"
+                        "what was made for the cluster cannot be removed until somebody helps"
                     );
                 }
+                self.memory.forget_action();
                 // Sign in afresh next time: the token may have been replaced.
                 self.memory.tenant = None;
                 false
@@ -215,7 +236,7 @@ impl<T: Transport> Work<T> {
                 Ok(Next::Now)
             }
             Err(ActError::Blocked(reason)) => {
-                self.memory.refusal = Some(TaskSeen::Failed(reason.to_string()));
+                self.memory.blocked = Some(reason);
                 Ok(Next::Now)
             }
             Err(ActError::Vcd(error)) => {
@@ -290,14 +311,18 @@ impl<T: Transport> Work<T> {
         self.log_change(change);
         Ok(match change {
             Change::Finish => Next::Stop(End::Provisioned),
-            Change::GiveUp | Change::Fail { retry: false, .. } => Next::Stop(End::Settled),
+            Change::Postpone => Next::Stop(End::Postponed),
+            Change::Fail { retry: false, .. } if step.release => Next::Stop(End::Settled),
+            Change::GiveUp | Change::Settle => Next::Stop(End::Settled),
             Change::CommitVapp { .. }
             | Change::CommitVm { .. }
             | Change::RaiseIncarnation { .. }
             | Change::ReportProgress(_)
             | Change::BeginTeardown
-            | Change::Fail { retry: true, .. }
+            | Change::Fail { .. }
             | Change::BeginAttempt
+            | Change::EndInspection
+            | Change::ResumeProvisioned { .. }
             | Change::BeginDeletion => Next::Now,
         })
     }
@@ -309,6 +334,16 @@ impl<T: Transport> Work<T> {
             Change::GiveUp => warn!(
                 event = event::CLUSTER_BLOCKED,
                 "the cluster is marked for deletion, which this server cannot do yet"
+            ),
+            Change::ResumeProvisioned { because, .. } => warn!(
+                event = event::ROLLBACK_DETECTED,
+                incarnation,
+                reason = because,
+                "the document went back in time; the cluster is left as it is"
+            ),
+            Change::Postpone => warn!(
+                event = event::CLUSTER_BLOCKED,
+                "the bootstrap VM of a failed creation cannot be removed; it is tried again in some hours"
             ),
             Change::RaiseIncarnation { because, .. } => warn!(
                 event = event::STATUS_RECORDED,
@@ -338,6 +373,8 @@ impl<T: Transport> Work<T> {
             | Change::CommitVm { .. }
             | Change::BeginTeardown
             | Change::BeginAttempt
+            | Change::EndInspection
+            | Change::Settle
             | Change::BeginDeletion => {
                 info!(
                     event = event::STATUS_RECORDED,

@@ -1,9 +1,24 @@
-//! Why a creation failed: closed causes, each with a name, a sentence and a hint for the tenant.
+//! Why a creation failed: closed causes, each with a class, a name, a sentence and a hint for the tenant.
 //!
 //! Invariants:
-//! - Every cause says whether another attempt can help; nothing else decides about repetition.
+//! - The class of a cause is decided here and nowhere else; a new cause does not compile without one.
+//! - Names are stable: they are looked for in `errorSet` by people and programs.
+//!
+//! Not here: failures of single calls (`domain::error_class`), which are repeated until they become one
+//! of these causes; how often a creation is repeated (`policy`).
 
 use std::fmt;
+
+/// What may be done about a cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureClass {
+    /// It may pass by itself: the step is tried again, for a time; after that it is repairable.
+    Transient,
+    /// A new attempt may succeed: clean up and create again.
+    Repairable,
+    /// Somebody must change something first: stop and say what.
+    Terminal,
+}
 
 /// The cause of a failed attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,12 +38,16 @@ pub enum FailureReason {
     },
     /// Another vApp has the name the bootstrap vApp needs.
     NameTaken(String),
+    /// The template is still being made or copied.
+    TemplateNotReady(String),
     /// VCD refused an operation for good.
     OperationRefused(String),
     /// An operation kept failing.
     OperationFailing(String),
     /// The bootstrap VM was switched off before its work was done.
     BootstrapVmStopped,
+    /// The bootstrap VM, or its vApp, is gone before its work was done.
+    BootstrapVmLost(&'static str),
     /// A phase of the bootstrap script failed.
     PhaseFailed {
         /// The phase.
@@ -48,6 +67,12 @@ pub enum FailureReason {
         /// How long it was waited for, in minutes.
         minutes: u64,
     },
+    /// The cluster exists although the document knows of no creation, or its status went back in time.
+    RollbackDetected,
+    /// The errors tell of as many attempts as auto-repair may make.
+    AttemptsUsedUp(u32),
+    /// What a failed attempt left cannot be removed.
+    CleanupBlocked(String),
     /// The cluster was marked for deletion, which this server cannot do yet.
     DeletionUnavailable,
 }
@@ -61,61 +86,133 @@ impl FailureReason {
             Self::TokenRefused(_) => "ApiTokenRefused",
             Self::NotFound { .. } => "ResourceNotFound",
             Self::NameTaken(_) => "BootstrapNameTaken",
+            Self::TemplateNotReady(_) => "TemplateNotReady",
             Self::OperationRefused(_) => "VcdOperationRefused",
             Self::OperationFailing(_) => "VcdOperationFailed",
             Self::BootstrapVmStopped => "BootstrapVmStopped",
+            Self::BootstrapVmLost(_) => "BootstrapVmLost",
             Self::PhaseFailed { .. } => "BootstrapPhaseFailed",
             Self::PhaseTimedOut { .. } => "BootstrapPhaseTimedOut",
             Self::StatusIncomplete { .. } => "ClusterStatusIncomplete",
+            Self::RollbackDetected => ROLLBACK_DETECTED,
+            Self::AttemptsUsedUp(_) => "AttemptsUsedUp",
+            Self::CleanupBlocked(_) => "CleanupBlocked",
             Self::DeletionUnavailable => "DeletionUnavailable",
         }
     }
 
-    /// Whether cleaning up and trying again can help without anybody changing anything.
-    pub const fn is_repairable(&self) -> bool {
+    /// What may be done about it.
+    pub const fn class(&self) -> FailureClass {
         match self {
+            Self::TemplateNotReady(_) => FailureClass::Transient,
             Self::OperationFailing(_)
             | Self::BootstrapVmStopped
+            | Self::BootstrapVmLost(_)
             | Self::PhaseFailed { .. }
             | Self::PhaseTimedOut { .. }
-            | Self::StatusIncomplete { .. } => true,
+            | Self::StatusIncomplete { .. } => FailureClass::Repairable,
             Self::InvalidSpec(_)
             | Self::TokenMissing
             | Self::TokenRefused(_)
             | Self::NotFound { .. }
             | Self::NameTaken(_)
             | Self::OperationRefused(_)
-            | Self::DeletionUnavailable => false,
+            | Self::RollbackDetected
+            | Self::AttemptsUsedUp(_)
+            | Self::CleanupBlocked(_)
+            | Self::DeletionUnavailable => FailureClass::Terminal,
+        }
+    }
+
+    /// Whether cleaning up and trying again can help without anybody changing anything.
+    pub const fn is_repairable(&self) -> bool {
+        match self.class() {
+            FailureClass::Transient | FailureClass::Repairable => true,
+            FailureClass::Terminal => false,
+        }
+    }
+
+    /// What the tenant can do.
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::InvalidSpec(_) => "correct the request and create the cluster again",
+            Self::TokenMissing => "create the cluster again with an API token",
+            Self::TokenRefused(_) => "create a new token and the cluster again",
+            Self::NotFound { .. } => "check the name and the author's rights",
+            Self::NameTaken(_) => "rename or delete it, then create the cluster again",
+            Self::TemplateNotReady(_) => "wait until the template is complete in its catalog",
+            Self::OperationRefused(_) => {
+                "see the text for what VCD objects to; your provider can help with quotas and rights"
+            }
+            Self::OperationFailing(_) => {
+                "see the tasks of the organization in VCD; your provider can help when it goes on"
+            }
+            Self::BootstrapVmStopped | Self::BootstrapVmLost(_) => {
+                "leave the bootstrap VM and its vApp alone until the cluster is available"
+            }
+            Self::PhaseFailed { .. } => {
+                "the log lines and the bootstrap VM's console say more; correct the cause, then create the cluster again"
+            }
+            Self::PhaseTimedOut { .. } => {
+                "check that the network reaches VCD, the image registry and the download sites"
+            }
+            Self::StatusIncomplete { .. } => "check that its nodes reach the VCD endpoint",
+            Self::RollbackDetected => {
+                "check that its nodes run; it is reported as available as soon as its own status says that it is ready; if it is not wanted any more, delete it"
+            }
+            Self::AttemptsUsedUp(_) => {
+                "correct the cause that the earlier errors name, delete the cluster and create it again"
+            }
+            Self::CleanupBlocked(_) => {
+                "remove what is named, or what holds on to it, then delete the cluster and create it again"
+            }
+            Self::DeletionUnavailable => {
+                "the rest must be removed by hand, this server does not delete clusters yet"
+            }
         }
     }
 }
 
+/// Name of the error that says that a document went back in time.
+pub const ROLLBACK_DETECTED: &str = "RollbackDetected";
+
+/// The sentence and the hint.
 impl fmt::Display for FailureReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.sentence(f)?;
+        write!(f, "; {}", self.hint())
+    }
+}
+
+impl FailureReason {
+    fn sentence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InvalidSpec(problems) => {
                 write!(f, "the cluster request is not valid: {}", problems.join("; "))
             }
-            Self::TokenMissing => f.write_str(
-                "the request holds no API token of its author; create the cluster again with an API token",
-            ),
-            Self::TokenRefused(why) => write!(
-                f,
-                "VCD refuses the API token of the cluster's author ({why}); create a new token and the cluster again"
-            ),
+            Self::TokenMissing => f.write_str("the request holds no API token of its author"),
+            Self::TokenRefused(why) => {
+                write!(f, "VCD refuses the API token of the cluster's author ({why})")
+            }
             Self::NotFound { what, name } => write!(
                 f,
-                "{what} \"{name}\" does not exist or is not visible to the cluster's author; check the name and the author's rights"
+                "{what} \"{name}\" does not exist or is not visible to the cluster's author"
             ),
             Self::NameTaken(name) => write!(
                 f,
-                "a vApp named \"{name}\" exists that does not belong to this cluster; rename or delete it, then create the cluster again"
+                "a vApp named \"{name}\" exists that does not belong to this cluster"
             ),
+            Self::TemplateNotReady(name) => {
+                write!(f, "template \"{name}\" is not ready to be copied yet")
+            }
             Self::OperationRefused(why) => write!(f, "VCD refuses an operation: {why}"),
             Self::OperationFailing(why) => write!(f, "an operation in VCD keeps failing: {why}"),
-            Self::BootstrapVmStopped => f.write_str(
-                "the bootstrap VM was switched off before the cluster was ready; leave it alone until the cluster is available",
-            ),
+            Self::BootstrapVmStopped => {
+                f.write_str("the bootstrap VM was switched off before the cluster was ready")
+            }
+            Self::BootstrapVmLost(what) => {
+                write!(f, "{what}, before the cluster was ready")
+            }
             Self::PhaseFailed { phase, reason } => {
                 write!(f, "bootstrap phase \"{phase}\" failed: {reason}")
             }
@@ -124,10 +221,20 @@ impl fmt::Display for FailureReason {
             }
             Self::StatusIncomplete { minutes } => write!(
                 f,
-                "the cluster was built, but its status stayed incomplete for {minutes} minutes; check that its nodes reach the VCD endpoint"
+                "the cluster was built, but its status stayed incomplete for {minutes} minutes"
+            ),
+            Self::RollbackDetected => f.write_str(
+                "the document went back to an earlier version: the cluster exists, and nothing of it is created again or removed",
+            ),
+            Self::AttemptsUsedUp(attempts) => {
+                write!(f, "no attempt is left: {attempts} have failed")
+            }
+            Self::CleanupBlocked(why) => write!(
+                f,
+                "what the failed attempt left cannot be removed completely: {why}"
             ),
             Self::DeletionUnavailable => f.write_str(
-                "the cluster was marked for deletion while it was created: the bootstrap VM was removed; the rest must be removed by hand, this server does not delete clusters yet",
+                "the cluster was marked for deletion while it was created: the bootstrap VM was removed",
             ),
         }
     }

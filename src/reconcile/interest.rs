@@ -7,6 +7,8 @@
 //! - A cluster that was provisioned is never created again, whatever else its document says.
 //! - States this server does not know are left alone.
 
+use jiff::Timestamp;
+
 use crate::domain::claim::{Claim, ClaimPhase};
 use crate::domain::status::ClusterState;
 
@@ -21,6 +23,10 @@ pub struct Summary {
     pub state: ClusterState,
     /// The claim record.
     pub claim: Claim,
+    /// Since when a failed creation keeps its bootstrap VM, if it keeps one: the date of the newest error.
+    pub bootstrap_since: Option<Timestamp>,
+    /// Whether a cluster that was left alone after a rollback is ready by its own status.
+    pub restorable: bool,
 }
 
 /// Whether some replica has work to do on the cluster.
@@ -39,9 +45,11 @@ pub fn needs_work(summary: &Summary) -> bool {
         ClusterState::Unclaimed => unfinished || !summary.marked_for_delete,
         // An original server's unfinished creation has no phase of ours: it waits for the stale term.
         ClusterState::Provisioning => {
-            unfinished || (phase == ClaimPhase::Pending && !summary.marked_for_delete)
+            // One whose work is over went back in time: what it ended in is to be seen in VCD.
+            let forgotten = matches!(phase, ClaimPhase::Pending | ClaimPhase::Done);
+            unfinished || (forgotten && !summary.marked_for_delete)
         }
-        ClusterState::Error => unfinished,
+        ClusterState::Error => unfinished || (summary.restorable && !summary.marked_for_delete),
         ClusterState::Provisioned | ClusterState::Deleting | ClusterState::Unknown => false,
     }
 }
@@ -58,6 +66,8 @@ mod tests {
             marked_for_delete: false,
             state,
             claim,
+            bootstrap_since: None,
+            restorable: false,
         }
     }
 
@@ -96,6 +106,17 @@ mod tests {
                 "cleaning up after failure",
                 cluster(S::Error, record("teardown", "held")),
             ),
+            (
+                "state went back, record did not",
+                cluster(S::Provisioning, record("done", "released")),
+            ),
+            (
+                "left alone after a rollback, and ready",
+                Summary {
+                    restorable: true,
+                    ..cluster(S::Error, record("done", "released"))
+                },
+            ),
         ];
         for (name, summary) in cases {
             assert!(needs_work(&summary), "{name}");
@@ -116,6 +137,13 @@ mod tests {
             ),
             ("new and already marked", marked(new())),
             ("failed for good", cluster(S::Error, done())),
+            (
+                "failed for good, bootstrap VM kept",
+                Summary {
+                    bootstrap_since: Some(Timestamp::UNIX_EPOCH),
+                    ..cluster(S::Error, done())
+                },
+            ),
             ("failed at an original server", cluster(S::Error, foreign())),
             ("ready", cluster(S::Provisioned, done())),
             (

@@ -11,15 +11,18 @@
 
 pub mod backoff;
 pub mod claimable;
+mod cleanup;
 mod create;
 pub mod decision;
 pub mod estate;
 pub mod failure;
+pub mod inspection;
 pub mod interest;
 pub mod marks;
 pub mod observation;
 pub mod policy;
 pub mod removal;
+pub mod standing;
 mod teardown;
 
 use crate::domain::claim::ClaimPhase;
@@ -40,8 +43,11 @@ pub fn decide(seen: &Observation, policy: &Policy) -> Decision {
             Decision::Commit(Change::BeginDeletion)
         }
         ClaimPhase::Pending | ClaimPhase::Creating => create::step(seen, policy),
+        ClaimPhase::Teardown if document.state == ClusterState::Error => {
+            cleanup::step(seen, policy)
+        }
         ClaimPhase::Teardown | ClaimPhase::Deleting => teardown::step(seen, policy),
-        ClaimPhase::Done => Decision::Settled,
+        ClaimPhase::Done => standing::after_the_end(seen),
     }
 }
 

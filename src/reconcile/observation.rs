@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::estate::{ClusterVapp, EstateSeen};
 use super::failure::FailureReason;
 use crate::domain::claim::ClaimPhase;
 use crate::domain::ids::{EntityId, VappId, VmId};
@@ -25,6 +26,11 @@ pub struct Observation {
     pub vapps: Vec<VappSeen>,
     /// The committed VM in detail, when it exists.
     pub vm: Option<GuestSeen>,
+    /// The cluster's own vApps, and those of its name; looked at while no bootstrap VM is at work.
+    pub cluster_vapps: Vec<ClusterVapp>,
+    /// What belongs to the cluster; surveyed while a failed attempt is cleaned up, except in the pause
+    /// after a survey that found nothing.
+    pub estate: Option<EstateSeen>,
     /// The task the last action started.
     pub task: TaskSeen,
     /// How many times in a row the last action has failed.
@@ -33,6 +39,10 @@ pub struct Observation {
     pub phase_age: Duration,
     /// How long the present claim phase has lasted, as seen by this holder.
     pub stage_age: Duration,
+    /// How long ago the document's newest error was written, by the wall clock: for housekeeping only.
+    pub failure_age: Duration,
+    /// Whether a bootstrap VM that was kept for inspection may go, by the wall clock.
+    pub inspection_over: bool,
 }
 
 /// The cluster's document as far as decisions depend on it.
@@ -66,6 +76,10 @@ pub struct DocumentSeen {
     pub resolved: bool,
     /// Whether `status.capvcd` shows a control plane that answers.
     pub control_plane_ready: bool,
+    /// The highest attempt that an error of this server tells of.
+    pub failed_attempts: u32,
+    /// Whether an error says that the document went back in time.
+    pub rollback_reported: bool,
 }
 
 /// What creation needs from the tenant's side.

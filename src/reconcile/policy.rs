@@ -48,6 +48,11 @@ pub struct Policy {
     pub attempt_pause: Duration,
     /// How many times in a row one action may fail before the attempt fails.
     pub max_action_failures: u32,
+    /// How long it is waited for what may come by itself, and for what keeps a failed attempt from being
+    /// cleaned up.
+    pub patience: Duration,
+    /// How long the bootstrap VM of a failed creation is kept for inspection.
+    pub inspection: Duration,
 }
 
 impl Policy {
@@ -66,6 +71,8 @@ impl Policy {
             max_attempts: 3,
             attempt_pause: Duration::from_mins(1),
             max_action_failures: 16,
+            patience: Duration::from_mins(30),
+            inspection: Duration::from_hours(24),
         }
     }
 

@@ -6,10 +6,10 @@
 //! - A provisioned cluster is declared only when nothing of the bootstrap is left.
 
 use super::decision::{Action, Change, Decision, WaitReason};
+use super::failure::FailureReason;
 use super::observation::{Observation, TaskSeen, VappSeen};
 use super::policy::Policy;
 use crate::domain::claim::ClaimPhase;
-use crate::domain::status::ClusterState;
 
 /// Time between two tries while the tenant's side cannot be reached.
 const BLOCKED_RECHECK: std::time::Duration = std::time::Duration::from_mins(5);
@@ -32,10 +32,16 @@ pub(super) fn step(seen: &Observation, policy: &Policy) -> Decision {
     if let Some(vapp) = seen.vapps.iter().find(|vapp| is_ours(seen, vapp)) {
         return removal(vapp, policy);
     }
-    match (seen.document.phase, seen.document.state) {
-        (ClaimPhase::Deleting, _) => Decision::Commit(Change::GiveUp),
+    match seen.document.phase {
+        ClaimPhase::Deleting => Decision::Commit(Change::GiveUp),
         _ if seen.document.marked_for_delete => Decision::Commit(Change::BeginDeletion),
-        (_, ClusterState::Error) => next_attempt(seen, policy),
+        // The status went back in time, and the cluster's controllers do not write it again.
+        _ if !seen.document.control_plane_ready && seen.stage_age > policy.status_deadline => {
+            Decision::Commit(Change::Fail {
+                reason: FailureReason::RollbackDetected,
+                retry: false,
+            })
+        }
         _ if !seen.document.control_plane_ready => Decision::Wait {
             on: WaitReason::ClusterStatus,
             recheck_in: policy.guest_poll,
@@ -61,15 +67,4 @@ pub(super) fn removal(vapp: &VappSeen, policy: &Policy) -> Decision {
         return Decision::Act(Action::UndeployVapp(vapp.id.clone()));
     }
     Decision::Act(Action::DeleteVapp(vapp.id.clone()))
-}
-
-fn next_attempt(seen: &Observation, policy: &Policy) -> Decision {
-    let pause = policy.pause_before(seen.document.incarnation.saturating_add(1));
-    match pause.checked_sub(seen.stage_age) {
-        Some(rest) if !rest.is_zero() => Decision::Wait {
-            on: WaitReason::AttemptPause,
-            recheck_in: rest,
-        },
-        _ => Decision::Commit(Change::BeginAttempt),
-    }
 }

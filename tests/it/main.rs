@@ -17,6 +17,7 @@ mod infrastructure;
 mod life_signs;
 mod polling;
 mod properties;
+mod repair;
 mod replicas;
 mod scenarios;
 mod simulator;

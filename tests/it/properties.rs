@@ -10,12 +10,15 @@ use cse_server::domain::phase::PhaseStatus;
 use cse_server::domain::status::ClusterState;
 use cse_server::reconcile::decide;
 use cse_server::reconcile::decision::{Action, Change, Decision};
+use cse_server::reconcile::estate::{ClusterVapp, EstateSeen, Proof};
 use cse_server::reconcile::failure::FailureReason;
 use cse_server::reconcile::observation::{
     DocumentSeen, GuestReport, GuestSeen, Observation, Power, Preparation, TaskSeen, VappSeen,
     VmSeen,
 };
 use cse_server::reconcile::policy::{PhasePlan, Policy};
+use cse_server::reconcile::removal::Removing;
+use cse_server::reconcile::standing::WITNESS;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -167,6 +170,8 @@ fn document() -> impl Strategy<Value = DocumentSeen> {
                 reported,
                 resolved: flags.2,
                 control_plane_ready: flags.3,
+                failed_attempts: 0,
+                rollback_reported: false,
             },
         )
 }
@@ -195,26 +200,106 @@ fn any_observation() -> impl Strategy<Value = Observation> {
     let preparation = prop_oneof![8 => Just(ready), 1 => Just(Err(FailureReason::TokenMissing))];
     let vapps = prop::collection::vec(vapp(), 0..4);
     let ages = (0..20_u32, 0..7_200_u64, 0..7_200_u64);
+    let failed = (0..4_u32, any::<bool>(), any::<bool>());
+    let standing = prop::collection::vec(cluster_vapp(), 0..2);
     (
         document(),
         preparation,
         vapps,
         prop::option::of(guest()),
-        task(),
+        (task(), failed),
         ages,
+        (standing, prop::option::weighted(0.8, estate())),
     )
         .prop_map(
-            |(document, preparation, vapps, vm, task, (failures, phase, stage))| Observation {
-                document,
-                preparation,
-                vapps,
-                vm,
-                task,
-                action_failures: failures,
-                phase_age: Duration::from_secs(phase),
-                stage_age: Duration::from_secs(stage),
+            |(document, preparation, vapps, vm, (task, failed), ages, (standing, estate))| {
+                let (failures, phase, stage) = ages;
+                let mut document = document;
+                (document.failed_attempts, document.rollback_reported) = (failed.0, failed.1);
+                Observation {
+                    document,
+                    preparation,
+                    vapps,
+                    vm,
+                    cluster_vapps: standing,
+                    estate,
+                    task,
+                    action_failures: failures,
+                    phase_age: Duration::from_secs(phase),
+                    stage_age: Duration::from_secs(stage),
+                    failure_age: Duration::ZERO,
+                    inspection_over: failed.2,
+                }
             },
         )
+}
+
+fn cluster_vapp() -> impl Strategy<Value = ClusterVapp> {
+    let proof = prop::sample::select(vec![Proof::Marked, Proof::Recorded, Proof::Unproven]);
+    let flags = (
+        any::<bool>(),
+        prop::bool::weighted(0.2),
+        prop::bool::weighted(0.2),
+    );
+    (proof, flags).prop_map(|(proof, (deployed, busy, provisioned))| ClusterVapp {
+        id: VappId::parse("urn:vcloud:vapp:9").unwrap(),
+        name: "blue".to_owned(),
+        proof,
+        busy,
+        deployed,
+        vms: Vec::new(),
+        metadata: provisioned
+            .then(|| (WITNESS.to_owned(), String::new()))
+            .into_iter()
+            .collect(),
+    })
+}
+
+fn estate() -> impl Strategy<Value = EstateSeen> {
+    let gaps = prop_oneof![4 => Just(Vec::new()), 1 => Just(vec!["no right".to_owned()])];
+    (prop::collection::vec(cluster_vapp(), 0..2), gaps).prop_map(|(vapps, gaps)| EstateSeen {
+        vapps,
+        items: Vec::new(),
+        gaps,
+    })
+}
+
+/// Whether any vApp proven the cluster's says that it was provisioned.
+fn has_witness(vapps: &[ClusterVapp]) -> bool {
+    let mut proven = vapps.iter().filter(|vapp| vapp.proof.suffices());
+    proven.any(|vapp| vapp.metadata.contains_key(WITNESS))
+}
+
+/// A cluster that was provisioned is neither created again nor taken apart for another attempt.
+fn respects_the_witness(seen: &Observation, action: &Action) -> bool {
+    let complete = seen.vm.as_ref().is_some_and(|vm| vm.report.exit == Some(0));
+    match action {
+        Action::ComposeVapp | Action::CreateVm(_) | Action::PowerOn(_) => {
+            complete || !has_witness(&seen.cluster_vapps)
+        }
+        Action::Remove(_) => {
+            let estate = seen.estate.as_ref();
+            estate.is_some_and(|estate| !has_witness(&estate.vapps))
+        }
+        Action::ConnectNetwork(_)
+        | Action::WriteUserData(_)
+        | Action::WriteWitness(_)
+        | Action::ResolveEntity
+        | Action::UndeployVapp(_)
+        | Action::DeleteVapp(_)
+        | Action::UndeployVm(_)
+        | Action::DeleteVm(_) => true,
+    }
+}
+
+/// Only what is proven goes, by id, after a failed attempt.
+fn covers_removal(seen: &Observation, removing: &Removing) -> bool {
+    let document = &seen.document;
+    let cleans = document.phase == ClaimPhase::Teardown && document.state == ClusterState::Error;
+    let vapps = seen.estate.as_ref().map_or(&[][..], |estate| &estate.vapps);
+    let proven = vapps.iter().filter(|vapp| vapp.proof.suffices());
+    let ids: Vec<&str> = proven.map(|vapp| vapp.id.as_str()).collect();
+    cleans && document.auto_repair && ids.contains(&removing.subject())
 }
 
 /// The guest has never run: the next steps are its user data and switching it on.
@@ -287,6 +372,11 @@ fn is_covered(seen: &Observation, action: &Action) -> bool {
         }
         Action::WriteUserData(vm) | Action::PowerOn(vm) => creates && is_committed(vm),
         Action::ResolveEntity => !document.resolved,
+        Action::WriteWitness(vapp) => {
+            let proven = |one: &&ClusterVapp| one.proof.suffices() && one.id == *vapp;
+            document.control_plane_ready && seen.cluster_vapps.iter().any(|one| proven(&one))
+        }
+        Action::Remove(removing) => covers_removal(seen, removing),
         Action::UndeployVapp(vapp) | Action::DeleteVapp(vapp) => our_vapp(seen, vapp),
         Action::UndeployVm(vm) | Action::DeleteVm(vm) => our_vm(seen, vm) && !is_committed(vm),
     }
@@ -318,6 +408,10 @@ fn check(seen: &Observation) -> Result<(), TestCaseError> {
         Decision::Act(action) => {
             prop_assert!(is_covered(seen, action), "{action:?} is not covered");
             prop_assert!(respects_intent(seen, action), "{action:?} without intent");
+            prop_assert!(
+                respects_the_witness(seen, action),
+                "{action:?} of a provisioned cluster"
+            );
             prop_assert!(seen.task != TaskSeen::Running, "{action:?} beside a task");
         }
         Decision::Wait { recheck_in, .. } => {
@@ -326,7 +420,7 @@ fn check(seen: &Observation) -> Result<(), TestCaseError> {
         }
         Decision::Commit(change) => {
             let back = matches!(change, Change::RaiseIncarnation { incarnation, .. }
-                if *incarnation < seen.document.incarnation);
+                | Change::ResumeProvisioned { incarnation, .. } if *incarnation < seen.document.incarnation);
             prop_assert!(!back, "{change:?} lowers the incarnation");
         }
         Decision::Settled => {}
@@ -404,6 +498,8 @@ fn the_observations_lead_to_every_effect() {
         "delete-vapp",
         "undeploy-vm",
         "delete-vm",
+        "write-witness",
+        "stop-vapp",
         "commit-vapp",
         "commit-vm",
         "raise-incarnation",
@@ -411,6 +507,10 @@ fn the_observations_lead_to_every_effect() {
         "begin-teardown",
         "fail",
         "begin-attempt",
+        "end-inspection",
+        "settle",
+        "postpone",
+        "resume-provisioned",
         "finish",
         "begin-deletion",
         "give-up",
