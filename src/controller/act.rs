@@ -10,7 +10,8 @@ use secrecy::ExposeSecret;
 use super::Deps;
 use super::claim::Held;
 use super::estate;
-use super::observe::{Memory, USER_DATA_KEY, bootstrap_vapp_name};
+use super::guest::USER_DATA_KEY;
+use super::observe::{Memory, bootstrap_vapp_name};
 use super::tenant::{Targets, Tenant};
 use super::user_data::user_data;
 use crate::bootstrap::phases::CUSTOMIZATION;
@@ -61,16 +62,18 @@ pub(super) async fn execute<T: Transport>(
     memory: &Memory<T>,
     action: &Action,
 ) -> Result<Outcome, ActError> {
-    let Some(tenant) = &memory.tenant else {
-        return Err(ActError::Blocked(FailureReason::TokenMissing));
-    };
-    let client = &tenant.client;
+    if *action == Action::ResolveEntity {
+        deps.client.resolve_entity(&held.document().id).await?;
+        return Ok(Outcome::Done);
+    }
+    let no_token = || ActError::Blocked(FailureReason::TokenMissing);
+    let client = memory.client().ok_or_else(no_token)?;
+    if let Some(outcome) = remove(client, action).await {
+        return outcome;
+    }
+    let tenant = memory.tenant.as_ref().ok_or_else(no_token)?;
     let started = match action {
         Action::ComposeVapp => return compose(held, tenant).await,
-        Action::ResolveEntity => {
-            deps.client.resolve_entity(&held.document().id).await?;
-            return Ok(Outcome::Done);
-        }
         Action::ConnectNetwork(vapp) => {
             let network = &targets(tenant)?.network;
             client.add_vapp_network(vapp, network).await
@@ -89,44 +92,55 @@ pub(super) async fn execute<T: Transport>(
             client.set_extra_config(vm, &pairs).await
         }
         Action::PowerOn(vm) => client.power_on(vm).await,
-        Action::UndeployVapp(vapp) => client.undeploy_vapp(vapp).await,
-        Action::DeleteVapp(vapp) => client.delete_vapp(vapp).await,
-        Action::UndeployVm(vm) => client.undeploy_vm(vm).await,
-        Action::DeleteVm(vm) => client.delete_vm(vm).await,
         Action::WriteWitness(vapp) => {
             let entity = held.document().id.as_str();
             client.set_vapp_metadata(vapp, WITNESS, entity).await
         }
-        Action::Remove(removing) => {
-            let started = take_away(client, removing).await?;
-            return Ok(started.map_or(Outcome::Done, Outcome::Started));
-        }
+        Action::UndeployVapp(_)
+        | Action::DeleteVapp(_)
+        | Action::UndeployVm(_)
+        | Action::DeleteVm(_)
+        | Action::Remove(_)
+        | Action::ResolveEntity
+        | Action::DeleteEntity => return Ok(Outcome::Done),
     };
-    match started {
-        Ok(task) => Ok(Outcome::Started(task)),
-        Err(VcdError::NotVisible { .. }) if removes(action) => Ok(Outcome::Done),
-        Err(error) => Err(error.into()),
-    }
+    Ok(Outcome::Started(started?))
 }
 
-/// Takes one part of the cluster's estate away; `None` when it is gone already.
-async fn take_away<T: Transport>(
+/// Carries out what switches off or removes; `None` for every other action.
+async fn remove<T: Transport>(
     client: &VcdClient<T>,
-    removing: &Removing,
-) -> Result<Option<TaskId>, VcdError> {
-    let started = match removing {
-        Removing::StopVapp(vapp) => client.undeploy_vapp(vapp).await,
-        Removing::StopVm(vm) => client.undeploy_vm(vm).await,
-        Removing::DeleteVm(vm) => client.delete_vm(vm).await,
-        Removing::DeleteVapp(vapp) => client.delete_vapp(vapp).await,
-        Removing::Detach { disk, vm } => return estate::detach(client, disk, vm).await,
-        Removing::DeleteItem(item) => return estate::remove(client, item).await,
+    action: &Action,
+) -> Option<Result<Outcome, ActError>> {
+    let started = match action {
+        Action::UndeployVapp(vapp) | Action::Remove(Removing::StopVapp(vapp)) => {
+            client.undeploy_vapp(vapp).await.map(Some)
+        }
+        Action::DeleteVapp(vapp) | Action::Remove(Removing::DeleteVapp(vapp)) => {
+            client.delete_vapp(vapp).await.map(Some)
+        }
+        Action::UndeployVm(vm) | Action::Remove(Removing::StopVm(vm)) => {
+            client.undeploy_vm(vm).await.map(Some)
+        }
+        Action::DeleteVm(vm) | Action::Remove(Removing::DeleteVm(vm)) => {
+            client.delete_vm(vm).await.map(Some)
+        }
+        Action::Remove(Removing::DeleteItem(item)) => estate::remove(client, item).await,
+        Action::Remove(Removing::Detach { disk, vm }) => estate::detach(client, disk, vm).await,
+        Action::ComposeVapp
+        | Action::ConnectNetwork(_)
+        | Action::CreateVm(_)
+        | Action::WriteUserData(_)
+        | Action::PowerOn(_)
+        | Action::WriteWitness(_)
+        | Action::ResolveEntity
+        | Action::DeleteEntity => return None,
     };
-    match started {
-        Ok(task) => Ok(Some(task)),
-        Err(VcdError::NotVisible { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
+    Some(match started {
+        Ok(Some(task)) => Ok(Outcome::Started(task)),
+        Ok(None) | Err(VcdError::NotVisible { .. }) => Ok(Outcome::Done),
+        Err(error) => Err(error.into()),
+    })
 }
 
 /// Removes a vApp this holder has just made, after it turned out that it no longer holds the cluster.
@@ -179,22 +193,5 @@ fn new_vm<T: Transport>(held: &Held<T>, tenant: &Tenant<T>, targets: &Targets) -
         sizing_policy_urn: targets.sizing_policy.clone(),
         storage_profile_href: None,
         customization_script: CUSTOMIZATION.to_owned(),
-    }
-}
-
-fn removes(action: &Action) -> bool {
-    match action {
-        Action::UndeployVapp(_)
-        | Action::DeleteVapp(_)
-        | Action::UndeployVm(_)
-        | Action::DeleteVm(_) => true,
-        Action::ComposeVapp
-        | Action::ConnectNetwork(_)
-        | Action::CreateVm(_)
-        | Action::WriteUserData(_)
-        | Action::PowerOn(_)
-        | Action::WriteWitness(_)
-        | Action::Remove(_)
-        | Action::ResolveEntity => false,
     }
 }

@@ -19,6 +19,7 @@ use std::time::Duration;
 use tracing::debug;
 
 use super::Deps;
+use super::deletion_record;
 use super::document::{self, ClaimEdit, Edit};
 use crate::clock::Moment;
 use crate::domain::claim::{Claim, ClaimPhase, Heartbeat, Hold, HolderId};
@@ -91,6 +92,10 @@ pub(crate) struct Held<T: Transport> {
     lost_to: Option<document::Content>,
     /// How the claim came about, for the log.
     pub(crate) origin: Claimable,
+    /// How long everybody paused before, because nothing could be done for the cluster.
+    pub(crate) paused: Duration,
+    /// Whether an earlier holder had begun to delete the cluster.
+    pub(crate) resumes_deletion: bool,
 }
 
 /// Claims a candidate: one read, one conditional write.
@@ -118,7 +123,7 @@ pub(crate) async fn acquire<T: Transport>(
     if !needs_work(&summary) && !due() {
         return Err(NotClaimed::Gone);
     }
-    let heartbeat = first_heartbeat(deps, &claim, candidate.epoch_floor);
+    let heartbeat = first_heartbeat(deps, &summary, candidate.epoch_floor);
     let edit = claiming_edit(deps, &summary, &heartbeat);
     let mut held = Held {
         deps: Arc::clone(deps),
@@ -129,6 +134,8 @@ pub(crate) async fn acquire<T: Transport>(
         lost_to: None,
         heartbeat,
         origin,
+        paused: claim.pause(),
+        resumes_deletion: claim.phase() == ClaimPhase::Deleting,
     };
     match held.put(&edit, held.heartbeat.clone()).await {
         Ok(()) => Ok(held),
@@ -156,7 +163,8 @@ fn may_take<T: Transport>(
     }
 }
 
-fn first_heartbeat<T: Transport>(deps: &Deps<T>, claim: &Claim, epoch_floor: u64) -> Heartbeat {
+fn first_heartbeat<T: Transport>(deps: &Deps<T>, summary: &Summary, epoch_floor: u64) -> Heartbeat {
+    let claim = &summary.claim;
     let epoch = claim
         .heartbeat
         .as_ref()
@@ -168,15 +176,27 @@ fn first_heartbeat<T: Transport>(deps: &Deps<T>, claim: &Claim, epoch_floor: u64
         nonce: deps.chance.next_u64(),
         term: deps.policy.takeover,
         phase: match claim.phase() {
+            // The intent is in the document before anything is looked at.
+            _ if summary.wants_deletion() => ClaimPhase::Deleting,
             ClaimPhase::Pending | ClaimPhase::Creating => ClaimPhase::Creating,
             phase @ (ClaimPhase::Done | ClaimPhase::Teardown | ClaimPhase::Deleting) => phase,
         },
-        incarnation: claim.incarnation().max(1),
+        // A cluster that is deleted before anybody began to create it has had no attempt.
+        incarnation: claim
+            .incarnation()
+            .max(u32::from(!summary.wants_deletion())),
         hold: Hold::Held,
     }
 }
 
 fn claiming_edit<T: Transport>(deps: &Deps<T>, summary: &Summary, heartbeat: &Heartbeat) -> Edit {
+    let claim = Some(claim_edit(deps, heartbeat, Some(&deps.identity.me)));
+    if summary.wants_deletion() {
+        return Edit {
+            claim,
+            ..deletion_record::claimed(&summary.claim, deps.clock.wall())
+        };
+    }
     let begins = summary.state == ClusterState::Unclaimed || summary.claim.heartbeat.is_none();
     let (name, detail) = if begins {
         (
@@ -203,7 +223,7 @@ fn claiming_edit<T: Transport>(deps: &Deps<T>, summary: &Summary, heartbeat: &He
         } else {
             vec![event]
         },
-        claim: Some(claim_edit(deps, heartbeat, Some(&deps.identity.me))),
+        claim,
         ..Edit::default()
     }
 }
@@ -233,6 +253,8 @@ pub(crate) struct Step {
     pub(crate) incarnation: Option<u32>,
     pub(crate) epoch_at_least: u64,
     pub(crate) release: bool,
+    /// Released, and nobody is to claim before this time is over.
+    pub(crate) pause: Option<Duration>,
 }
 
 impl<T: Transport> Held<T> {
@@ -313,7 +335,8 @@ impl<T: Transport> Held<T> {
             }
             let next = self.next_heartbeat(step);
             sent = Some(next.nonce);
-            let holder = (!step.release).then_some(&self.deps.identity.me);
+            let held = !step.release && step.pause.is_none();
+            let holder = held.then_some(&self.deps.identity.me);
             edit.claim = Some(claim_edit(&self.deps, &next, holder));
             match self.put(&edit, next.clone()).await {
                 Ok(()) => return Ok(()),
@@ -326,19 +349,85 @@ impl<T: Transport> Held<T> {
         Err(WriteError::Contested)
     }
 
+    /// Deletes the entity, provided nobody else has written it and the claim is ours.
+    pub(crate) async fn delete_entity(&mut self) -> Result<(), WriteError> {
+        self.refresh().await?;
+        let deleted = self
+            .deps
+            .client
+            .delete_entity(&self.document.id, self.etag.take());
+        match deleted.await {
+            Ok(()) | Err(VcdError::NotVisible { .. }) => Ok(()),
+            Err(error) => Err(WriteError::Failed(error)),
+        }
+    }
+
+    /// Of a lost claim: whether the entity itself is gone, or hidden from the service account.
+    pub(crate) const fn is_gone(&self) -> bool {
+        self.lost_to.is_none()
+    }
+
+    /// Whether the claim was lost to an older version of the document that knows of no deletion: nobody
+    /// claims with a lower epoch, and no holder writes a lower sequence.
+    pub(crate) fn deletion_rolled_back(&self) -> bool {
+        self.lost_to.as_ref().is_some_and(|content| {
+            let summary = document::summary(content);
+            let heartbeat = summary.claim.heartbeat.as_ref();
+            let record = heartbeat.map_or((0, 0), |found| (found.epoch, found.seq));
+            let ours = (self.heartbeat.epoch, self.heartbeat.seq);
+            self.heartbeat.phase == ClaimPhase::Deleting
+                && record < ours
+                && !summary.wants_deletion()
+        })
+    }
+
+    /// Writes `edit` on the older version of the document that the claim was lost to, and lets go; the
+    /// record goes to `phase`, or stays where that version had it.
+    pub(crate) async fn write_rolled_back(
+        &mut self,
+        mut edit: Edit,
+        phase: Option<ClaimPhase>,
+    ) -> Result<(), WriteError> {
+        for _ in 0..=MAX_REREADS {
+            let read = self.read().await?;
+            self.lost_to = Some(read.value.entity.clone());
+            if !self.deletion_rolled_back() {
+                return Err(WriteError::Lost);
+            }
+            let claim = document::claim(&read.value.entity);
+            let next = Heartbeat {
+                epoch: self.heartbeat.epoch.saturating_add(1),
+                seq: 1,
+                nonce: self.deps.chance.next_u64(),
+                term: self.deps.policy.takeover,
+                phase: phase.unwrap_or_else(|| claim.phase()),
+                incarnation: self.heartbeat.incarnation.max(claim.incarnation()),
+                hold: Hold::Released,
+            };
+            (self.document, self.etag) = (read.value, Some(read.etag));
+            edit.claim = Some(claim_edit(&self.deps, &next, None));
+            match self.put(&edit, next).await {
+                Ok(()) => return Ok(()),
+                Err(PutError::Conflict) => {}
+                Err(PutError::Other(error)) => return Err(WriteError::Failed(error)),
+            }
+        }
+        Err(WriteError::Contested)
+    }
+
     fn next_heartbeat(&self, step: Step) -> Heartbeat {
         let last = &self.heartbeat;
         Heartbeat {
             epoch: last.epoch.max(step.epoch_at_least),
             seq: last.seq.saturating_add(1),
             nonce: self.deps.chance.next_u64(),
-            term: self.deps.policy.takeover,
+            term: step.pause.unwrap_or(self.deps.policy.takeover),
             phase: step.phase.unwrap_or(last.phase),
             incarnation: step.incarnation.unwrap_or(last.incarnation),
-            hold: if step.release {
-                Hold::Released
-            } else {
-                Hold::Held
+            hold: match step.pause {
+                Some(_) => Hold::Waiting,
+                None if step.release => Hold::Released,
+                None => Hold::Held,
             },
         }
     }

@@ -14,13 +14,14 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::deletion_document;
 use super::history;
 use crate::domain::claim::{Claim, Heartbeat, HolderId};
 use crate::domain::cluster::ClusterFlags;
 use crate::domain::ids::{EntityId, VappId, VmId};
 use crate::domain::status::{ClusterState, EventEntry, Resource, ResourceKind};
 use crate::reconcile::interest::Summary;
-use crate::reconcile::observation::DocumentSeen;
+use crate::reconcile::observation::{DocumentSeen, ErrorSeen};
 
 /// Longest event or error set kept, in entries.
 pub(crate) const MAX_ENTRIES: usize = 40;
@@ -43,6 +44,8 @@ pub(crate) struct Edit {
     pub(crate) events: Vec<EventEntry>,
     /// Errors to add; also mirrored to where Terraform looks.
     pub(crate) errors: Vec<EventEntry>,
+    /// Errors that are over; an entry goes when name, object and text are the same.
+    pub(crate) healed: Vec<ErrorSeen>,
     /// Remove all errors of earlier attempts.
     pub(crate) clear_errors: bool,
     /// Turn auto-repair off: no attempt follows, and clients need not wait for one.
@@ -162,6 +165,7 @@ pub(crate) fn seen(entity: &EntityId, content: &Content, resolved: bool) -> Docu
         committed_vm,
         resolved,
         control_plane_ready: control_plane_ready(content),
+        deletion: deletion_document::seen(content),
     }
 }
 
@@ -208,6 +212,7 @@ pub(crate) fn apply(content: &mut Content, edit: &Edit) {
     if edit.reset_reports {
         history::reset_reports(status);
     }
+    deletion_document::heal(status, &edit.healed);
     if !edit.errors.is_empty() {
         append(
             object(status, "vcdKe"),
@@ -264,7 +269,7 @@ fn append(section: &mut Content, set: &str, entries: &[EventEntry], detail_key: 
         return;
     };
     for entry in entries {
-        let detail: String = entry.detail.chars().take(MAX_DETAIL_CHARS).collect();
+        let detail = clipped(&entry.detail);
         let (id, name) = entry.resource.clone().unwrap_or_default();
         list.push(json!({
             "name": entry.name,
@@ -278,11 +283,16 @@ fn append(section: &mut Content, set: &str, entries: &[EventEntry], detail_key: 
     list.drain(..excess);
 }
 
+/// A text as an entry holds it.
+pub(super) fn clipped(text: &str) -> String {
+    text.chars().take(MAX_DETAIL_CHARS).collect()
+}
+
 pub(super) fn vcd_ke(content: &Content) -> Option<&Content> {
     section(content, &["status", "vcdKe"])
 }
 
-fn section<'a>(content: &'a Content, path: &[&str]) -> Option<&'a Content> {
+pub(super) fn section<'a>(content: &'a Content, path: &[&str]) -> Option<&'a Content> {
     path.iter()
         .try_fold(content, |at, key| at.get(*key)?.as_object())
 }

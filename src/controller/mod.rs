@@ -10,9 +10,13 @@
 
 mod act;
 mod claim;
+mod deletion;
+mod deletion_document;
+mod deletion_record;
 mod document;
 pub mod estate;
 mod evidence;
+mod guest;
 mod history;
 mod housekeeping;
 mod observe;

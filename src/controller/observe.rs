@@ -9,13 +9,12 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
 use super::Deps;
 use super::claim::Held;
+use super::deletion::{self, Demolition};
 use super::document;
 use super::evidence::{self, Listing};
+use super::guest::guest_seen;
 use super::history;
 use super::tenant::{
     NoTenant, Tenant, find_targets, full_entity, has_kubeconfig, refused_token, sign_in,
@@ -25,21 +24,17 @@ use crate::domain::claim::ClaimPhase;
 use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::{TaskId, VappId};
 use crate::domain::marker::Marker;
-use crate::domain::phase::{EXIT_KEY, LOG_KEY, Phase, PhaseStatus, REASON_KEY};
 use crate::reconcile::failure::FailureReason;
 use crate::reconcile::inspection;
 use crate::reconcile::observation::{
-    GuestReport, GuestSeen, Observation, Power, Preparation, TaskSeen, VappSeen, VmSeen,
+    Observation, Power, Preparation, RemovalSeen, TaskSeen, VappSeen, VmSeen,
 };
 use crate::telemetry::chain;
+use crate::vcd::VcdClient;
 use crate::vcd::error::VcdError;
-use crate::vcd::model::{TaskStatus, Vapp, VappVm, VcdStatus, Vm};
+use crate::vcd::model::{TaskStatus, Vapp, VappVm, VcdStatus};
 use crate::vcd::transport::Transport;
 
-/// Key of the bootstrap user data.
-pub(super) const USER_DATA_KEY: &str = "guestinfo.userdata";
-/// Longest log tail and reason taken from a guest, in characters: what a guest says is hostile input.
-const MAX_GUEST_TEXT_CHARS: usize = 2_000;
 /// Refusals in a row that make a token refused: a cell that has just started refuses good ones too,
 /// and the creation ends with this verdict.
 const TOKEN_REFUSALS: u32 = 4;
@@ -71,6 +66,8 @@ pub(super) struct Memory<T: Transport> {
     pub(super) blocked: Option<FailureReason>,
     /// Nothing is left of the cluster, and until then nothing is done.
     pub(super) pausing_until: Option<Moment>,
+    /// How the removal of the cluster goes.
+    pub(super) demolition: Demolition<T>,
 }
 
 impl<T: Transport> Default for Memory<T> {
@@ -90,6 +87,7 @@ impl<T: Transport> Default for Memory<T> {
             doubts: 0,
             blocked: None,
             pausing_until: None,
+            demolition: Demolition::default(),
         }
     }
 }
@@ -119,7 +117,12 @@ pub(super) async fn observe<T: Transport>(
         stage_age: memory.stage_age(held, now),
         failure_age: history::failure_age(content, wall),
         inspection_over: inspection::is_over(&document::summary(content), wall, &deps.policy),
+        removal: RemovalSeen::default(),
     };
+    if seen.document.phase == ClaimPhase::Deleting {
+        deletion::look(deps, held, memory, &mut seen).await?;
+        return Ok(seen);
+    }
     if evidence::is_needless(&seen) {
         return Ok(seen);
     }
@@ -171,7 +174,7 @@ async fn look<T: Transport>(
         seen.preparation = Err(reason.clone());
         return Ok(());
     }
-    seen.task = task_seen(tenant, memory).await?;
+    seen.task = task_seen(&tenant.client, memory).await?;
     if seen.task == TaskSeen::Running {
         return Ok(());
     }
@@ -215,8 +218,8 @@ async fn look<T: Transport>(
     Ok(())
 }
 
-async fn task_seen<T: Transport>(
-    tenant: &Tenant<T>,
+pub(super) async fn task_seen<T: Transport>(
+    client: &VcdClient<T>,
     memory: &Memory<T>,
 ) -> Result<TaskSeen, VcdError> {
     if let Some(refusal) = &memory.refusal {
@@ -226,7 +229,7 @@ async fn task_seen<T: Transport>(
         return Ok(TaskSeen::None);
     };
     // A task that is no longer visible has ended; what it did is seen in the objects.
-    let Some(report) = visible(tenant.client.task(task).await)? else {
+    let Some(report) = visible(client.task(task).await)? else {
         return Ok(TaskSeen::None);
     };
     Ok(match report.status {
@@ -309,7 +312,7 @@ fn own_marker(description: &str, seen: &Observation) -> Option<Marker> {
     Marker::parse(description).filter(|marker| marker.entity == seen.document.entity)
 }
 
-fn vapp_seen(vapp: Vapp, seen: &Observation) -> VappSeen {
+pub(super) fn vapp_seen(vapp: Vapp, seen: &Observation) -> VappSeen {
     VappSeen {
         marker: own_marker(&vapp.description, seen),
         busy: vapp.busy,
@@ -340,48 +343,6 @@ pub(super) fn power(status: VcdStatus) -> Power {
     }
 }
 
-fn guest_seen(vm: &Vm) -> GuestSeen {
-    let said = |key: &str| vm.extra_config.get(key).map(String::as_str);
-    let status = |phase: Phase| {
-        let status = PhaseStatus::parse(said(&phase.status_key())?)?;
-        Some((phase.name().to_owned(), status))
-    };
-    let report = GuestReport {
-        phases: Phase::ALL.into_iter().filter_map(status).collect(),
-        exit: said(EXIT_KEY).and_then(|code| code.trim().parse().ok()),
-        reason: said(REASON_KEY).map(clip),
-        log_tail: said(LOG_KEY).and_then(decode),
-    };
-    GuestSeen {
-        power: power(vm.status),
-        busy: vm.busy,
-        has_user_data: vm
-            .extra_config
-            .get(USER_DATA_KEY)
-            .is_some_and(|text| !text.is_empty()),
-        report,
-    }
-}
-
-fn clip(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control())
-        .take(MAX_GUEST_TEXT_CHARS)
-        .collect()
-}
-
-fn decode(text: &str) -> Option<String> {
-    let bytes = STANDARD.decode(text.trim()).ok()?;
-    let text = String::from_utf8_lossy(&bytes);
-    let skip = text.chars().count().saturating_sub(MAX_GUEST_TEXT_CHARS);
-    Some(
-        text.chars()
-            .skip(skip)
-            .filter(|c| !c.is_control() || *c == '\n')
-            .collect(),
-    )
-}
-
 /// Once the script is through, the kubeconfig is looked for; GET never shows it, the behavior does.
 async fn await_kubeconfig<T: Transport>(
     deps: &Deps<T>,
@@ -405,7 +366,7 @@ impl<T: Transport> Memory<T> {
     /// What keeps the tenant's side out of sight: a reason for the tenant, or a failure to be tried again.
     ///
     /// Unless it was a mere hiccup, the next pass signs in and looks everything up afresh.
-    fn understand(&mut self, problem: NoTenant) -> Result<FailureReason, VcdError> {
+    pub(super) fn understand(&mut self, problem: NoTenant) -> Result<FailureReason, VcdError> {
         let hiccup =
             matches!(&problem, NoTenant::Failed(error) if error.class() != ErrorClass::Terminal);
         if !hiccup {
@@ -471,6 +432,26 @@ impl<T: Transport> Memory<T> {
                 self.task_just_failed = true;
             }
             TaskSeen::Running | TaskSeen::Failed(_) => {}
+        }
+    }
+
+    /// VCD took the author's token.
+    pub(super) const fn token_accepted(&mut self) {
+        self.token_refusals = 0;
+    }
+
+    /// The login to work with: the one a removal has made, or the one of the creation.
+    pub(super) fn client(&self) -> Option<&VcdClient<T>> {
+        let of_creation = self.tenant.as_ref().map(|tenant| &tenant.client);
+        self.demolition.client.as_ref().or(of_creation)
+    }
+
+    /// Takes note of how the task of a removal ended, if there was one.
+    pub(super) fn removal_task_ended(&mut self, outcome: &TaskSeen) {
+        self.task = None;
+        if let Some(tries) = self.demolition.ended(outcome) {
+            self.action_failures = tries;
+            self.task_just_failed = true;
         }
     }
 

@@ -37,9 +37,10 @@ use crate::vcd::model::EntityQuery;
 use crate::vcd::paging::{MAX_PAGE_SIZE, MAX_PAGES, Page, parse_page};
 use crate::vcd::transport::Transport;
 
-/// What the hot poll asks for: everything that is not finished.
+/// What the hot poll asks for: everything that is not finished, and everything that is to go.
 const HOT_FILTER: &str = "(state==PRE_CREATED,entity.status.vcdKe.state==provisioning,\
-    entity.status.vcdKe.state==error)";
+    entity.status.vcdKe.state==error,entity.status.vcdKe.state==deleting,\
+    entity.spec.vcdKe.markForDelete==true)";
 
 /// After so many sweeps a refused hot poll is tried again: a right may have been missing for a while.
 const HOT_RETRY_SWEEPS: u32 = 30;

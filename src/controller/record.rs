@@ -10,11 +10,11 @@
 use jiff::Timestamp;
 
 use super::claim::Step;
+use super::deletion_record;
 use super::document::{self, Edit, Provisioned};
 use crate::domain::claim::ClaimPhase;
 use crate::domain::status::{ClusterState, EventEntry, Resource, ResourceKind};
 use crate::reconcile::decision::{Change, Milestone};
-use crate::reconcile::failure::FailureReason;
 use crate::reconcile::observation::Observation;
 use crate::reconcile::policy::Policy;
 
@@ -69,8 +69,18 @@ pub(super) fn edit_for(change: &Change, setting: &Setting<'_>) -> (Edit, Step) {
             (setting.resume_provisioned(because), step)
         }
         Change::Finish => setting.finish(),
-        Change::BeginDeletion => setting.begin_deletion(),
-        Change::GiveUp => setting.give_up(),
+        Change::BeginDeletion => deletion_record::begun(setting.at),
+        Change::ReportRemoval { news, healed } => {
+            let edit = deletion_record::reported(news, healed, setting.at);
+            (edit, Step::default())
+        }
+        Change::BlockDeletion {
+            obstacles,
+            retry_in,
+        } => {
+            let about = (&setting.seen.document.deletion, setting.at);
+            deletion_record::blocked(obstacles, *retry_in, about)
+        }
     }
 }
 
@@ -209,32 +219,6 @@ impl Setting<'_> {
             ..Edit::default()
         };
         (edit, released(to_phase(ClaimPhase::Done)))
-    }
-
-    fn begin_deletion(&self) -> (Edit, Step) {
-        let detail = "Creation stops because the cluster was marked for deletion.";
-        let edit = Edit {
-            events: vec![self.event("ClusterDeletionRequested", detail)],
-            ..Edit::default()
-        };
-        (edit, to_phase(ClaimPhase::Deleting))
-    }
-
-    fn give_up(&self) -> (Edit, Step) {
-        let reason = FailureReason::DeletionUnavailable;
-        let error = EventEntry {
-            name: reason.name(),
-            at: self.at,
-            detail: format!("{reason}."),
-            resource: None,
-        };
-        let edit = Edit {
-            state: Some(ClusterState::Error),
-            resources: Some(Vec::new()),
-            errors: vec![error],
-            ..Edit::default()
-        };
-        (edit, released(to_phase(ClaimPhase::Deleting)))
     }
 }
 

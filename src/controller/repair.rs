@@ -61,9 +61,11 @@ impl Setting<'_> {
             vm.power == Power::On || vm.power == Power::Other || !vm.report.is_silent()
         });
         let is_there = !self.resources.is_empty();
+        // Without a way in nothing can be removed, and nobody knows what there is.
+        let closed = seen.preparation.is_err();
         if retry {
             Remains::Retried
-        } else if is_there && (ran || !seen.document.reported.is_empty()) {
+        } else if is_there && (ran || !seen.document.reported.is_empty() || closed) {
             Remains::Kept(inspection::until(self.at, self.policy))
         } else if is_there || seen.vapps.iter().any(|vapp| vapp.marker.is_some()) {
             Remains::Useless
@@ -76,10 +78,9 @@ impl Setting<'_> {
         let attempt = self.seen.document.incarnation;
         let mut text = format!("{ATTEMPT}{attempt}: {reason}.");
         if let Remains::Kept(until) = remains {
-            text.push_str(&format!(
-                " The bootstrap VM is kept for inspection until {}.",
-                utc(*until)
-            ));
+            text.push_str(" The bootstrap VM is kept for inspection until ");
+            text.push_str(&utc(*until));
+            text.push('.');
         }
         let report = self.seen.vm.as_ref().map(|vm| &vm.report);
         if let Some(log) = report.and_then(|report| report.log_tail.as_deref()) {

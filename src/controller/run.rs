@@ -378,7 +378,8 @@ impl<T: Transport> Replica<T> {
             Ok((_, Ok(End::Lost))) => self.watch.park(&entity, now.plus(PARK)),
             Ok((
                 _,
-                Ok(End::Provisioned | End::Settled | End::HandedOver) | Err(NotClaimed::Gone),
+                Ok(End::Provisioned | End::Settled | End::HandedOver | End::Waiting | End::Deleted)
+                | Err(NotClaimed::Gone),
             )) => self.watch.forget(&entity),
             Ok((_, Err(NotClaimed::Failed(error)))) => {
                 self.claim_failed(&entity, &error);

@@ -17,18 +17,23 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
+mod deletion;
+mod failure;
+
+use self::deletion::log_block;
+use self::failure::log_failure;
 use super::Deps;
-use super::act::{ActError, Outcome, execute, take_back};
+use super::act::{ActError, execute, take_back};
 use super::claim::{Held, Step, WriteError};
 use super::document::Edit;
 use super::observe::{Memory, observe};
 use super::record::{Setting, edit_for, handover, resources_of};
+use crate::domain::claim::ClaimPhase;
 use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::VappId;
 use crate::reconcile::backoff::delay;
 use crate::reconcile::decide;
 use crate::reconcile::decision::{Action, Change, Decision, WaitReason};
-use crate::reconcile::failure::FailureReason;
 use crate::reconcile::observation::{Observation, TaskSeen};
 use crate::telemetry::{chain, event};
 use crate::vcd::error::VcdError;
@@ -56,6 +61,10 @@ pub(crate) enum End {
     Lost,
     /// Handed over because the replica drains.
     HandedOver,
+    /// Nothing can be done for now; somebody tries again later.
+    Waiting,
+    /// The cluster is gone.
+    Deleted,
 }
 
 /// Works on one claimed cluster until nothing is left to do here.
@@ -167,9 +176,13 @@ impl<T: Transport> Work<T> {
     ) {
         self.memory.listing_may_age = match on {
             WaitReason::Guest | WaitReason::ClusterStatus => true,
-            WaitReason::Task | WaitReason::BusyVapp => false,
+            WaitReason::Task | WaitReason::BusyVapp | WaitReason::Quarantine => false,
             WaitReason::AttemptPause => {
                 self.memory.pausing_until = Some(self.deps.clock.now().plus(recheck_in));
+                false
+            }
+            WaitReason::BusyObject => {
+                self.memory.demolition.waiting(self.deps.clock.now());
                 false
             }
             WaitReason::NotYet(reason) => {
@@ -216,31 +229,37 @@ impl<T: Transport> Work<T> {
             self.held.write(Edit::default(), Step::default()).await?;
             return Ok(Next::Now);
         }
+        if *action == Action::DeleteEntity {
+            return self.delete_entity().await;
+        }
+        let subject = self.subject(action);
+        if let Some(subject) = &subject {
+            let limit = self.deps.policy.max_removal_tries;
+            if !self.memory.demolition.begin(subject, action, limit) {
+                return Ok(Next::Now);
+            }
+        }
         info!(
             event = event::ACTION_STARTED,
             action = action.name(),
+            object = action.removes(),
             "acting"
         );
         match execute(&self.deps, &self.held, &self.memory, action).await {
             Ok(outcome) => {
-                match outcome {
-                    Outcome::Done => self.memory.forget_action(),
-                    Outcome::Composed(vapp) => {
-                        self.memory.forget_action();
-                        self.composed = Some(vapp);
-                    }
-                    // Whether it failed is known when the task ends.
-                    Outcome::Started(task) => self.memory.task = Some(task),
-                }
+                let next = self.acted(action, outcome, subject.as_deref());
                 self.see_resolution(action).await?;
-                Ok(Next::Now)
+                Ok(next)
             }
             Err(ActError::Blocked(reason)) => {
                 self.memory.blocked = Some(reason);
                 Ok(Next::Now)
             }
             Err(ActError::Vcd(error)) => {
-                let next = self.act_failed(action, &error);
+                let next = match &subject {
+                    Some(subject) => self.removal_failed((action, subject), &error),
+                    None => self.act_failed(action, &error),
+                };
                 self.see_resolution(action).await?;
                 Ok(next)
             }
@@ -250,6 +269,7 @@ impl<T: Transport> Work<T> {
     /// The entity's own state changes under the hands of whoever resolves it, answered or not.
     async fn see_resolution(&mut self, action: &Action) -> Result<(), WriteError> {
         if *action == Action::ResolveEntity {
+            self.memory.demolition.resolving();
             self.held.refresh().await?;
         }
         Ok(())
@@ -313,7 +333,8 @@ impl<T: Transport> Work<T> {
             Change::Finish => Next::Stop(End::Provisioned),
             Change::Postpone => Next::Stop(End::Postponed),
             Change::Fail { retry: false, .. } if step.release => Next::Stop(End::Settled),
-            Change::GiveUp | Change::Settle => Next::Stop(End::Settled),
+            Change::Settle => Next::Stop(End::Settled),
+            Change::BlockDeletion { .. } => Next::Stop(End::Waiting),
             Change::CommitVapp { .. }
             | Change::CommitVm { .. }
             | Change::RaiseIncarnation { .. }
@@ -323,6 +344,7 @@ impl<T: Transport> Work<T> {
             | Change::BeginAttempt
             | Change::EndInspection
             | Change::ResumeProvisioned { .. }
+            | Change::ReportRemoval { .. }
             | Change::BeginDeletion => Next::Now,
         })
     }
@@ -331,10 +353,6 @@ impl<T: Transport> Work<T> {
         let incarnation = self.held.heartbeat().incarnation;
         match change {
             Change::Fail { reason, retry } => log_failure(reason, *retry, incarnation),
-            Change::GiveUp => warn!(
-                event = event::CLUSTER_BLOCKED,
-                "the cluster is marked for deletion, which this server cannot do yet"
-            ),
             Change::ResumeProvisioned { because, .. } => warn!(
                 event = event::ROLLBACK_DETECTED,
                 incarnation,
@@ -345,6 +363,10 @@ impl<T: Transport> Work<T> {
                 event = event::CLUSTER_BLOCKED,
                 "the bootstrap VM of a failed creation cannot be removed; it is tried again in some hours"
             ),
+            Change::BlockDeletion {
+                obstacles,
+                retry_in,
+            } => log_block(obstacles, *retry_in),
             Change::RaiseIncarnation { because, .. } => warn!(
                 event = event::STATUS_RECORDED,
                 incarnation,
@@ -375,6 +397,7 @@ impl<T: Transport> Work<T> {
             | Change::BeginAttempt
             | Change::EndInspection
             | Change::Settle
+            | Change::ReportRemoval { .. }
             | Change::BeginDeletion => {
                 info!(
                     event = event::STATUS_RECORDED,
@@ -428,6 +451,17 @@ impl<T: Transport> Work<T> {
     }
 
     async fn lost(&mut self) -> End {
+        if self.held.is_gone() && self.held.heartbeat().phase == ClaimPhase::Deleting {
+            info!(
+                event = event::CLUSTER_DELETED,
+                by_us = self.memory.demolition.entity_asked,
+                "the cluster is deleted"
+            );
+            return End::Deleted;
+        }
+        if self.held.deletion_rolled_back() {
+            return self.stop_rolled_back().await;
+        }
         warn!(
             event = event::CLAIM_LOST,
             "the claim is lost; another replica goes on, or the cluster is gone"
@@ -456,22 +490,4 @@ impl<T: Transport> Work<T> {
 
 fn is_worth_a_warning(failures: u32) -> bool {
     failures == WARN_AFTER || failures > 0 && failures.is_multiple_of(WARN_AGAIN_EVERY)
-}
-
-fn log_failure(reason: &FailureReason, retry: bool, incarnation: u32) {
-    if retry {
-        warn!(
-            event = event::CLUSTER_FAILED,
-            reason = %reason,
-            incarnation,
-            "creation failed, cleaning up for another attempt"
-        );
-    } else {
-        error!(
-            event = event::CLUSTER_FAILED,
-            reason = %reason,
-            incarnation,
-            "creation failed for good"
-        );
-    }
 }

@@ -106,9 +106,29 @@ pub enum Hold {
     Held,
     /// The holder let go on purpose; anybody may claim at once.
     Released,
+    /// The holder let go because nothing can be done for now; anybody may claim when the record has
+    /// stayed the same for its term.
+    Waiting,
 }
 
-/// The heartbeat text, understood: `k1;e=<epoch>;s=<seq>;n=<nonce>;t=<seconds>;p=<phase>;i=<incarnation>;x=<held|released>`.
+impl Hold {
+    const ALL: [Self; 3] = [Self::Held, Self::Released, Self::Waiting];
+
+    /// The stable spelling in the record.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Released => "released",
+            Self::Waiting => "waiting",
+        }
+    }
+
+    fn from_wire(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|hold| hold.as_str() == text)
+    }
+}
+
+/// The heartbeat text, understood: `k1;e=<epoch>;s=<seq>;n=<nonce>;t=<seconds>;p=<phase>;i=<incarnation>;x=<held|released|waiting>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
     /// Counts holders.
@@ -129,19 +149,16 @@ pub struct Heartbeat {
 
 impl fmt::Display for Heartbeat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hold = match self.hold {
-            Hold::Held => "held",
-            Hold::Released => "released",
-        };
         write!(
             f,
-            "{FORMAT};e={};s={};n={:016x};t={};p={};i={};x={hold}",
+            "{FORMAT};e={};s={};n={:016x};t={};p={};i={};x={}",
             self.epoch,
             self.seq,
             self.nonce,
             self.term.as_secs(),
             self.phase.as_str(),
             self.incarnation,
+            self.hold.as_str(),
         )
     }
 }
@@ -173,11 +190,7 @@ impl Heartbeat {
             term: Duration::from_secs(field("t")?.parse().ok()?),
             phase: ClaimPhase::from_wire(field("p")?)?,
             incarnation: field("i")?.parse().ok()?,
-            hold: match field("x")? {
-                "held" => Hold::Held,
-                "released" => Hold::Released,
-                _ => return None,
-            },
+            hold: Hold::from_wire(field("x")?)?,
         })
     }
 }
@@ -223,7 +236,15 @@ impl Claim {
             || self
                 .heartbeat
                 .as_ref()
-                .is_some_and(|heartbeat| heartbeat.hold == Hold::Released)
+                .is_some_and(|heartbeat| heartbeat.hold != Hold::Held)
+    }
+
+    /// How long the record asks everybody to wait before the next claim; zero unless it does.
+    pub fn pause(&self) -> Duration {
+        match &self.heartbeat {
+            Some(heartbeat) if heartbeat.hold == Hold::Waiting => heartbeat.term,
+            Some(_) | None => Duration::ZERO,
+        }
     }
 }
 
@@ -253,7 +274,7 @@ mod tests {
         );
         assert_eq!(Heartbeat::parse(&text).unwrap(), sample());
         for phase in ClaimPhase::ALL {
-            for hold in [Hold::Held, Hold::Released] {
+            for hold in Hold::ALL {
                 let record = Heartbeat {
                     phase,
                     hold,

@@ -31,6 +31,7 @@ use serde_json::{Map, Value};
 pub use self::checks::{AddressRange, RESERVED_RANGES};
 pub use self::document::{Documents, Kind};
 pub(crate) use self::document::{api_group, name_of, text_at};
+pub use self::parse::api_token;
 pub use self::pool::{MachineTemplate, Pool, PoolSize};
 pub use self::problem::SpecProblem;
 

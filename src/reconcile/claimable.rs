@@ -56,7 +56,12 @@ pub fn claimable(
 ) -> Claimable {
     let (unchanged_for, jitter) = observed;
     if claim.is_free() {
-        return Claimable::Free;
+        // Whoever let go asked for a pause: nothing could be done for the cluster just then.
+        let pause = claim.pause().min(MAX_TERM);
+        return match pause.checked_sub(unchanged_for) {
+            Some(rest) if !rest.is_zero() => Claimable::Held { for_another: rest },
+            _ => Claimable::Free,
+        };
     }
     let holder = claim.holder.as_ref();
     if holder == Some(&identity.me) {
@@ -122,9 +127,12 @@ mod tests {
     fn nothing_is_waited_for_when_the_claim_is_free_or_ours() {
         let held = record(180, Hold::Held);
         let released = record(180, Hold::Released);
+        let waiting = record(60, Hold::Waiting);
         let (me, before) = (me(), predecessor());
         let cases = [
             ("never claimed", "", "", 0, Claimable::Free),
+            ("a pause asked for", "", &waiting, 59, held_for(1)),
+            ("the pause is over", "", &waiting, 60, Claimable::Free),
             ("released", "b/7", &released, 0, Claimable::Free),
             ("mine", me.as_str(), &held, 9999, Claimable::Mine),
             (

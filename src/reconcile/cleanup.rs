@@ -43,14 +43,23 @@ pub(super) fn step(seen: &Observation, policy: &Policy) -> Decision {
                 recheck_in: policy.task_poll,
             };
         }
-        TaskSeen::Failed(why) => {
+        TaskSeen::FailedForNow(_) if seen.action_failures < policy.max_action_failures => {}
+        TaskSeen::Failed(why) | TaskSeen::FailedForNow(why) => {
             let reason = FailureReason::CleanupBlocked(why.clone());
             return blocked(seen, policy, (reason, again));
         }
-        TaskSeen::FailedForNow(_) | TaskSeen::None => {}
+        TaskSeen::None => {}
     }
     if let Some(decision) = rolled_back(seen) {
         return decision;
+    }
+    // Whatever follows: a provisioned cluster has no failed attempt, its document is old.
+    let estate_vapps = seen.estate.iter().flat_map(|estate| &estate.vapps);
+    if standing::was_provisioned(estate_vapps) {
+        return standing::resume(
+            seen,
+            "the cluster was provisioned before, and its document went back to an earlier version",
+        );
     }
     let bootstrap = seen.vapps.iter().find(|vapp| is_ours(seen, vapp));
     if !again {
@@ -116,12 +125,6 @@ fn estate(seen: &Observation, policy: &Policy) -> Option<Decision> {
             recheck_in: policy.task_poll,
         }));
     };
-    if standing::was_provisioned(&estate.vapps) {
-        return Some(standing::resume(
-            seen,
-            "the cluster was provisioned before, and its document went back to an earlier version",
-        ));
-    }
     let orders = Orders {
         // Whatever is on a disk is not the attempt's, but somebody's.
         volumes: Volumes::Keep,

@@ -6,8 +6,10 @@
 
 use std::time::Duration;
 
+use super::delete::Departure;
 use super::failure::FailureReason;
-use super::removal::Removing;
+use super::observation::ErrorSeen;
+use super::removal::{Obstacle, Removing};
 use crate::domain::ids::{VappId, VmId};
 
 /// The answer of one pass.
@@ -45,6 +47,10 @@ pub enum WaitReason {
     Preparation(FailureReason),
     /// Something that is needed is not there yet, and may come by itself.
     NotYet(FailureReason),
+    /// An object that is to be removed and that VCD is at work on.
+    BusyObject,
+    /// Requests of earlier holders that may still be on their way, before the entity goes.
+    Quarantine,
 }
 
 /// One effect in VCD.
@@ -72,8 +78,10 @@ pub enum Action {
     UndeployVm(VmId),
     /// Delete a VM of ours that is not the committed one.
     DeleteVm(VmId),
-    /// Take a part of the cluster's estate away.
+    /// Take the estate apart by one step.
     Remove(Removing),
+    /// Delete the entity: nothing of the cluster is left.
+    DeleteEntity,
 }
 
 impl Action {
@@ -92,6 +100,24 @@ impl Action {
             Self::UndeployVm(_) => "undeploy-vm",
             Self::DeleteVm(_) => "delete-vm",
             Self::Remove(removing) => removing.name(),
+            Self::DeleteEntity => "delete-entity",
+        }
+    }
+
+    /// Id of the object that goes, or is changed so that another one can go; `None` for everything else.
+    pub fn removes(&self) -> Option<&str> {
+        match self {
+            Self::UndeployVapp(id) | Self::DeleteVapp(id) => Some(id.as_str()),
+            Self::UndeployVm(id) | Self::DeleteVm(id) => Some(id.as_str()),
+            Self::Remove(removing) => Some(removing.subject()),
+            Self::ComposeVapp
+            | Self::ConnectNetwork(_)
+            | Self::CreateVm(_)
+            | Self::WriteUserData(_)
+            | Self::PowerOn(_)
+            | Self::WriteWitness(_)
+            | Self::ResolveEntity
+            | Self::DeleteEntity => None,
         }
     }
 }
@@ -165,8 +191,20 @@ pub enum Change {
     Finish,
     /// The cluster is to be deleted: create nothing more.
     BeginDeletion,
-    /// Everything of ours is gone from a cluster that is to be deleted.
-    GiveUp,
+    /// So much of the cluster is gone since the last report, and these errors are over.
+    ReportRemoval {
+        /// What is gone.
+        news: Vec<Departure>,
+        /// Errors that are over.
+        healed: Vec<ErrorSeen>,
+    },
+    /// The deletion cannot go on for now: say why, let go, and let somebody try again later.
+    BlockDeletion {
+        /// What is in the way, and what is left.
+        obstacles: Vec<Obstacle>,
+        /// When to try again.
+        retry_in: Duration,
+    },
 }
 
 impl Change {
@@ -186,7 +224,8 @@ impl Change {
             Self::ResumeProvisioned { .. } => "resume-provisioned",
             Self::Finish => "finish",
             Self::BeginDeletion => "begin-deletion",
-            Self::GiveUp => "give-up",
+            Self::ReportRemoval { .. } => "report-removal",
+            Self::BlockDeletion { .. } => "block-deletion",
         }
     }
 }

@@ -73,8 +73,6 @@ pub enum FailureReason {
     AttemptsUsedUp(u32),
     /// What a failed attempt left cannot be removed.
     CleanupBlocked(String),
-    /// The cluster was marked for deletion, which this server cannot do yet.
-    DeletionUnavailable,
 }
 
 impl FailureReason {
@@ -97,7 +95,6 @@ impl FailureReason {
             Self::RollbackDetected => ROLLBACK_DETECTED,
             Self::AttemptsUsedUp(_) => "AttemptsUsedUp",
             Self::CleanupBlocked(_) => "CleanupBlocked",
-            Self::DeletionUnavailable => "DeletionUnavailable",
         }
     }
 
@@ -119,8 +116,7 @@ impl FailureReason {
             | Self::OperationRefused(_)
             | Self::RollbackDetected
             | Self::AttemptsUsedUp(_)
-            | Self::CleanupBlocked(_)
-            | Self::DeletionUnavailable => FailureClass::Terminal,
+            | Self::CleanupBlocked(_) => FailureClass::Terminal,
         }
     }
 
@@ -165,9 +161,6 @@ impl FailureReason {
             }
             Self::CleanupBlocked(_) => {
                 "remove what is named, or what holds on to it, then delete the cluster and create it again"
-            }
-            Self::DeletionUnavailable => {
-                "the rest must be removed by hand, this server does not delete clusters yet"
             }
         }
     }
@@ -232,9 +225,6 @@ impl FailureReason {
             Self::CleanupBlocked(why) => write!(
                 f,
                 "what the failed attempt left cannot be removed completely: {why}"
-            ),
-            Self::DeletionUnavailable => f.write_str(
-                "the cluster was marked for deletion while it was created: the bootstrap VM was removed",
             ),
         }
     }

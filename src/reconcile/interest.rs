@@ -29,27 +29,38 @@ pub struct Summary {
     pub restorable: bool,
 }
 
+impl Summary {
+    /// Whether the cluster is to be deleted: asked for, or begun.
+    ///
+    /// What has begun goes on although a client's rewrite has dropped the mark.
+    pub fn wants_deletion(&self) -> bool {
+        let begun = self.claim.phase() == ClaimPhase::Deleting;
+        let asked = self.marked_for_delete || self.state == ClusterState::Deleting;
+        begun || asked && self.state != ClusterState::Unknown
+    }
+}
+
 /// Whether some replica has work to do on the cluster.
 pub fn needs_work(summary: &Summary) -> bool {
     if !summary.is_vcdke {
         return false;
     }
+    if summary.wants_deletion() {
+        return true;
+    }
     let phase = summary.claim.phase();
     let unfinished = match phase {
-        ClaimPhase::Creating | ClaimPhase::Teardown => true,
-        ClaimPhase::Deleting => !summary.claim.is_free(),
+        ClaimPhase::Creating | ClaimPhase::Teardown | ClaimPhase::Deleting => true,
         ClaimPhase::Pending | ClaimPhase::Done => false,
     };
     match summary.state {
-        // A marked cluster that nobody began needs no creation; deletion is not this server's yet.
-        ClusterState::Unclaimed => unfinished || !summary.marked_for_delete,
+        ClusterState::Unclaimed => true,
         // An original server's unfinished creation has no phase of ours: it waits for the stale term.
         ClusterState::Provisioning => {
             // One whose work is over went back in time: what it ended in is to be seen in VCD.
-            let forgotten = matches!(phase, ClaimPhase::Pending | ClaimPhase::Done);
-            unfinished || (forgotten && !summary.marked_for_delete)
+            unfinished || matches!(phase, ClaimPhase::Pending | ClaimPhase::Done)
         }
-        ClusterState::Error => unfinished || (summary.restorable && !summary.marked_for_delete),
+        ClusterState::Error => unfinished || summary.restorable,
         ClusterState::Provisioned | ClusterState::Deleting | ClusterState::Unknown => false,
     }
 }
@@ -117,6 +128,34 @@ mod tests {
                     ..cluster(S::Error, record("done", "released"))
                 },
             ),
+            (
+                "new and marked",
+                marked(cluster(S::Unclaimed, Claim::default())),
+            ),
+            (
+                "failed and marked",
+                marked(cluster(S::Error, record("done", "released"))),
+            ),
+            (
+                "ready and marked",
+                marked(cluster(S::Provisioned, record("done", "released"))),
+            ),
+            (
+                "of an original server, marked",
+                marked(cluster(S::Provisioned, foreign())),
+            ),
+            (
+                "in deletion, the mark is lost",
+                cluster(S::Deleting, record("deleting", "held")),
+            ),
+            (
+                "deletion begun by an original server",
+                cluster(S::Deleting, foreign()),
+            ),
+            (
+                "in deletion, the state was written over",
+                cluster(S::Provisioning, record("deleting", "waiting")),
+            ),
         ];
         for (name, summary) in cases {
             assert!(needs_work(&summary), "{name}");
@@ -135,7 +174,17 @@ mod tests {
                     ..new()
                 },
             ),
-            ("new and already marked", marked(new())),
+            (
+                "marked, of a plain CAPVCD user",
+                marked(Summary {
+                    is_vcdke: false,
+                    ..new()
+                }),
+            ),
+            (
+                "state of a later server, marked",
+                marked(cluster(S::Unknown, Claim::default())),
+            ),
             ("failed for good", cluster(S::Error, done())),
             (
                 "failed for good, bootstrap VM kept",

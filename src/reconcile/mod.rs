@@ -14,6 +14,7 @@ pub mod claimable;
 mod cleanup;
 mod create;
 pub mod decision;
+pub mod delete;
 pub mod estate;
 pub mod failure;
 pub mod inspection;
@@ -34,20 +35,24 @@ use policy::Policy;
 /// Chooses the one step that brings a claimed cluster nearer to what was asked for.
 pub fn decide(seen: &Observation, policy: &Policy) -> Decision {
     let document = &seen.document;
+    if document.phase == ClaimPhase::Deleting {
+        return delete::step(seen, policy);
+    }
+    if document.marked_for_delete || document.state == ClusterState::Deleting {
+        return Decision::Commit(Change::BeginDeletion);
+    }
     if document.state == ClusterState::Provisioned {
         // Whoever else wrote this: a provisioned cluster is finished, whatever the record says.
         return Decision::Settled;
     }
     match document.phase {
-        ClaimPhase::Pending | ClaimPhase::Creating if document.marked_for_delete => {
-            Decision::Commit(Change::BeginDeletion)
-        }
         ClaimPhase::Pending | ClaimPhase::Creating => create::step(seen, policy),
         ClaimPhase::Teardown if document.state == ClusterState::Error => {
             cleanup::step(seen, policy)
         }
-        ClaimPhase::Teardown | ClaimPhase::Deleting => teardown::step(seen, policy),
+        ClaimPhase::Teardown => teardown::step(seen, policy),
         ClaimPhase::Done => standing::after_the_end(seen),
+        ClaimPhase::Deleting => Decision::Settled,
     }
 }
 

@@ -28,8 +28,8 @@ pub struct Observation {
     pub vm: Option<GuestSeen>,
     /// The cluster's own vApps, and those of its name; looked at while no bootstrap VM is at work.
     pub cluster_vapps: Vec<ClusterVapp>,
-    /// What belongs to the cluster; surveyed while a failed attempt is cleaned up, except in the pause
-    /// after a survey that found nothing.
+    /// Everything in VCD that belongs to the cluster; looked at only where something is to be removed, and
+    /// not in the pause after a failed attempt of which nothing is left.
     pub estate: Option<EstateSeen>,
     /// The task the last action started.
     pub task: TaskSeen,
@@ -43,6 +43,50 @@ pub struct Observation {
     pub failure_age: Duration,
     /// Whether a bootstrap VM that was kept for inspection may go, by the wall clock.
     pub inspection_over: bool,
+    /// How the removal goes.
+    pub removal: RemovalSeen,
+}
+
+/// How a removal goes, as this holder has seen it.
+#[derive(Clone, Debug, Default)]
+pub struct RemovalSeen {
+    /// Id -> reason of objects that could not be removed since the claim.
+    pub failed: BTreeMap<String, String>,
+    /// How long ago nothing was left for the first time; `None` while something is.
+    pub empty_for: Option<Duration>,
+    /// How long VCD has been at work on what is waited for.
+    pub busy_for: Duration,
+    /// How long everybody paused before this claim, because nothing could be done.
+    pub paused: Duration,
+    /// Whether this holder has asked VCD to resolve the entity.
+    pub resolve_tried: bool,
+}
+
+/// An error that stands in the document's `errorSet`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ErrorSeen {
+    /// Its name.
+    pub name: String,
+    /// Id of the object it is about; empty if none.
+    pub resource: String,
+    /// Its text.
+    pub detail: String,
+}
+
+/// What the document says about a deletion.
+#[derive(Clone, Debug, Default)]
+pub struct DeletionSeen {
+    /// `spec.vcdKe.forceDelete`.
+    pub forced: bool,
+    /// Whether volumes of the default storage class go with their claims.
+    pub reclaims_volumes: bool,
+    /// Whether no server and no controller ever recorded an object of this cluster: nothing can exist but
+    /// one empty vApp, made in the moment in which its maker died.
+    pub never_built: bool,
+    /// Names of all events in the document.
+    pub announced: BTreeSet<String>,
+    /// The errors in the document.
+    pub errors: Vec<ErrorSeen>,
 }
 
 /// The cluster's document as far as decisions depend on it.
@@ -80,6 +124,8 @@ pub struct DocumentSeen {
     pub failed_attempts: u32,
     /// Whether an error says that the document went back in time.
     pub rollback_reported: bool,
+    /// What it says about a deletion.
+    pub deletion: DeletionSeen,
 }
 
 /// What creation needs from the tenant's side.

@@ -53,6 +53,17 @@ pub struct Policy {
     pub patience: Duration,
     /// How long the bootstrap VM of a failed creation is kept for inspection.
     pub inspection: Duration,
+    /// How many times one object may fail to go before a deletion goes past it or stops.
+    pub max_removal_tries: u32,
+    /// Longest time VCD may be at work on an object that is to be removed.
+    pub busy_limit: Duration,
+    /// Q: from the first sight of an empty estate to the removal of the entity; longer than any request of
+    /// an earlier holder can be on its way.
+    pub quarantine: Duration,
+    /// First pause after a deletion that could not go on; doubled each time.
+    pub blocked_pause: Duration,
+    /// Longest pause after a deletion that could not go on.
+    pub max_blocked_pause: Duration,
 }
 
 impl Policy {
@@ -73,12 +84,22 @@ impl Policy {
             max_action_failures: 16,
             patience: Duration::from_mins(30),
             inspection: Duration::from_hours(24),
+            max_removal_tries: 6,
+            busy_limit: Duration::from_mins(30),
+            quarantine: Duration::from_mins(2),
+            blocked_pause: Duration::from_mins(1),
+            max_blocked_pause: Duration::from_mins(15),
         }
     }
 
     /// Pause before attempt `incarnation` (2 is the first repetition); at most 32 times the first pause.
     pub fn pause_before(&self, incarnation: u32) -> Duration {
         self.attempt_pause * 2_u32.pow(incarnation.saturating_sub(2).min(5))
+    }
+
+    /// Pause before the next try of a deletion that could not go on, after a pause of `last`.
+    pub fn pause_after_block(&self, last: Duration) -> Duration {
+        (last * 2).clamp(self.blocked_pause, self.max_blocked_pause)
     }
 
     /// Whether an effect may start, `since_ack` after the last acknowledged write was sent (rule R9).

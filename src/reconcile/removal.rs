@@ -109,6 +109,10 @@ impl Removing {
 /// Why an object, or a whole kind of them, cannot be removed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Obstacle {
+    /// The document holds no API token.
+    TokenMissing,
+    /// VCD refuses the API token in the document.
+    TokenRefused(String),
     /// A part of the estate could not be looked at.
     Unseen(String),
     /// Somebody else's machine is in the cluster's vApp.
@@ -137,6 +141,8 @@ impl Obstacle {
     /// Stable name of the error in `errorSet`.
     pub const fn name(&self) -> &'static str {
         match self {
+            Self::TokenMissing => "ApiTokenMissing",
+            Self::TokenRefused(_) => "ApiTokenRefused",
             Self::Unseen(_) => "ResourcesNotVisible",
             Self::Stranger { .. } => "ForeignVmInClusterVapp",
             Self::Stuck { .. } => "ResourceNotRemoved",
@@ -146,7 +152,7 @@ impl Obstacle {
     /// Id and name of the object it is about, if it is about one.
     pub fn resource(&self) -> Option<(String, String)> {
         match self {
-            Self::Unseen(_) => None,
+            Self::TokenMissing | Self::TokenRefused(_) | Self::Unseen(_) => None,
             Self::Stranger { vm: name, id, .. } | Self::Stuck { name, id, .. } => {
                 Some((id.clone(), name.clone()))
             }
@@ -157,6 +163,13 @@ impl Obstacle {
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::TokenMissing => f.write_str(
+                "the cluster holds no API token, and without one nothing of it can be removed; put an API token of its owner or of an organization administrator into spec.vcdKe.secure.apiToken",
+            ),
+            Self::TokenRefused(why) => write!(
+                f,
+                "VCD refuses the cluster's API token ({why}), and without one nothing of it can be removed; put a new API token of its owner or of an organization administrator into spec.vcdKe.secure.apiToken"
+            ),
             Self::Unseen(gap) => write!(
                 f,
                 "what belongs to the cluster cannot be seen completely: {gap}; give the owner of the cluster's API token the missing right"
@@ -267,6 +280,11 @@ pub fn next(estate: &EstateSeen, orders: &Orders<'_>) -> Removal {
 /// Whether nothing that is to be removed is left, and nothing was overlooked.
 pub fn is_gone(estate: &EstateSeen, volumes: Volumes) -> bool {
     estate.gaps.is_empty() && remaining(estate, volumes).is_empty()
+}
+
+/// Whether nothing that is to be removed was seen, overlooked or not.
+pub fn is_bare(estate: &EstateSeen, volumes: Volumes) -> bool {
+    remaining(estate, volumes).is_empty()
 }
 
 /// The stages that are over: nothing of them, nor of those before, is left.

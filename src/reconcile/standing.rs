@@ -24,8 +24,9 @@ use crate::domain::status::ClusterState;
 pub const WITNESS: &str = "CseProvisioned";
 
 /// Whether one of the cluster's own vApps carries the witness.
-pub(super) fn was_provisioned(vapps: &[ClusterVapp]) -> bool {
-    proven(vapps).any(has_witness)
+pub(super) fn was_provisioned<'a>(vapps: impl IntoIterator<Item = &'a ClusterVapp>) -> bool {
+    let mut proven = vapps.into_iter().filter(|vapp| vapp.proof.suffices());
+    proven.any(has_witness)
 }
 
 /// Whether the vApp says that the cluster was provisioned.

@@ -9,7 +9,6 @@ use super::decision::{Action, Change, Decision, WaitReason};
 use super::failure::FailureReason;
 use super::observation::{Observation, TaskSeen, VappSeen};
 use super::policy::Policy;
-use crate::domain::claim::ClaimPhase;
 
 /// Time between two tries while the tenant's side cannot be reached.
 const BLOCKED_RECHECK: std::time::Duration = std::time::Duration::from_mins(5);
@@ -32,22 +31,20 @@ pub(super) fn step(seen: &Observation, policy: &Policy) -> Decision {
     if let Some(vapp) = seen.vapps.iter().find(|vapp| is_ours(seen, vapp)) {
         return removal(vapp, policy);
     }
-    match seen.document.phase {
-        ClaimPhase::Deleting => Decision::Commit(Change::GiveUp),
-        _ if seen.document.marked_for_delete => Decision::Commit(Change::BeginDeletion),
+    if !seen.document.control_plane_ready {
         // The status went back in time, and the cluster's controllers do not write it again.
-        _ if !seen.document.control_plane_ready && seen.stage_age > policy.status_deadline => {
-            Decision::Commit(Change::Fail {
+        if seen.stage_age > policy.status_deadline {
+            return Decision::Commit(Change::Fail {
                 reason: FailureReason::RollbackDetected,
                 retry: false,
-            })
+            });
         }
-        _ if !seen.document.control_plane_ready => Decision::Wait {
+        return Decision::Wait {
             on: WaitReason::ClusterStatus,
             recheck_in: policy.guest_poll,
-        },
-        _ => Decision::Commit(Change::Finish),
+        };
     }
+    Decision::Commit(Change::Finish)
 }
 
 /// Whether the vApp is proven ours: committed, or marked with this entity.

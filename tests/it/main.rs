@@ -10,6 +10,7 @@
 
 mod binaries;
 mod control;
+mod delete;
 mod estate;
 mod faults;
 mod fuzz;

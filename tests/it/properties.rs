@@ -1,5 +1,8 @@
 //! What holds for every observation a replica could ever make, however odd.
 
+mod covered;
+mod estate;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -9,19 +12,19 @@ use cse_server::domain::marker::Marker;
 use cse_server::domain::phase::PhaseStatus;
 use cse_server::domain::status::ClusterState;
 use cse_server::reconcile::decide;
-use cse_server::reconcile::decision::{Action, Change, Decision};
-use cse_server::reconcile::estate::{ClusterVapp, EstateSeen, Proof};
+use cse_server::reconcile::decision::{Change, Decision};
 use cse_server::reconcile::failure::FailureReason;
 use cse_server::reconcile::observation::{
-    DocumentSeen, GuestReport, GuestSeen, Observation, Power, Preparation, TaskSeen, VappSeen,
-    VmSeen,
+    DeletionSeen, DocumentSeen, GuestReport, GuestSeen, Observation, Power, Preparation, TaskSeen,
+    VappSeen, VmSeen,
 };
 use cse_server::reconcile::policy::{PhasePlan, Policy};
-use cse_server::reconcile::removal::Removing;
-use cse_server::reconcile::standing::WITNESS;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+
+use self::covered::{is_covered, respects_intent, respects_the_witness};
+use self::estate::{estate, removal};
 
 const NETWORK: &str = "net";
 const PHASES: [&str; 3] = ["tools", "apply", "pivot"];
@@ -29,6 +32,18 @@ const EVENTS: [[&str; 2]; 3] = [
     ["ToolsBegun", "ToolsDone"],
     ["ApplyBegun", "ApplyDone"],
     ["PivotBegun", "PivotDone"],
+];
+
+/// Every event of a deletion.
+const ALL_TOLD: [&str; 8] = [
+    "BootstrapVappRemoved",
+    "ClusterNodesStopped",
+    "LoadBalancersRemoved",
+    "ClusterNodesRemoved",
+    "VolumesRemoved",
+    "VolumesKept",
+    "ClusterVappRemoved",
+    "ClusterResourcesRemoved",
 ];
 
 fn policy() -> Policy {
@@ -148,30 +163,45 @@ fn document() -> impl Strategy<Value = DocumentSeen> {
     let events = prop::sample::select(EVENTS.concat());
     let reported = prop::collection::btree_set(events.prop_map(str::to_owned), 0..3);
     let flags = any::<(bool, bool, bool, bool)>();
+    let deletion = any::<(bool, bool, bool, bool)>().prop_map(|flags| DeletionSeen {
+        forced: flags.0,
+        reclaims_volumes: flags.1,
+        never_built: flags.2,
+        // All has been told, or nothing.
+        announced: ALL_TOLD
+            .into_iter()
+            .filter(|_| flags.3)
+            .map(str::to_owned)
+            .collect(),
+        errors: Vec::new(),
+    });
     (
         state,
         phase,
         (count(), any::<u64>()),
         committed,
         reported,
-        flags,
+        (flags, deletion),
     )
         .prop_map(
-            |(state, phase, (incarnation, epoch), (vapp, vm), reported, flags)| DocumentSeen {
-                entity: entity(),
-                marked_for_delete: flags.0,
-                auto_repair: flags.1,
-                state,
-                phase,
-                incarnation,
-                epoch: 1 + epoch % 4,
-                committed_vapp: vapp,
-                committed_vm: vm,
-                reported,
-                resolved: flags.2,
-                control_plane_ready: flags.3,
-                failed_attempts: 0,
-                rollback_reported: false,
+            |(state, phase, (incarnation, epoch), (vapp, vm), reported, (flags, deletion))| {
+                DocumentSeen {
+                    entity: entity(),
+                    marked_for_delete: flags.0,
+                    auto_repair: flags.1,
+                    state,
+                    phase,
+                    incarnation,
+                    epoch: 1 + epoch % 4,
+                    committed_vapp: vapp,
+                    committed_vm: vm,
+                    reported,
+                    resolved: flags.2,
+                    control_plane_ready: flags.3,
+                    failed_attempts: 0,
+                    rollback_reported: false,
+                    deletion,
+                }
             },
         )
 }
@@ -190,6 +220,7 @@ fn observation() -> impl Strategy<Value = Observation> {
         2 => any_observation(),
         1 => any_observation().prop_map(tidied),
         1 => any_observation().prop_map(|seen| before_power_on(tidied(seen))),
+        1 => any_observation().prop_map(|seen| complete(tidied(seen))),
     ]
 }
 
@@ -201,18 +232,19 @@ fn any_observation() -> impl Strategy<Value = Observation> {
     let vapps = prop::collection::vec(vapp(), 0..4);
     let ages = (0..20_u32, 0..7_200_u64, 0..7_200_u64);
     let failed = (0..4_u32, any::<bool>(), any::<bool>());
-    let standing = prop::collection::vec(cluster_vapp(), 0..2);
+    let standing = prop::option::weighted(0.2, estate());
+    let removal = (prop::option::of(estate()), removal());
     (
         document(),
         preparation,
         vapps,
         prop::option::of(guest()),
-        (task(), failed),
+        (task(), failed, removal),
         ages,
-        (standing, prop::option::weighted(0.8, estate())),
+        standing,
     )
         .prop_map(
-            |(document, preparation, vapps, vm, (task, failed), ages, (standing, estate))| {
+            |(document, preparation, vapps, vm, (task, failed, removal), ages, standing)| {
                 let (failures, phase, stage) = ages;
                 let mut document = document;
                 (document.failed_attempts, document.rollback_reported) = (failed.0, failed.1);
@@ -221,85 +253,18 @@ fn any_observation() -> impl Strategy<Value = Observation> {
                     preparation,
                     vapps,
                     vm,
-                    cluster_vapps: standing,
-                    estate,
+                    cluster_vapps: standing.map_or_else(Vec::new, |estate| estate.vapps),
                     task,
                     action_failures: failures,
                     phase_age: Duration::from_secs(phase),
                     stage_age: Duration::from_secs(stage),
                     failure_age: Duration::ZERO,
                     inspection_over: failed.2,
+                    estate: removal.0,
+                    removal: removal.1,
                 }
             },
         )
-}
-
-fn cluster_vapp() -> impl Strategy<Value = ClusterVapp> {
-    let proof = prop::sample::select(vec![Proof::Marked, Proof::Recorded, Proof::Unproven]);
-    let flags = (
-        any::<bool>(),
-        prop::bool::weighted(0.2),
-        prop::bool::weighted(0.2),
-    );
-    (proof, flags).prop_map(|(proof, (deployed, busy, provisioned))| ClusterVapp {
-        id: VappId::parse("urn:vcloud:vapp:9").unwrap(),
-        name: "blue".to_owned(),
-        proof,
-        busy,
-        deployed,
-        vms: Vec::new(),
-        metadata: provisioned
-            .then(|| (WITNESS.to_owned(), String::new()))
-            .into_iter()
-            .collect(),
-    })
-}
-
-fn estate() -> impl Strategy<Value = EstateSeen> {
-    let gaps = prop_oneof![4 => Just(Vec::new()), 1 => Just(vec!["no right".to_owned()])];
-    (prop::collection::vec(cluster_vapp(), 0..2), gaps).prop_map(|(vapps, gaps)| EstateSeen {
-        vapps,
-        items: Vec::new(),
-        gaps,
-    })
-}
-
-/// Whether any vApp proven the cluster's says that it was provisioned.
-fn has_witness(vapps: &[ClusterVapp]) -> bool {
-    let mut proven = vapps.iter().filter(|vapp| vapp.proof.suffices());
-    proven.any(|vapp| vapp.metadata.contains_key(WITNESS))
-}
-
-/// A cluster that was provisioned is neither created again nor taken apart for another attempt.
-fn respects_the_witness(seen: &Observation, action: &Action) -> bool {
-    let complete = seen.vm.as_ref().is_some_and(|vm| vm.report.exit == Some(0));
-    match action {
-        Action::ComposeVapp | Action::CreateVm(_) | Action::PowerOn(_) => {
-            complete || !has_witness(&seen.cluster_vapps)
-        }
-        Action::Remove(_) => {
-            let estate = seen.estate.as_ref();
-            estate.is_some_and(|estate| !has_witness(&estate.vapps))
-        }
-        Action::ConnectNetwork(_)
-        | Action::WriteUserData(_)
-        | Action::WriteWitness(_)
-        | Action::ResolveEntity
-        | Action::UndeployVapp(_)
-        | Action::DeleteVapp(_)
-        | Action::UndeployVm(_)
-        | Action::DeleteVm(_) => true,
-    }
-}
-
-/// Only what is proven goes, by id, after a failed attempt.
-fn covers_removal(seen: &Observation, removing: &Removing) -> bool {
-    let document = &seen.document;
-    let cleans = document.phase == ClaimPhase::Teardown && document.state == ClusterState::Error;
-    let vapps = seen.estate.as_ref().map_or(&[][..], |estate| &estate.vapps);
-    let proven = vapps.iter().filter(|vapp| vapp.proof.suffices());
-    let ids: Vec<&str> = proven.map(|vapp| vapp.id.as_str()).collect();
-    cleans && document.auto_repair && ids.contains(&removing.subject())
 }
 
 /// The guest has never run: the next steps are its user data and switching it on.
@@ -309,6 +274,17 @@ fn before_power_on(mut seen: Observation) -> Observation {
         guest.busy = false;
         guest.report = GuestReport::default();
     }
+    seen
+}
+
+/// The guest has come through: what follows is the witness, resolving, and the end.
+fn complete(mut seen: Observation) -> Observation {
+    if let Some(guest) = &mut seen.vm {
+        guest.power = Power::On;
+        guest.busy = false;
+        guest.report = report(BTreeMap::new(), Some(0));
+    }
+    seen.document.control_plane_ready = true;
     seen
 }
 
@@ -341,68 +317,17 @@ fn tidied(mut seen: Observation) -> Observation {
     seen
 }
 
-/// Whether removing the vApp is covered: committed, or marked as this entity's.
-fn our_vapp(seen: &Observation, id: &VappId) -> bool {
-    let committed = seen.document.committed_vapp.as_ref() == Some(id);
-    committed
-        || seen
-            .vapps
-            .iter()
-            .any(|vapp| vapp.id == *id && vapp.marker.is_some())
-}
-
-fn our_vm(seen: &Observation, id: &VmId) -> bool {
-    let mut vms = seen.vapps.iter().flat_map(|vapp| &vapp.vms);
-    vms.any(|vm| vm.id == *id && vm.marker.is_some())
-}
-
-fn creating(phase: ClaimPhase) -> bool {
-    matches!(phase, ClaimPhase::Pending | ClaimPhase::Creating)
-}
-
-/// What one effect may be, by the document and the objects that were seen.
-fn is_covered(seen: &Observation, action: &Action) -> bool {
-    let document = &seen.document;
-    let creates = creating(document.phase) && !document.marked_for_delete;
-    let is_committed = |vm: &VmId| document.committed_vm.as_ref() == Some(vm);
-    match action {
-        Action::ComposeVapp => creates && document.committed_vapp.is_none(),
-        Action::ConnectNetwork(vapp) | Action::CreateVm(vapp) => {
-            creates && document.committed_vapp.as_ref() == Some(vapp)
-        }
-        Action::WriteUserData(vm) | Action::PowerOn(vm) => creates && is_committed(vm),
-        Action::ResolveEntity => !document.resolved,
-        Action::WriteWitness(vapp) => {
-            let proven = |one: &&ClusterVapp| one.proof.suffices() && one.id == *vapp;
-            document.control_plane_ready && seen.cluster_vapps.iter().any(|one| proven(&one))
-        }
-        Action::Remove(removing) => covers_removal(seen, removing),
-        Action::UndeployVapp(vapp) | Action::DeleteVapp(vapp) => our_vapp(seen, vapp),
-        Action::UndeployVm(vm) | Action::DeleteVm(vm) => our_vm(seen, vm) && !is_committed(vm),
-    }
-}
-
-/// A later attempt's objects are the successor's, and the committed vApp goes by written intent only.
-fn respects_intent(seen: &Observation, action: &Action) -> bool {
-    let document = &seen.document;
-    let (Action::UndeployVapp(id) | Action::DeleteVapp(id)) = action else {
-        return true;
-    };
-    let later = |vapp: &&VappSeen| {
-        let marker = vapp.marker.as_ref();
-        marker.is_some_and(|marker| marker.incarnation > document.incarnation)
-    };
-    !creating(document.phase)
-        || (document.committed_vapp.as_ref() != Some(id)
-            && !seen.vapps.iter().filter(later).any(|vapp| vapp.id == *id))
-}
-
 fn check(seen: &Observation) -> Result<(), TestCaseError> {
     let policy = policy();
     let decision = decide(seen, &policy);
     prop_assert_eq!(&decide(seen, &policy), &decision, "another answer");
-    if seen.document.state == ClusterState::Provisioned {
+    let document = &seen.document;
+    let unwanted = document.marked_for_delete || document.phase == ClaimPhase::Deleting;
+    if document.state == ClusterState::Provisioned && !unwanted {
         prop_assert_eq!(&decision, &Decision::Settled);
+    }
+    if unwanted && document.phase != ClaimPhase::Deleting {
+        prop_assert_eq!(&decision, &Decision::Commit(Change::BeginDeletion));
     }
     match &decision {
         Decision::Act(action) => {
@@ -438,7 +363,11 @@ fn heartbeat() -> impl Strategy<Value = Heartbeat> {
             term: Duration::from_secs(term),
             phase,
             incarnation,
-            hold: if held { Hold::Held } else { Hold::Released },
+            hold: match (held, seq % 2) {
+                (true, _) => Hold::Held,
+                (false, 0) => Hold::Released,
+                (false, _) => Hold::Waiting,
+            },
         },
     )
 }
@@ -462,7 +391,7 @@ proptest! {
     fn any_text_is_a_claim_or_none(worker in ".{0,40}", text in "(k1)?[;=a-z0-9]{0,80}") {
         let claim = Claim::from_wire(&worker, &text);
         prop_assert_eq!(claim.is_free(), worker.is_empty()
-            || claim.heartbeat.is_some_and(|beat| beat.hold == Hold::Released));
+            || claim.heartbeat.is_some_and(|beat| beat.hold != Hold::Held));
     }
 
     #[test]
@@ -499,7 +428,6 @@ fn the_observations_lead_to_every_effect() {
         "undeploy-vm",
         "delete-vm",
         "write-witness",
-        "stop-vapp",
         "commit-vapp",
         "commit-vm",
         "raise-incarnation",
@@ -513,7 +441,18 @@ fn the_observations_lead_to_every_effect() {
         "resume-provisioned",
         "finish",
         "begin-deletion",
-        "give-up",
+        "report-removal",
+        "block-deletion",
+        "delete-entity",
+        "stop-vapp",
+        "stop-vm",
+        "detach-disk",
+        "delete-virtual-service",
+        "delete-pool",
+        "delete-nat-rule",
+        "delete-port-profile",
+        "release-address",
+        "delete-disk",
     ];
     let missed: Vec<_> = effects
         .into_iter()

@@ -270,6 +270,20 @@ fn storage_class(
 }
 
 /// From the secure field (4.1 and later), else from the Secret in the YAML (4.0).
+/// The tenant's API token, however broken the rest of the content is.
+pub fn api_token(entity: &Map<String, Value>) -> Option<SecretString> {
+    let readable = documents(entity).unwrap_or_else(|_| {
+        // One document that nobody can read must not hide the others.
+        let text = entity
+            .get("spec")
+            .and_then(|spec| text_at(spec, &["capiYaml"]));
+        let parts = text.unwrap_or_default().split("\n---");
+        let parts = parts.map(yaml::read_documents);
+        Documents(parts.filter_map(Result::ok).flatten().collect())
+    });
+    token(entity, &readable)
+}
+
 fn token(entity: &Map<String, Value>, documents: &Documents) -> Option<SecretString> {
     let spec = entity.get("spec")?;
     if let Some(token) = text_at(spec, &["vcdKe", "secure", "apiToken"]) {

@@ -44,7 +44,6 @@ fn the_bootstrap_is_switched_off_first_and_removed_last() {
             vec![pool(Proof::Named)],
         )
     };
-    let past_pause = |seen: &mut Observation| seen.stage_age = Duration::from_mins(1);
     check(vec![
         (
             "bootstrap VM still on",
@@ -66,6 +65,13 @@ fn the_bootstrap_is_switched_off_first_and_removed_last() {
             failed(estate(vec![cluster_vapp(Proof::Marked, false)], vec![])),
             Decision::Act(Action::Remove(Removing::DeleteVapp(vapp_id(7)))),
         ),
+    ]);
+}
+
+#[test]
+fn the_pause_is_kept_and_a_fresh_survey_ends_it() {
+    let past_pause = |seen: &mut Observation| seen.stage_age = Duration::from_mins(1);
+    check(vec![
         (
             "nothing of the cluster left, pause not over",
             failed(estate(vec![], vec![])),
@@ -136,6 +142,19 @@ fn what_was_provisioned_or_is_of_a_later_attempt_is_never_cleaned_up() {
             ),
         ),
         (
+            "witness on the cluster's vApp, auto-repair off",
+            edit(
+                failed(estate(vec![cluster_vapp(Proof::Marked, true)], vec![])),
+                |seen| {
+                    seen.document.auto_repair = false;
+                    seen.vapps.clear();
+                },
+            ),
+            resumed(
+                "the cluster was provisioned before, and its document went back to an earlier version",
+            ),
+        ),
+        (
             "bootstrap vApp of a later attempt",
             edit(failed(estate(vec![], vec![])), |seen| {
                 seen.vapps = vec![vapp(2, 2)];
@@ -183,7 +202,7 @@ fn without_another_attempt_the_bootstrap_goes_and_nothing_else() {
         (
             "attempts used up, by the errors",
             edit(failed(half_built()), |seen| {
-                seen.document.failed_attempts = 3
+                seen.document.failed_attempts = 3;
             }),
             Decision::Act(Action::DeleteVapp(vapp_id(1))),
         ),
@@ -243,7 +262,7 @@ fn what_stands_in_the_way_of_cleaning_up_is_waited_for_and_not_for_ever() {
         (
             "an object is not removed",
             edit(failed(gap()), |seen| {
-                seen.task = TaskSeen::Failed("in use".to_owned())
+                seen.task = TaskSeen::Failed("in use".to_owned());
             }),
             wait(WaitReason::Preparation(blocked("in use")), 300),
         ),

@@ -10,7 +10,9 @@
 mod attempts;
 mod cleanup;
 mod create;
+mod delete;
 mod guest;
+mod removal;
 mod standing;
 mod teardown;
 
@@ -22,8 +24,8 @@ use super::decision::{Action, Change, Decision, Milestone, WaitReason};
 use super::estate::{ClusterVapp, EstateSeen, Proof};
 use super::failure::{FailureClass, FailureReason};
 use super::observation::{
-    DocumentSeen, GuestReport, GuestSeen, Observation, Power, Preparation, TaskSeen, VappSeen,
-    VmSeen,
+    DeletionSeen, DocumentSeen, GuestReport, GuestSeen, Observation, Power, Preparation,
+    RemovalSeen, TaskSeen, VappSeen, VmSeen,
 };
 use super::policy::{PhasePlan, Policy};
 use crate::domain::claim::ClaimPhase;
@@ -113,6 +115,7 @@ fn fresh() -> Observation {
             control_plane_ready: false,
             failed_attempts: 0,
             rollback_reported: false,
+            deletion: DeletionSeen::default(),
         },
         preparation: Ok(Preparation {
             network: "net".to_owned(),
@@ -127,6 +130,7 @@ fn fresh() -> Observation {
         stage_age: Duration::ZERO,
         failure_age: Duration::ZERO,
         inspection_over: false,
+        removal: RemovalSeen::default(),
     }
 }
 
@@ -234,12 +238,42 @@ fn check(cases: Vec<(&str, Observation, Decision)>) {
 }
 
 #[test]
-fn deletion_stops_creation_and_a_provisioned_cluster_is_left_alone() {
+fn deletion_comes_first_and_a_provisioned_cluster_is_left_alone() {
+    let begin = || Decision::Commit(Change::BeginDeletion);
+    let marked = |seen| edit(seen, |seen| seen.document.marked_for_delete = true);
     check(vec![
+        ("marked while created", marked(with_vm()), begin()),
         (
-            "marked while created",
-            edit(with_vm(), |seen| seen.document.marked_for_delete = true),
-            Decision::Commit(Change::BeginDeletion),
+            "marked while the bootstrap VM is removed",
+            marked(teardown(ClusterState::Provisioning)),
+            begin(),
+        ),
+        (
+            "marked while a failed attempt is removed",
+            marked(teardown(ClusterState::Error)),
+            begin(),
+        ),
+        (
+            "marked when provisioned",
+            marked(edit(fresh(), |seen| {
+                seen.document.state = ClusterState::Provisioned;
+                seen.document.phase = ClaimPhase::Done;
+            })),
+            begin(),
+        ),
+        (
+            "marked when failed, and nothing of the tenant's side is to be had",
+            marked(edit(fresh(), |seen| {
+                seen.document.state = ClusterState::Error;
+                seen.document.phase = ClaimPhase::Done;
+                seen.preparation = Err(FailureReason::TokenMissing);
+            })),
+            begin(),
+        ),
+        (
+            "begun by another server, the mark is lost",
+            edit(fresh(), |seen| seen.document.state = ClusterState::Deleting),
+            begin(),
         ),
         (
             "provisioned, record rolled back to creating",

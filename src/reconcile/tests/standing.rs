@@ -157,7 +157,7 @@ fn a_record_that_says_done_goes_on_only_where_there_is_something_to_do() {
         (
             "failed, time for inspection over",
             edit(done(ClusterState::Error), |seen| {
-                seen.inspection_over = true
+                seen.inspection_over = true;
             }),
             Decision::Commit(Change::EndInspection),
         ),

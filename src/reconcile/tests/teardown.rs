@@ -63,12 +63,5 @@ fn removal_ends_in_what_it_was_begun_for() {
             }),
             fail(FailureReason::RollbackDetected, false),
         ),
-        (
-            "deletion",
-            edit(teardown(ClusterState::Provisioning), |seen| {
-                seen.document.phase = ClaimPhase::Deleting;
-            }),
-            Decision::Commit(Change::GiveUp),
-        ),
     ]);
 }

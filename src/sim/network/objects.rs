@@ -1,6 +1,7 @@
 //! Everything that tenants have built on gateways, as one list for leak checks.
 
 use super::Services;
+use crate::sim::world::World;
 
 /// What an object is; spelled as `vcdResourceSet` spells it where it has a spelling there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,5 +85,18 @@ impl Services {
             .chain(rules)
             .chain(profiles)
             .chain(allocations)
+    }
+}
+
+impl World {
+    /// All that tenants have built on gateways, each as its kind and its name, sorted; of an allocation the
+    /// claim of whoever took it.
+    pub fn network_objects(&self) -> Vec<String> {
+        let objects = self.network.objects();
+        let mut names: Vec<String> = objects
+            .map(|object| format!("{} {}", object.kind.name(), object.name))
+            .collect();
+        names.sort();
+        names
     }
 }

@@ -106,8 +106,10 @@ fn set_repair(fleet: &Fleet, urn: &str, on: bool) {
 
 /// When events of this name were written.
 fn times_of(fleet: &Fleet, urn: &str, event: &str) -> Vec<Timestamp> {
-    let status = fleet.content(urn)["status"]["vcdKe"]["eventSet"].clone();
-    let entries = status.as_array().cloned().unwrap_or_default();
+    let content = fleet.content(urn);
+    let own = content.get("status").map(|status| &status["vcdKe"]);
+    let entries = own.and_then(|own| own["eventSet"].as_array().cloned());
+    let entries = entries.unwrap_or_default();
     let named = entries.iter().filter(|entry| entry["name"] == event);
     named
         .map(|entry| entry["occurredAt"].as_str().unwrap().parse().unwrap())
@@ -115,7 +117,7 @@ fn times_of(fleet: &Fleet, urn: &str, event: &str) -> Vec<Timestamp> {
 }
 
 fn has_event(fleet: &Fleet, urn: &str, event: &str) -> bool {
-    fleet.event_names(urn).iter().any(|name| name == event)
+    !times_of(fleet, urn, event).is_empty()
 }
 
 /// The cluster has failed for good: nobody holds it, clients stop waiting, the reason is where they look.
@@ -134,4 +136,10 @@ fn assert_given_up(fleet: &Fleet, urn: &str, errors: &[&str]) {
         ours.iter().all(|error| mirrored.contains(error)),
         "{context}"
     );
+}
+
+fn assert_no_leaks(fleet: &Fleet) {
+    // The guard is gone before the context takes its own.
+    let leaks = fleet.world().leaks();
+    assert_eq!(leaks, [], "{}", fleet.context());
 }

@@ -119,7 +119,7 @@ async fn a_provisioned_cluster_survives_every_old_copy_of_its_document() {
                     "{}",
                     fleet.context()
                 );
-                assert_eq!(fleet.world().leaks(), [], "{}", fleet.context());
+                assert_no_leaks(&fleet);
                 tried += 1;
             }
         }

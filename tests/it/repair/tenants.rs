@@ -107,7 +107,7 @@ async fn a_bootstrap_vm_that_somebody_takes_away_costs_an_attempt() {
             "{}",
             fleet.context()
         );
-        assert_eq!(fleet.world().leaks(), [], "{}", fleet.context());
+        assert_no_leaks(&fleet);
     }
 }
 
