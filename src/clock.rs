@@ -107,6 +107,15 @@ impl Clock {
         })
     }
 
+    /// The same, `elapsed` after its origin: for a world that is taken up where it was saved.
+    pub fn virtual_since(wall: Timestamp, elapsed: Duration) -> Self {
+        let now = Instant::now();
+        Self(Source::Virtual {
+            origin: now.checked_sub(elapsed).unwrap_or(now),
+            wall,
+        })
+    }
+
     /// A clock that only [`Clock::step`] moves, beginning with `wall` as today's date; for tests that
     /// speak over sockets, where tokio's paused time would run away. Clones move together.
     pub fn stepped(wall: Timestamp) -> Self {

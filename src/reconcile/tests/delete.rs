@@ -95,7 +95,7 @@ fn the_entity_goes_last_after_a_quarantine_and_resolved() {
         (
             "just seen empty",
             edit(empty(), |seen| {
-                seen.removal.empty_for = Some(Duration::from_secs(20))
+                seen.removal.empty_for = Some(Duration::from_secs(20));
             }),
             wait(WaitReason::Quarantine, 100),
         ),

@@ -76,7 +76,6 @@ async fn a_dead_token_is_waited_for_and_a_new_one_is_used() {
         .iter()
         .filter(|line| line.starts_with("PUT"))
         .count();
-    println!("{writes} writes in an hour of waiting");
     assert!(writes < 24, "{writes} writes\n{}", fleet.context());
     assert!(fleet.is_in(&urn, "deleting"));
     assert_eq!(
@@ -196,10 +195,7 @@ async fn somebody_elses_machine_in_the_vapp_survives_and_keeps_the_cluster() {
         until_error(&fleet, &urn, "ForeignVmInClusterVapp").await;
         fleet.pass_time(HOUR).await;
         let left = belongings(&fleet, "oak", &urn);
-        assert!(
-            left.contains(&"VM guest POWERED_OFF".to_owned()),
-            "{left:?}"
-        );
+        assert!(left.contains("VM guest POWERED_OFF"), "{left:?}");
         let machines = left.iter().filter(|name| name.starts_with("VM ")).count();
         assert_eq!(machines, if how == How::Plain { 5 } else { 1 }, "{left:?}");
         client.delete_vm(&stranger).await.unwrap();

@@ -27,7 +27,7 @@ async fn a_mark_at_any_call_of_a_creation_ends_with_nothing_left() {
     let calls = calls_of_a_creation(seed).await;
     assert!(calls > 80, "{calls} calls");
     let mut runs = 0;
-    for (turn, call) in (1..calls).step_by(4).enumerate() {
+    for (turn, call) in (1..calls).step_by(6).enumerate() {
         let mut fleet = Fleet::quick(seed);
         fleet.what = format!("marked after call {call}");
         let urn = fleet.ask_for("oak");
@@ -67,8 +67,7 @@ async fn a_mark_at_any_call_of_a_creation_ends_with_nothing_left() {
         fleet.assert_never_twice_on();
         runs += 1;
     }
-    println!("{runs} moments of {calls} calls");
-    assert!(runs > 20, "{runs}");
+    assert!(runs > 12, "{runs}");
 }
 
 /// Goal: a cluster that nobody has begun to create goes at once, without quarantine and without a token.
@@ -124,7 +123,7 @@ async fn a_broken_request_of_a_running_cluster_does_not_keep_it() {
     let fleet = super::provisioned(3_130, &["oak"]).await;
     let urn = fleet.urns[0].clone();
     fleet.change(&urn, |content| {
-        content["spec"]["capiYaml"] = json!("kind: [\n")
+        content["spec"]["capiYaml"] = json!("kind: [\n");
     });
     mark(&fleet, &urn, How::Plain);
     until_gone(&fleet, &urn).await;

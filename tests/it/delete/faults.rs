@@ -6,30 +6,29 @@ use std::time::Duration;
 use cse_server::sim::faults::{Fault, Refusal, Target};
 
 use super::{HOUR, How, assert_clean, mark, provisioned, service, until_gone};
-use crate::support::fleet::Fleet;
+use crate::support::fleet::{Fleet, Saved};
 
 /// Repetitions of one read that are tried.
 const READS: usize = 2;
 
-/// A provisioned cluster with a Service, its only replica stopped.
-async fn ready(seed: u64) -> Fleet {
+/// A provisioned cluster with a Service, marked for deletion, its only replica stopped.
+async fn ready(seed: u64) -> Saved {
     let mut fleet = provisioned(seed, &["oak"]).await;
     service(&fleet, "oak", "web").await;
     fleet.stop("a").await;
     mark(&fleet, &fleet.urns[0].clone(), How::Forced);
-    fleet
+    fleet.save()
 }
 
 /// Numbers of the calls worth a fault, of a deletion by replica `b`, counted from its start.
-async fn calls_of_a_deletion(seed: u64) -> Vec<u64> {
-    let mut fleet = ready(seed).await;
-    let before = fleet.journal.lines().len();
+async fn calls_of_a_deletion(saved: &Saved) -> Vec<u64> {
+    let mut fleet = Fleet::resume(saved);
     fleet.start("b");
     until_gone(&fleet, &fleet.urns[0].clone()).await;
     assert_clean(&fleet, &[]);
     let mut times: BTreeMap<String, usize> = BTreeMap::new();
     let mut calls = Vec::new();
-    for (number, line) in (0..).zip(fleet.journal.lines().into_iter().skip(before)) {
+    for (number, line) in (0..).zip(fleet.journal.lines()) {
         let call = line
             .split(' ')
             .skip(2)
@@ -78,8 +77,8 @@ fn assert_nothing_left(fleet: &Fleet) {
 /// tests each kind meets calls of every kind.
 #[tokio::test(start_paused = true)]
 async fn any_fault_at_any_call_of_a_deletion_is_survived() {
-    let seed = 3_200;
-    let calls = calls_of_a_deletion(seed).await;
+    let saved = ready(3_200).await;
+    let calls = calls_of_a_deletion(&saved).await;
     let kinds = [
         Fault::ReplyLost,
         Fault::Refused(Refusal::ServerError),
@@ -95,7 +94,7 @@ async fn any_fault_at_any_call_of_a_deletion_is_survived() {
     let mut runs = 0;
     for (turn, call) in calls.iter().enumerate() {
         let fault = kinds[(turn + turn / kinds.len()) % kinds.len()];
-        let mut fleet = ready(seed).await;
+        let mut fleet = Fleet::resume(&saved);
         fleet.what = format!("{fault:?} at call {call} of the deletion");
         fleet.faults.arm(only("b", *call), fault);
         fleet.start("b");
@@ -104,18 +103,18 @@ async fn any_fault_at_any_call_of_a_deletion_is_survived() {
         assert_nothing_left(&fleet);
         runs += 1;
     }
-    println!("{runs} calls, each with a fault");
+    assert!(runs > 40, "{runs} faults");
 }
 
 /// Goal: a replica that dies at any call of a deletion leaves nothing that another one cannot finish.
 #[tokio::test(start_paused = true)]
 async fn death_at_any_call_of_a_deletion_is_survived() {
-    let seed = 3_210;
-    let calls = calls_of_a_deletion(seed).await;
+    let saved = ready(3_210).await;
+    let calls = calls_of_a_deletion(&saved).await;
     let mut runs = 0;
-    for (turn, call) in calls.into_iter().enumerate().step_by(2) {
-        let fault = [Fault::ReplyLost, Fault::RequestLost][turn / 2 % 2];
-        let mut fleet = ready(seed).await;
+    for (turn, call) in calls.into_iter().enumerate().step_by(4) {
+        let fault = [Fault::ReplyLost, Fault::RequestLost][turn / 4 % 2];
+        let mut fleet = Fleet::resume(&saved);
         fleet.what = format!("death after {fault:?} at call {call} of the deletion");
         fleet.faults.arm(only("b", call), fault);
         fleet.start("b");
@@ -123,18 +122,18 @@ async fn death_at_any_call_of_a_deletion_is_survived() {
             fleet.pass_time(Duration::from_millis(200)).await;
         }
         fleet.kill("b").await;
-        fleet.start(if turn % 8 < 6 { "b" } else { "c" });
+        fleet.start(if turn % 16 < 12 { "b" } else { "c" });
         until_gone(&fleet, &fleet.urns[0].clone()).await;
         assert_nothing_left(&fleet);
         runs += 1;
     }
-    println!("{runs} deaths");
+    assert!(runs > 10, "{runs} deaths");
 }
 
 /// Goal: many faults at once on three replicas that delete six clusters.
 #[tokio::test(start_paused = true)]
 async fn random_faults_on_three_replicas_that_delete_are_survived() {
-    for seed in 3_220..3_222 {
+    for seed in [3_220] {
         let names = ["ash", "bay", "cob", "dun", "eik", "fig"];
         let mut fleet = provisioned(seed, &names).await;
         for name in names {

@@ -39,6 +39,18 @@ struct Running {
     task: JoinHandle<()>,
 }
 
+/// Date of the origin of every fleet's clock.
+const BEGINNING: &str = "2026-03-01T09:00:00Z";
+
+/// A fleet as it was when no replica ran, to be taken up as often as needed.
+pub(crate) struct Saved {
+    seed: u64,
+    world: Vec<u8>,
+    access: SiteAccess,
+    tenants: Vec<Tenant>,
+    urns: Vec<String>,
+}
+
 /// A site, its tenants and the replicas that serve it.
 pub(crate) struct Fleet {
     pub(crate) seed: u64,
@@ -77,7 +89,7 @@ impl Fleet {
     }
 
     fn with_timings(seed: u64, timings: Timings) -> Self {
-        let clock = Clock::virtual_at("2026-03-01T09:00:00Z".parse().unwrap());
+        let clock = Clock::virtual_at(BEGINNING.parse().unwrap());
         let mut world = World::new(SITE, seed, timings);
         let access = world.seed_site();
         world.seed_config(default_config());
@@ -98,6 +110,34 @@ impl Fleet {
             dead: BTreeMap::new(),
             started: 0,
             twice_on: Mutex::default(),
+        }
+    }
+
+    /// The fleet as it is, without its replicas.
+    pub(crate) fn save(&self) -> Saved {
+        assert!(self.running.is_empty(), "seed {}", self.seed);
+        let mut world = Vec::new();
+        self.world().save(None, &mut world).unwrap();
+        Saved {
+            seed: self.seed,
+            world,
+            access: self.access.clone(),
+            tenants: self.tenants.clone(),
+            urns: self.urns.clone(),
+        }
+    }
+
+    /// A fleet that goes on from where another one was saved.
+    pub(crate) fn resume(saved: &Saved) -> Self {
+        let loaded = World::load(saved.world.as_slice(), None).unwrap();
+        let elapsed = loaded.moment.since_origin();
+        Self {
+            clock: Clock::virtual_since(BEGINNING.parse().unwrap(), elapsed),
+            world: Arc::new(Mutex::new(loaded.world)),
+            access: saved.access.clone(),
+            tenants: saved.tenants.clone(),
+            urns: saved.urns.clone(),
+            ..Self::new(saved.seed)
         }
     }
 
