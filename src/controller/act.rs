@@ -10,7 +10,8 @@ use secrecy::ExposeSecret;
 use super::Deps;
 use super::claim::Held;
 use super::estate;
-use super::observe::{Memory, USER_DATA_KEY, bootstrap_vapp_name};
+use super::guest::USER_DATA_KEY;
+use super::observe::{Memory, bootstrap_vapp_name};
 use super::tenant::{Targets, Tenant, vdc_not_found};
 use super::user_data::user_data;
 use crate::bootstrap::phases::CUSTOMIZATION;
@@ -19,6 +20,7 @@ use crate::domain::marker::Marker;
 use crate::reconcile::decision::Action;
 use crate::reconcile::failure::FailureReason;
 use crate::reconcile::removal::Removing;
+use crate::reconcile::standing::WITNESS;
 use crate::vcd::VcdClient;
 use crate::vcd::error::VcdError;
 use crate::vcd::model::NewVm;
@@ -90,6 +92,10 @@ pub(super) async fn execute<T: Transport>(
             client.set_extra_config(vm, &pairs).await
         }
         Action::PowerOn(vm) => client.power_on(vm).await,
+        Action::WriteWitness(vapp) => {
+            let entity = held.document().id.as_str();
+            client.set_vapp_metadata(vapp, WITNESS, entity).await
+        }
         Action::UndeployVapp(_)
         | Action::DeleteVapp(_)
         | Action::UndeployVm(_)
@@ -126,6 +132,7 @@ async fn remove<T: Transport>(
         | Action::CreateVm(_)
         | Action::WriteUserData(_)
         | Action::PowerOn(_)
+        | Action::WriteWitness(_)
         | Action::ResolveEntity
         | Action::DeleteEntity => return None,
     };

@@ -29,6 +29,7 @@ use crate::domain::ids::{EntityId, VappId};
 use crate::domain::status::{ClusterState, EventEntry};
 use crate::domain::versioned::{ETag, Versioned};
 use crate::reconcile::claimable::{Claimable, claimable};
+use crate::reconcile::inspection;
 use crate::reconcile::interest::{Summary, needs_work};
 use crate::vcd::error::VcdError;
 use crate::vcd::model::EntityDocument;
@@ -119,7 +120,8 @@ pub(crate) async fn acquire<T: Transport>(
     let claim = document::claim(content);
     let origin = may_take(deps, candidate, &claim).ok_or(NotClaimed::Gone)?;
     let summary = document::summary(content);
-    if !needs_work(&summary) && !wants_look(content, &deps.look()) {
+    let due = || inspection::is_over(&summary, deps.clock.wall(), &deps.policy);
+    if !needs_work(&summary) && !wants_look(content, &deps.look()) && !due() {
         return Err(NotClaimed::Gone);
     }
     let mut heartbeat = first_heartbeat(deps, &summary, candidate.epoch_floor);
@@ -218,11 +220,14 @@ fn claiming_edit<T: Transport>(deps: &Deps<T>, summary: &Summary, heartbeat: &He
         detail: detail.to_owned(),
         resource: None,
     };
-    let runs = heartbeat.phase == ClaimPhase::Done;
     Edit {
         state: (summary.state == ClusterState::Unclaimed).then_some(ClusterState::Provisioning),
-        // A cluster that runs is only looked at.
-        events: if runs { Vec::new() } else { vec![event] },
+        // What is over is not resumed; whatever is done now has an event of its own.
+        events: if heartbeat.phase == ClaimPhase::Done {
+            Vec::new()
+        } else {
+            vec![event]
+        },
         claim,
         ..Edit::default()
     }

@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::day_two::{self, RunningEdit};
 use super::deletion_document;
+use super::history;
 use crate::domain::claim::{Claim, Heartbeat, HolderId};
 use crate::domain::cluster::ClusterFlags;
 use crate::domain::ids::{EntityId, VappId, VmId};
@@ -48,6 +49,10 @@ pub(crate) struct Edit {
     pub(crate) healed: Vec<ErrorSeen>,
     /// Remove all errors of earlier attempts.
     pub(crate) clear_errors: bool,
+    /// Turn auto-repair off: no attempt follows, and clients need not wait for one.
+    pub(crate) stop_repair: bool,
+    /// Forget what the cluster's own controllers reported of an attempt that is gone.
+    pub(crate) reset_reports: bool,
     /// What a provisioned cluster gets: version, storage class, auto-repair off.
     pub(crate) provisioned: Option<Provisioned>,
     /// What is written about a cluster that runs.
@@ -95,6 +100,14 @@ pub(crate) fn summary(content: &Content) -> Summary {
         marked_for_delete: flags.mark_for_delete,
         state: state(content),
         claim: claim(content),
+        bootstrap_since: history::bootstrap_since(
+            list(vcd_ke(content), "vcdResourceSet"),
+            list(vcd_ke(content), "errorSet"),
+        ),
+        restorable: history::is_restorable(
+            list(vcd_ke(content), "errorSet"),
+            control_plane_ready(content),
+        ),
     }
 }
 
@@ -137,7 +150,10 @@ pub(crate) fn seen(entity: &EntityId, content: &Content, resolved: bool) -> Docu
             .as_ref()
             .is_some_and(|vm| about == Some(vm.as_str()))
     };
+    let errors = list(vcd_ke(content), "errorSet");
     DocumentSeen {
+        failed_attempts: history::failed_attempts(errors),
+        rollback_reported: history::rollback_reported(errors),
         entity: entity.clone(),
         marked_for_delete: flags.mark_for_delete,
         auto_repair: flags.auto_repair,
@@ -164,9 +180,11 @@ pub(crate) fn seen(entity: &EntityId, content: &Content, resolved: bool) -> Docu
 
 /// Whether `status.capvcd` shows a control plane that is ready and has an address.
 fn control_plane_ready(content: &Content) -> bool {
-    let Some(api) = section(content, &["status", "capvcd", "clusterApiStatus"]) else {
-        return false;
-    };
+    section(content, &["status", "capvcd", "clusterApiStatus"]).is_some_and(api_ready)
+}
+
+/// Whether a `clusterApiStatus` shows a control plane that is ready and has an address.
+pub(super) fn api_ready(api: &Content) -> bool {
     let has_address = list(Some(api), "apiEndpoints")
         .iter()
         .any(|endpoint| !text(endpoint.as_object(), "host").is_empty());
@@ -198,7 +216,10 @@ pub(crate) fn apply(content: &mut Content, edit: &Edit) {
         put(vcd_ke, "vcdKeVersion", done.version.as_str());
     }
     if edit.clear_errors {
-        clear_errors(status);
+        history::clear_errors(status);
+    }
+    if edit.reset_reports {
+        history::reset_reports(status);
     }
     deletion_document::heal(status, &edit.healed);
     if !edit.errors.is_empty() {
@@ -216,31 +237,24 @@ pub(crate) fn apply(content: &mut Content, edit: &Edit) {
             "Detailed Error",
         );
     }
+    if edit.stop_repair || edit.provisioned.is_some() {
+        put(
+            object(object(content, "spec"), "vcdKe"),
+            "autoRepairOnErrors",
+            false,
+        );
+    }
     if edit.provisioned.is_some() {
-        finish_spec(content);
+        report_storage_class(content);
     }
     if let Some(running) = &edit.running {
         day_two::apply(content, running);
     }
 }
 
-/// Removes the errors of earlier attempts, here and where they were mirrored; CAPVCD's own stay.
-fn clear_errors(status: &mut Content) {
-    let key = |entry: &Value| (entry.get("name").cloned(), entry.get("occurredAt").cloned());
-    let vcd_ke = object(status, "vcdKe");
-    let ours: Vec<_> = list(Some(vcd_ke), "errorSet").iter().map(key).collect();
-    vcd_ke.insert("errorSet".to_owned(), json!([]));
-    let capvcd = status.get_mut("capvcd").and_then(Value::as_object_mut);
-    if let Some(Value::Array(entries)) = capvcd.and_then(|at| at.get_mut("errorSet")) {
-        entries.retain(|entry| !ours.contains(&key(entry)));
-    }
-}
-
-/// Turns auto-repair off (a provisioned cluster is never created again) and reports the storage class.
-fn finish_spec(content: &mut Content) {
+/// Reports the storage class as the tenant asked for it.
+fn report_storage_class(content: &mut Content) {
     let options = section(content, &["spec", "vcdKe", "defaultStorageClassOptions"]).cloned();
-    let spec = object(object(content, "spec"), "vcdKe");
-    put(spec, "autoRepairOnErrors", false);
     let Some(options) = options else { return };
     let file_system = options
         .get("fileSystem")

@@ -9,14 +9,14 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
 use super::Deps;
 use super::claim::Held;
 use super::day_two::{Follow, observe_running};
 use super::deletion::{self, Demolition};
 use super::document;
+use super::evidence::{self, Listing};
+use super::guest::guest_seen;
+use super::history;
 use super::preflight::{Look, PATIENCE, VappOwner, examine, find_targets, vapp_owner};
 use super::tenant::{NoTenant, Tenant, full_entity, has_kubeconfig, refused_token, sign_in};
 use crate::clock::Moment;
@@ -24,26 +24,23 @@ use crate::domain::claim::ClaimPhase;
 use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::{TaskId, VappId};
 use crate::domain::marker::Marker;
-use crate::domain::phase::{BEAT_KEY, EXIT_KEY, LOG_KEY, Phase, PhaseStatus, REASON_KEY};
 use crate::domain::status::ClusterState;
 use crate::reconcile::failure::FailureReason;
+use crate::reconcile::inspection;
 use crate::reconcile::observation::{
-    GuestReport, GuestSeen, Observation, Power, Preparation, RemovalSeen, TaskSeen, VappSeen,
-    VmSeen,
+    GuestSeen, Observation, Power, Preparation, RemovalSeen, TaskSeen, VappSeen, VmSeen,
 };
 use crate::telemetry::chain;
 use crate::vcd::VcdClient;
 use crate::vcd::error::VcdError;
-use crate::vcd::model::{TaskStatus, Vapp, VappVm, VcdStatus, Vdc, Vm};
+use crate::vcd::model::{TaskStatus, Vapp, VappVm, VcdStatus, Vdc};
 use crate::vcd::transport::Transport;
 
-/// Key of the bootstrap user data.
-pub(super) const USER_DATA_KEY: &str = "guestinfo.userdata";
-/// Longest log tail and reason taken from a guest, in characters: what a guest says is hostile input.
-const MAX_GUEST_TEXT_CHARS: usize = 2_000;
 /// Refusals in a row that make a token refused: a cell that has just started refuses good ones too,
 /// and the creation ends with this verdict.
 const TOKEN_REFUSALS: u32 = 4;
+/// Refusals in a row that are believed where VCD says that something cannot be seen or done.
+const DOUBTS: u32 = 6;
 /// How long a listing of vApps stays good while the guest is the only one at work.
 const LISTING_GOOD_FOR: Duration = Duration::from_mins(1);
 
@@ -57,7 +54,7 @@ pub(super) struct Memory<T: Transport> {
     stage: Option<(ClaimPhase, u32, Moment)>,
     phase: Option<(String, Moment)>,
     beat: Option<(String, Moment)>,
-    listing: Option<(Moment, Vec<VappSeen>)>,
+    listing: Option<(Moment, Listing)>,
     /// Set when the last decision was to wait for the guest: the listing may be reused.
     pub(super) listing_may_age: bool,
     kubeconfig_seen: bool,
@@ -65,6 +62,12 @@ pub(super) struct Memory<T: Transport> {
     pub(super) task_just_failed: bool,
     /// Passes in a row in which VCD refused the author's token.
     token_refusals: u32,
+    /// Passes in a row in which VCD refused something else for good.
+    doubts: u32,
+    /// Why the last action cannot be carried out at all.
+    pub(super) blocked: Option<FailureReason>,
+    /// Nothing is left of the cluster, and until then nothing is done.
+    pub(super) pausing_until: Option<Moment>,
     /// How the removal of the cluster goes.
     pub(super) demolition: Demolition<T>,
     /// The incarnation that has passed preflight.
@@ -90,6 +93,9 @@ impl<T: Transport> Default for Memory<T> {
             kubeconfig_seen: false,
             task_just_failed: false,
             token_refusals: 0,
+            doubts: 0,
+            blocked: None,
+            pausing_until: None,
             demolition: Demolition::default(),
             examined: None,
             vain_looks: 0,
@@ -107,6 +113,7 @@ pub(super) async fn observe<T: Transport>(
     let now = deps.clock.now();
     let content = &held.document().entity;
     let resolved = held.document().state == "RESOLVED";
+    let wall = deps.clock.wall();
     let mut seen = Observation {
         document: document::seen(&held.document().id, content, resolved),
         preparation: Ok(Preparation {
@@ -114,11 +121,14 @@ pub(super) async fn observe<T: Transport>(
         }),
         vapps: Vec::new(),
         vm: None,
+        cluster_vapps: Vec::new(),
+        estate: None,
         task: TaskSeen::None,
         action_failures: memory.action_failures,
         phase_age: Duration::ZERO,
         stage_age: memory.stage_age(held, now),
-        estate: None,
+        failure_age: history::failure_age(content, wall),
+        inspection_over: inspection::is_over(&document::summary(content), wall, &deps.policy),
         removal: RemovalSeen::default(),
         running: None,
     };
@@ -130,7 +140,7 @@ pub(super) async fn observe<T: Transport>(
         seen.running = Some(observe_running(deps, held, &mut memory.follow).await);
         return Ok(seen);
     }
-    if seen.document.phase == ClaimPhase::Done {
+    if evidence::is_needless(&seen) {
         return Ok(seen);
     }
     let looked = match prepare(deps, held, memory).await {
@@ -140,7 +150,10 @@ pub(super) async fn observe<T: Transport>(
         Err(problem) => Err(problem),
     };
     match looked {
-        Ok(()) => memory.token_refusals = 0,
+        Ok(()) => {
+            memory.token_refusals = 0;
+            memory.doubts = 0;
+        }
         Err(problem) => {
             seen.preparation = Err(memory.understand(problem)?);
             return Ok(seen);
@@ -176,6 +189,10 @@ async fn look<T: Transport>(
     seen.preparation = Ok(Preparation {
         network: tenant.spec.network.clone(),
     });
+    if let Some(reason) = &memory.blocked {
+        seen.preparation = Err(reason.clone());
+        return Ok(());
+    }
     seen.task = task_seen(&tenant.client, memory).await?;
     if seen.task == TaskSeen::Running {
         return Ok(());
@@ -184,21 +201,20 @@ async fn look<T: Transport>(
     seen.action_failures = memory.action_failures;
     let now = deps.clock.now();
     let reusable = memory.listing_may_age;
-    match &memory.listing {
-        Some((at, vapps)) if reusable && now.since(*at) < LISTING_GOOD_FOR => {
-            seen.vapps.clone_from(vapps);
-        }
+    let listing = match &memory.listing {
+        Some((at, listing)) if reusable && now.since(*at) < LISTING_GOOD_FOR => listing.clone(),
         _ => match list_vapps((deps, held), memory, seen).await? {
-            Ok(vapps) => {
-                memory.listing = Some((now, vapps.clone()));
-                seen.vapps = vapps;
+            Ok(listing) => {
+                memory.listing = Some((now, listing.clone()));
+                listing
             }
             Err(reason) => {
                 seen.preparation = Err(reason);
                 return Ok(());
             }
         },
-    }
+    };
+    seen.vapps = listing.vapps;
     let Some(tenant) = &memory.tenant else {
         return Ok(());
     };
@@ -208,6 +224,15 @@ async fn look<T: Transport>(
         seen.vm = visible(tenant.client.vm(vm).await)?
             .as_ref()
             .map(guest_seen);
+    }
+    let client = &tenant.client;
+    if evidence::is_wanted(seen) {
+        let entity = &seen.document.entity;
+        seen.cluster_vapps = evidence::cluster_vapps(client, entity, &listing.candidates).await?;
+    }
+    let pausing = memory.pausing_until.is_some_and(|until| now < until);
+    if evidence::is_clean_up(seen) && !pausing {
+        seen.estate = Some(evidence::survey(client, held.document()).await?);
     }
     Ok(())
 }
@@ -251,12 +276,16 @@ async fn list_vapps<T: Transport>(
     (deps, held): (&Deps<T>, &Held<T>),
     memory: &mut Memory<T>,
     seen: &Observation,
-) -> Result<Result<Vec<VappSeen>, FailureReason>, VcdError> {
+) -> Result<Result<Listing, FailureReason>, VcdError> {
     let Some(tenant) = &memory.tenant else {
-        return Ok(Ok(Vec::new()));
+        return Ok(Ok(Listing {
+            vapps: Vec::new(),
+            candidates: Vec::new(),
+        }));
     };
     let vdc = tenant.client.vdc(&tenant.vdc).await?;
     let wanted = bootstrap_vapp_name(&tenant.spec.name);
+    let candidates = evidence::candidates(&vdc.vapps, &tenant.spec.name);
     let mut ids: Vec<VappId> = vdc
         .vapps
         .iter()
@@ -275,10 +304,10 @@ async fn list_vapps<T: Transport>(
         }
     }
     if seen.document.phase != ClaimPhase::Creating {
-        return Ok(Ok(vapps));
+        return Ok(Ok(Listing { vapps, candidates }));
     }
     let prepared = prepare_creation((deps, held), memory, (seen, &vdc, &vapps)).await?;
-    Ok(prepared.map(|()| vapps))
+    Ok(prepared.map(|()| Listing { vapps, candidates }))
 }
 
 /// Finds the request's targets; before the first effect of an attempt, with everything that can stand in
@@ -383,50 +412,6 @@ pub(super) fn power(status: VcdStatus) -> Power {
     }
 }
 
-fn guest_seen(vm: &Vm) -> GuestSeen {
-    let said = |key: &str| vm.extra_config.get(key).map(String::as_str);
-    let status = |phase: Phase| {
-        let status = PhaseStatus::parse(said(&phase.status_key())?)?;
-        Some((phase.name().to_owned(), status))
-    };
-    let report = GuestReport {
-        phases: Phase::ALL.into_iter().filter_map(status).collect(),
-        exit: said(EXIT_KEY).and_then(|code| code.trim().parse().ok()),
-        reason: said(REASON_KEY).map(clip),
-        log_tail: said(LOG_KEY).and_then(decode),
-        beat: said(BEAT_KEY).map(clip),
-    };
-    GuestSeen {
-        power: power(vm.status),
-        busy: vm.busy,
-        has_user_data: vm
-            .extra_config
-            .get(USER_DATA_KEY)
-            .is_some_and(|text| !text.is_empty()),
-        report,
-        silent_for: None,
-    }
-}
-
-fn clip(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control())
-        .take(MAX_GUEST_TEXT_CHARS)
-        .collect()
-}
-
-fn decode(text: &str) -> Option<String> {
-    let bytes = STANDARD.decode(text.trim()).ok()?;
-    let text = String::from_utf8_lossy(&bytes);
-    let skip = text.chars().count().saturating_sub(MAX_GUEST_TEXT_CHARS);
-    Some(
-        text.chars()
-            .skip(skip)
-            .filter(|c| !c.is_control() || *c == '\n')
-            .collect(),
-    )
-}
-
 /// Once the script is through, the kubeconfig is looked for; GET never shows it, the behavior does.
 async fn await_kubeconfig<T: Transport>(
     deps: &Deps<T>,
@@ -458,7 +443,14 @@ impl<T: Transport> Memory<T> {
         }
         match problem {
             NoTenant::Blocked(reason) => Ok(reason),
-            NoTenant::Failed(error) => Err(error),
+            NoTenant::Failed(error) if hiccup => Err(error),
+            NoTenant::Failed(error) => {
+                self.doubts = self.doubts.saturating_add(1);
+                if self.doubts < DOUBTS {
+                    return Err(error);
+                }
+                Ok(FailureReason::OperationRefused(chain(&error).to_string()))
+            }
             NoTenant::Refused(error) => {
                 self.token_refusals = self.token_refusals.saturating_add(1);
                 if self.token_refusals < TOKEN_REFUSALS {
@@ -548,6 +540,7 @@ impl<T: Transport> Memory<T> {
     pub(super) fn forget_action(&mut self) {
         self.task = None;
         self.refusal = None;
+        self.blocked = None;
         self.action_failures = 0;
         self.follow.has_told();
     }

@@ -16,19 +16,22 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tracing::{debug, warn};
 use twox_hash::XxHash3_64;
 
-use super::document;
+use super::document::{self, Content};
+use super::history;
 use super::known::{Known, fingerprint};
-use crate::domain::claim::Claim;
+use crate::domain::claim::{Claim, ClaimPhase};
 use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::EntityId;
 use crate::domain::status::ClusterState;
 use crate::reconcile::day_two::Look;
+use crate::reconcile::inspection::kept_since;
 use crate::reconcile::interest::{Summary, needs_work};
 use crate::telemetry::{chain, event};
 use crate::vcd::VcdClient;
@@ -50,6 +53,8 @@ const HOT_RETRY_SWEEPS: u32 = 30;
 pub(crate) struct Row {
     pub(crate) entity: EntityId,
     pub(crate) claim: Claim,
+    /// Set when nothing is to be done but to collect a bootstrap VM that is kept since then.
+    pub(crate) kept_since: Option<Timestamp>,
 }
 
 /// What one poll found.
@@ -155,6 +160,9 @@ struct ListedReport<'a> {
     event_set: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error_set: Option<&'a RawValue>,
+    /// Looked at where a creation has failed only.
+    #[serde(borrow, default)]
+    vcd_resource_set: Option<&'a RawValue>,
 }
 
 /// All cluster entities, of every version of the type.
@@ -345,21 +353,51 @@ fn pages<T>(page: &Page<T>) -> u32 {
 
 fn row(listed: &Listed<'_>, raw: &RawValue, known: &mut Known) -> Option<Row> {
     let report = &listed.entity.status.vcd_ke;
-    let summary = Summary {
+    let mut summary = Summary {
         is_vcdke: is_true(listed.entity.spec.vcd_ke.is_vcdke),
         marked_for_delete: is_true(listed.entity.spec.vcd_ke.mark_for_delete),
         state: ClusterState::from_wire(&report.state),
         claim: Claim::from_wire(&report.worker_id, &report.heartbeat_string),
+        bootstrap_since: None,
+        restorable: false,
     };
-    let mut runs = || known.wants_look(&listed.id, listed.entity.fingerprint(), raw);
-    if !(needs_work(&summary) || may_run(&summary) && runs()) {
-        return None;
+    if summary.state == ClusterState::Error && summary.claim.phase() == ClaimPhase::Done {
+        let errors = entries(report.error_set);
+        let resources = entries(report.vcd_resource_set);
+        summary.bootstrap_since = history::bootstrap_since(&resources, &errors);
+        summary.restorable = history::is_restorable(
+            &errors,
+            is_ready(listed.entity.status.capvcd.cluster_api_status),
+        );
     }
-    let entity = EntityId::parse(&listed.id).ok()?;
+    let wanted = needs_work(&summary)
+        || may_run(&summary) && known.wants_look(&listed.id, listed.entity.fingerprint(), raw);
+    row_of(&listed.id, summary, wanted)
+}
+
+/// The row of a cluster that needs work, or keeps what has to be collected one day.
+fn row_of(id: &str, summary: Summary, wanted: bool) -> Option<Row> {
+    let kept_since = if wanted {
+        None
+    } else {
+        Some(kept_since(&summary)?)
+    };
     Some(Row {
-        entity,
+        entity: EntityId::parse(id).ok()?,
         claim: summary.claim,
+        kept_since,
     })
+}
+
+fn entries(raw: Option<&RawValue>) -> Vec<Value> {
+    raw.and_then(|raw| serde_json::from_str(raw.get()).ok())
+        .unwrap_or_default()
+}
+
+/// Whether `status.capvcd.clusterApiStatus` shows a control plane that answers.
+fn is_ready(api: Option<&RawValue>) -> bool {
+    let section = api.and_then(|raw| serde_json::from_str::<Content>(raw.get()).ok());
+    section.as_ref().is_some_and(document::api_ready)
 }
 
 /// The same for an entity with fields of wrong types: they count as absent, as everywhere else. Its
@@ -369,15 +407,9 @@ fn odd_row(raw: &RawValue, known: &mut Known) -> Option<Row> {
     let content = listed.get("entity")?.as_object()?;
     let summary = document::summary(content);
     let id = listed.get("id")?.as_str()?;
-    let mut runs = || known.wants_look(id, fingerprint(&[Some(raw)]), raw);
-    if !(needs_work(&summary) || may_run(&summary) && runs()) {
-        return None;
-    }
-    let entity = EntityId::parse(id).ok()?;
-    Some(Row {
-        entity,
-        claim: summary.claim,
-    })
+    let wanted = needs_work(&summary)
+        || may_run(&summary) && known.wants_look(id, fingerprint(&[Some(raw)]), raw);
+    row_of(id, summary, wanted)
 }
 
 /// Whether it may be a running cluster that wants somebody to look at it.

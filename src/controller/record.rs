@@ -16,7 +16,6 @@ use super::document::{self, Edit, Provisioned};
 use crate::domain::claim::ClaimPhase;
 use crate::domain::status::{ClusterState, EventEntry, Resource, ResourceKind};
 use crate::reconcile::decision::{Change, Milestone};
-use crate::reconcile::failure::FailureReason;
 use crate::reconcile::observation::Observation;
 use crate::reconcile::policy::Policy;
 
@@ -47,7 +46,7 @@ pub(super) fn edit_for(change: &Change, setting: &Setting<'_>) -> (Edit, Step) {
             let step = Step {
                 incarnation: Some(*incarnation),
                 epoch_at_least: *epoch_at_least,
-                ..Step::default()
+                ..to_phase(ClaimPhase::Creating)
             };
             (setting.restart(because), step)
         }
@@ -55,6 +54,21 @@ pub(super) fn edit_for(change: &Change, setting: &Setting<'_>) -> (Edit, Step) {
         Change::BeginTeardown => setting.begin_teardown(),
         Change::Fail { reason, retry } => setting.fail(reason, *retry),
         Change::BeginAttempt => setting.begin_attempt(),
+        Change::EndInspection => setting.end_inspection(),
+        Change::Settle => setting.settle(),
+        Change::Postpone => (Edit::default(), released(to_phase(ClaimPhase::Done))),
+        Change::ResumeProvisioned {
+            incarnation,
+            epoch_at_least,
+            because,
+        } => {
+            let step = Step {
+                incarnation: Some(*incarnation),
+                epoch_at_least: *epoch_at_least,
+                ..to_phase(ClaimPhase::Teardown)
+            };
+            (setting.resume_provisioned(because), step)
+        }
         Change::Finish => setting.finish(),
         Change::BeginDeletion => deletion_record::begun(setting.at),
         Change::ReportRemoval { news, healed } => {
@@ -90,14 +104,14 @@ pub(super) fn handover(at: Timestamp) -> (Edit, Step) {
     )
 }
 
-fn to_phase(phase: ClaimPhase) -> Step {
+pub(super) fn to_phase(phase: ClaimPhase) -> Step {
     Step {
         phase: Some(phase),
         ..Step::default()
     }
 }
 
-fn released(step: Step) -> Step {
+pub(super) fn released(step: Step) -> Step {
     Step {
         release: true,
         ..step
@@ -105,7 +119,7 @@ fn released(step: Step) -> Step {
 }
 
 impl Setting<'_> {
-    fn event(&self, name: &'static str, detail: impl Into<String>) -> EventEntry {
+    pub(super) fn event(&self, name: &'static str, detail: impl Into<String>) -> EventEntry {
         EventEntry {
             name,
             at: self.at,
@@ -145,6 +159,7 @@ impl Setting<'_> {
     fn restart(&self, because: &str) -> Edit {
         let detail = format!("The bootstrap begins anew: {because}.");
         Edit {
+            state: Some(ClusterState::Provisioning),
             resources: Some(Vec::new()),
             events: vec![self.event("BootstrapRestarted", detail)],
             ..Edit::default()
@@ -186,64 +201,6 @@ impl Setting<'_> {
             ..Edit::default()
         };
         (edit, to_phase(ClaimPhase::Teardown))
-    }
-
-    fn fail(&self, reason: &FailureReason, retry: bool) -> (Edit, Step) {
-        let attempt = self.seen.document.incarnation;
-        let log = self
-            .seen
-            .vm
-            .as_ref()
-            .and_then(|vm| vm.report.log_tail.as_deref());
-        let log = log.map_or_else(String::new, |log| format!(" Last lines of the log: {log}"));
-        let entry = |(name, sentence)| EventEntry {
-            name,
-            at: self.at,
-            detail: format!("Attempt {attempt}: {sentence}.{log}"),
-            resource: None,
-        };
-        let errors = reason.entries().into_iter().map(entry).collect();
-        let nothing_made = matches!(reason, FailureReason::Preflight(_));
-        let next = if nothing_made && retry {
-            "Nothing was made; the next attempt looks again."
-        } else if nothing_made {
-            "Nothing was made, and no further attempt is made."
-        } else if retry {
-            "What was made for this attempt is being removed; the next attempt follows."
-        } else {
-            "No further attempt is made. What exists of the bootstrap VM is kept for inspection."
-        };
-        let edit = Edit {
-            state: Some(ClusterState::Error),
-            events: vec![self.event("ClusterCreationFailed", next)],
-            errors,
-            ..Edit::default()
-        };
-        let step = if retry {
-            to_phase(ClaimPhase::Teardown)
-        } else {
-            released(to_phase(ClaimPhase::Done))
-        };
-        (edit, step)
-    }
-
-    fn begin_attempt(&self) -> (Edit, Step) {
-        let attempt = self.seen.document.incarnation.saturating_add(1);
-        let detail = format!(
-            "Attempt {attempt} of at most {} begins.",
-            self.policy.max_attempts
-        );
-        let edit = Edit {
-            state: Some(ClusterState::Provisioning),
-            resources: Some(Vec::new()),
-            events: vec![self.event("ClusterCreationRetried", detail)],
-            ..Edit::default()
-        };
-        let step = Step {
-            incarnation: Some(attempt),
-            ..to_phase(ClaimPhase::Creating)
-        };
-        (edit, step)
     }
 
     fn finish(&self) -> (Edit, Step) {

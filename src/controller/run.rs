@@ -20,6 +20,7 @@ use tracing::{debug, error, info, warn};
 use super::Deps;
 use super::claim::{Candidate, NotClaimed, acquire};
 use super::document::Content;
+use super::housekeeping::Housekeeping;
 use super::poll::{Found, Poller};
 use super::settings::{Settings, SettingsError, Timers, policy, read_settings};
 use super::watch::{Scope, Watch};
@@ -99,6 +100,7 @@ pub struct Replica<T: Transport> {
     deps: Arc<Deps<T>>,
     poller: Poller,
     watch: Watch,
+    housekeeping: Housekeeping,
     work: JoinSet<Result<End, NotClaimed>>,
     at_work: BTreeMap<Id, EntityId>,
     /// Cancelled when the replica drains: workflows hand their clusters over.
@@ -124,6 +126,7 @@ impl<T: Transport> Replica<T> {
             deps,
             poller: Poller::default(),
             watch: Watch::default(),
+            housekeeping: Housekeeping::default(),
             work: JoinSet::new(),
             at_work: BTreeMap::new(),
             drain: CancellationToken::new(),
@@ -246,7 +249,9 @@ impl<T: Transport> Replica<T> {
         } else {
             Scope::Partial
         };
-        self.watch.note(found.rows, scope, now, &self.setup.chance);
+        let at = (now, self.setup.clock.wall());
+        let rows = self.housekeeping.due(found.rows, &self.deps.policy, at);
+        self.watch.note(rows, scope, now, &self.setup.chance);
     }
 
     fn poll_failed(&mut self, error: &VcdError) {
@@ -367,6 +372,10 @@ impl<T: Transport> Replica<T> {
             return;
         };
         match ended {
+            Ok((_, Ok(End::Postponed))) => {
+                self.housekeeping.postpone(&entity, now);
+                self.watch.forget(&entity);
+            }
             Ok((_, Ok(End::Lost))) => self.watch.park(&entity, now.plus(PARK)),
             Ok((
                 _,

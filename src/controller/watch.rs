@@ -182,6 +182,7 @@ mod tests {
             entity: EntityId::parse(&format!("urn:vcloud:entity:vmware:capvcdCluster:{id}"))
                 .unwrap(),
             claim: Claim::from_wire(worker, if worker.is_empty() { "" } else { &text }),
+            kept_since: None,
         }
     }
 

@@ -18,8 +18,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
 mod deletion;
+mod failure;
 
 use self::deletion::log_block;
+use self::failure::log_failure;
 use super::Deps;
 use super::act::{ActError, execute, take_back};
 use super::claim::{Held, Step, WriteError};
@@ -33,7 +35,6 @@ use crate::domain::ids::VappId;
 use crate::reconcile::backoff::delay;
 use crate::reconcile::decide;
 use crate::reconcile::decision::{Action, Change, Decision, WaitReason};
-use crate::reconcile::failure::FailureReason;
 use crate::reconcile::observation::{Observation, TaskSeen};
 use crate::telemetry::{chain, event};
 use crate::vcd::error::VcdError;
@@ -55,6 +56,8 @@ pub(crate) enum End {
     Provisioned,
     /// The cluster failed for good, or needs nothing any more.
     Settled,
+    /// Its bootstrap VM could not be collected.
+    Postponed,
     /// Somebody else holds it now, or it is gone.
     Lost,
     /// Handed over because the replica drains.
@@ -158,7 +161,7 @@ impl<T: Transport> Work<T> {
         match decision {
             Decision::Settled => Ok(Next::Stop(End::Settled)),
             Decision::Wait { on, recheck_in } => {
-                self.note_wait(&on, waited_on.as_ref());
+                self.note_wait((&on, recheck_in), waited_on.as_ref());
                 self.waiting_on = Some(on);
                 Ok(Next::After(recheck_in))
             }
@@ -167,16 +170,33 @@ impl<T: Transport> Work<T> {
         }
     }
 
-    fn note_wait(&mut self, on: &WaitReason, before: Option<&WaitReason>) {
+    fn note_wait(
+        &mut self,
+        (on, recheck_in): (&WaitReason, Duration),
+        before: Option<&WaitReason>,
+    ) {
         self.memory.listing_may_age = match on {
             WaitReason::Guest | WaitReason::ClusterStatus => true,
             WaitReason::Task
             | WaitReason::BusyVapp
-            | WaitReason::AttemptPause
             | WaitReason::Quarantine
             | WaitReason::ClusterChange => false,
+            WaitReason::AttemptPause => {
+                self.memory.pausing_until = Some(self.deps.clock.now().plus(recheck_in));
+                false
+            }
             WaitReason::BusyObject => {
                 self.memory.demolition.waiting(self.deps.clock.now());
+                false
+            }
+            WaitReason::NotYet(reason) => {
+                if before != Some(on) {
+                    info!(
+                        event = event::CLUSTER_BLOCKED,
+                        reason = %reason,
+                        "waiting for something that is not there yet"
+                    );
+                }
                 false
             }
             WaitReason::Preparation(reason) => {
@@ -184,9 +204,10 @@ impl<T: Transport> Work<T> {
                     error!(
                         event = event::CLUSTER_BLOCKED,
                         reason = %reason,
-                        "the bootstrap VM cannot be removed until somebody helps"
+                        "what was made for the cluster cannot be removed until somebody helps"
                     );
                 }
+                self.memory.forget_action();
                 // Sign in afresh next time: the token may have been replaced.
                 self.memory.tenant = None;
                 false
@@ -235,7 +256,7 @@ impl<T: Transport> Work<T> {
                 Ok(next)
             }
             Err(ActError::Blocked(reason)) => {
-                self.memory.refusal = Some(TaskSeen::Failed(reason.to_string()));
+                self.memory.blocked = Some(reason);
                 Ok(Next::Now)
             }
             Err(ActError::Vcd(error)) => {
@@ -314,7 +335,9 @@ impl<T: Transport> Work<T> {
         self.log_change(change);
         Ok(match change {
             Change::Finish => Next::Stop(End::Provisioned),
-            Change::Fail { retry: false, .. } => Next::Stop(End::Settled),
+            Change::Postpone => Next::Stop(End::Postponed),
+            Change::Fail { retry: false, .. } if step.release => Next::Stop(End::Settled),
+            Change::Settle => Next::Stop(End::Settled),
             Change::BlockDeletion { .. } => Next::Stop(End::Waiting),
             Change::ReportRunning(report) if report.release => Next::Stop(End::Settled),
             Change::CommitVapp { .. }
@@ -322,8 +345,10 @@ impl<T: Transport> Work<T> {
             | Change::RaiseIncarnation { .. }
             | Change::ReportProgress(_)
             | Change::BeginTeardown
-            | Change::Fail { retry: true, .. }
+            | Change::Fail { .. }
             | Change::BeginAttempt
+            | Change::EndInspection
+            | Change::ResumeProvisioned { .. }
             | Change::ReportRemoval { .. }
             | Change::BeginDeletion
             | Change::ReportRunning(_) => Next::Now,
@@ -334,6 +359,16 @@ impl<T: Transport> Work<T> {
         let incarnation = self.held.heartbeat().incarnation;
         match change {
             Change::Fail { reason, retry } => log_failure(reason, *retry, incarnation),
+            Change::ResumeProvisioned { because, .. } => warn!(
+                event = event::ROLLBACK_DETECTED,
+                incarnation,
+                reason = because,
+                "the document went back in time; the cluster is left as it is"
+            ),
+            Change::Postpone => warn!(
+                event = event::CLUSTER_BLOCKED,
+                "the bootstrap VM of a failed creation cannot be removed; it is tried again in some hours"
+            ),
             Change::BlockDeletion {
                 obstacles,
                 retry_in,
@@ -367,6 +402,8 @@ impl<T: Transport> Work<T> {
             | Change::CommitVm { .. }
             | Change::BeginTeardown
             | Change::BeginAttempt
+            | Change::EndInspection
+            | Change::Settle
             | Change::ReportRemoval { .. }
             | Change::BeginDeletion => {
                 info!(
@@ -464,22 +501,4 @@ impl<T: Transport> Work<T> {
 
 fn is_worth_a_warning(failures: u32) -> bool {
     failures == WARN_AFTER || failures > 0 && failures.is_multiple_of(WARN_AGAIN_EVERY)
-}
-
-fn log_failure(reason: &FailureReason, retry: bool, incarnation: u32) {
-    if retry {
-        warn!(
-            event = event::CLUSTER_FAILED,
-            reason = %reason,
-            incarnation,
-            "creation failed, cleaning up for another attempt"
-        );
-    } else {
-        error!(
-            event = event::CLUSTER_FAILED,
-            reason = %reason,
-            incarnation,
-            "creation failed for good"
-        );
-    }
 }

@@ -10,23 +10,32 @@
 //! - A committed object that is gone raises the incarnation before anything new is made (R8).
 
 use super::decision::{Action, Change, Decision, Milestone, WaitReason};
-use super::failure::FailureReason;
+use super::estate::ClusterVapp;
+use super::failure::{FailureClass, FailureReason};
 use super::observation::{GuestSeen, Observation, Power, TaskSeen, VappSeen, VmSeen};
 use super::policy::Policy;
+use super::standing;
 use super::teardown::{is_ours, removal};
+use crate::domain::ids::VmId;
 use crate::domain::marker::Marker;
 use crate::domain::phase::PhaseStatus;
+
+/// Time between two looks for something that may come by itself.
+const NOT_YET_RECHECK: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// The next step of a creation.
 pub(super) fn step(seen: &Observation, policy: &Policy) -> Decision {
     let network = match &seen.preparation {
         Ok(preparation) => preparation.network.as_str(),
-        Err(reason) => return fail(seen, policy, reason.clone()),
+        Err(reason) => return not_prepared(seen, policy, reason),
     };
     if let Some(decision) = task_in_the_way(seen, policy) {
         return decision;
     }
     if let Some(decision) = rolled_back(seen) {
+        return decision;
+    }
+    if let Some(decision) = standing::contradiction(seen, policy) {
         return decision;
     }
     if let Some(stale) = seen.vapps.iter().find(|vapp| is_stale(seen, vapp)) {
@@ -35,7 +44,7 @@ pub(super) fn step(seen: &Observation, policy: &Policy) -> Decision {
     match &seen.document.committed_vapp {
         None => vapp_to_commit(seen, policy),
         Some(committed) => match seen.vapps.iter().find(|vapp| vapp.id == *committed) {
-            None => raise(seen, "the committed bootstrap vApp is gone"),
+            None => gone(seen, policy, "the committed bootstrap vApp is gone"),
             Some(vapp) => inside_vapp(seen, vapp, network, policy),
         },
     }
@@ -43,10 +52,32 @@ pub(super) fn step(seen: &Observation, policy: &Policy) -> Decision {
 
 /// Ends the attempt: with another one to follow, or for good.
 pub(super) fn fail(seen: &Observation, policy: &Policy, reason: FailureReason) -> Decision {
-    let retry = seen.document.auto_repair
-        && reason.is_repairable()
-        && seen.document.incarnation < policy.max_attempts;
+    let retry =
+        seen.document.auto_repair && reason.is_repairable() && !is_last_attempt(seen, policy);
     Decision::Commit(Change::Fail { reason, retry })
+}
+
+/// Whether no attempt may follow the present one.
+///
+/// Two witnesses, the higher one counts: the record, and the errors of attempts that failed.
+pub(super) fn is_last_attempt(seen: &Observation, policy: &Policy) -> bool {
+    let document = &seen.document;
+    document.incarnation.max(document.failed_attempts) >= policy.max_attempts
+}
+
+/// What may come by itself is waited for, for a time.
+fn not_prepared(seen: &Observation, policy: &Policy, reason: &FailureReason) -> Decision {
+    let waits = match reason.class() {
+        FailureClass::Transient => seen.stage_age < policy.patience,
+        FailureClass::Repairable | FailureClass::Terminal => false,
+    };
+    if waits {
+        return Decision::Wait {
+            on: WaitReason::NotYet(reason.clone()),
+            recheck_in: NOT_YET_RECHECK,
+        };
+    }
+    fail(seen, policy, reason.clone())
 }
 
 fn task_in_the_way(seen: &Observation, policy: &Policy) -> Option<Decision> {
@@ -55,6 +86,12 @@ fn task_in_the_way(seen: &Observation, policy: &Policy) -> Option<Decision> {
             on: WaitReason::Task,
             recheck_in: policy.task_poll,
         }),
+        // Whatever becomes of the witness: a cluster that is complete is not given up.
+        TaskSeen::Failed(_) | TaskSeen::FailedForNow(_) if is_witness_due(seen) => {
+            let refused = matches!(seen.task, TaskSeen::Failed(_));
+            let hopeless = refused || seen.action_failures >= policy.max_action_failures;
+            hopeless.then_some(Decision::Commit(Change::BeginTeardown))
+        }
         TaskSeen::Failed(why) => Some(fail(
             seen,
             policy,
@@ -68,7 +105,7 @@ fn task_in_the_way(seen: &Observation, policy: &Policy) -> Option<Decision> {
 }
 
 /// The markers in VCD know of a later attempt than the document: the document went back in time.
-fn rolled_back(seen: &Observation) -> Option<Decision> {
+pub(super) fn rolled_back(seen: &Observation) -> Option<Decision> {
     let markers = || seen.vapps.iter().flat_map(markers_of);
     let incarnation = markers().map(|marker| marker.incarnation).max()?;
     let epoch = markers().map(|marker| marker.epoch).max()?;
@@ -118,10 +155,38 @@ fn vapp_to_commit(seen: &Observation, policy: &Policy) -> Decision {
             name: first.name.clone(),
         });
     }
-    match seen.vapps.iter().find(|vapp| !is_ours(seen, vapp)) {
-        Some(foreign) => fail(seen, policy, FailureReason::NameTaken(foreign.name.clone())),
-        None => Decision::Act(Action::ComposeVapp),
+    if let Some(foreign) = seen.vapps.iter().find(|vapp| !is_ours(seen, vapp)) {
+        return fail(seen, policy, FailureReason::NameTaken(foreign.name.clone()));
     }
+    forgotten_attempts(seen, policy).unwrap_or(Decision::Act(Action::ComposeVapp))
+}
+
+/// The errors tell of more attempts than the record: the record went back in time.
+fn forgotten_attempts(seen: &Observation, policy: &Policy) -> Option<Decision> {
+    let attempts = seen.document.failed_attempts;
+    if attempts < seen.document.incarnation || attempts == 0 {
+        return None;
+    }
+    if !seen.document.auto_repair || is_last_attempt(seen, policy) {
+        return Some(Decision::Commit(Change::Fail {
+            reason: FailureReason::AttemptsUsedUp(attempts),
+            retry: false,
+        }));
+    }
+    Some(Decision::Commit(Change::RaiseIncarnation {
+        incarnation: attempts.saturating_add(1),
+        epoch_at_least: seen.document.epoch,
+        because: "the document was rolled back to an earlier version",
+    }))
+}
+
+/// A committed object is gone. Before the guest has begun, nothing depends on it and it is made again;
+/// later it takes the attempt with it.
+fn gone(seen: &Observation, policy: &Policy, what: &'static str) -> Decision {
+    if seen.document.reported.is_empty() && !is_last_attempt(seen, policy) {
+        return raise(seen, what);
+    }
+    fail(seen, policy, FailureReason::BootstrapVmLost(what))
 }
 
 fn raise(seen: &Observation, because: &'static str) -> Decision {
@@ -154,10 +219,10 @@ fn inside_vapp(seen: &Observation, vapp: &VappSeen, network: &str, policy: &Poli
     match &seen.document.committed_vm {
         None => vm_to_commit(vapp, &ours, policy),
         Some(committed) if !vapp.vms.iter().any(|vm| vm.id == *committed) => {
-            raise(seen, "the committed bootstrap VM is gone")
+            gone(seen, policy, "the committed bootstrap VM is gone")
         }
         Some(committed) => match &seen.vm {
-            None => raise(seen, "the committed bootstrap VM is gone"),
+            None => gone(seen, policy, "the committed bootstrap VM is gone"),
             Some(guest) if guest.busy => Decision::Wait {
                 on: WaitReason::BusyVapp,
                 recheck_in: policy.task_poll,
@@ -198,18 +263,14 @@ fn vm_to_commit(vapp: &VappSeen, ours: &[&VmSeen], policy: &Policy) -> Decision 
     }
 }
 
-fn inside_vm(
-    seen: &Observation,
-    guest: &GuestSeen,
-    vm: &crate::domain::ids::VmId,
-    policy: &Policy,
-) -> Decision {
+fn inside_vm(seen: &Observation, guest: &GuestSeen, vm: &VmId, policy: &Policy) -> Decision {
     match guest.power {
         Power::Unresolved => Decision::Wait {
             on: WaitReason::BusyVapp,
             recheck_in: policy.task_poll,
         },
-        Power::Failed => raise(seen, "the committed bootstrap VM is broken"),
+        Power::Failed => gone(seen, policy, "the committed bootstrap VM is broken"),
+        Power::Off | Power::Other if has_failed(guest) => fail(seen, policy, guest_failure(guest)),
         Power::Off | Power::Other if !guest.report.is_silent() && !succeeded(guest) => {
             fail(seen, policy, FailureReason::BootstrapVmStopped)
         }
@@ -225,6 +286,16 @@ fn succeeded(guest: &GuestSeen) -> bool {
     guest.report.exit == Some(0)
 }
 
+/// Whether the guest itself says that it has failed.
+fn has_failed(guest: &GuestSeen) -> bool {
+    let report = &guest.report;
+    let failed = |status: &PhaseStatus| *status == PhaseStatus::Failed;
+    match report.exit {
+        Some(code) => code != 0,
+        None => report.phases.values().any(failed),
+    }
+}
+
 fn follow_guest(seen: &Observation, guest: &GuestSeen, policy: &Policy) -> Decision {
     let report = &guest.report;
     let news = progress(seen, guest, policy);
@@ -234,13 +305,7 @@ fn follow_guest(seen: &Observation, guest: &GuestSeen, policy: &Policy) -> Decis
     match report.exit {
         Some(0) => await_status(seen, policy),
         Some(_) => fail(seen, policy, guest_failure(guest)),
-        None if report
-            .phases
-            .values()
-            .any(|status| *status == PhaseStatus::Failed) =>
-        {
-            fail(seen, policy, guest_failure(guest))
-        }
+        None if has_failed(guest) => fail(seen, policy, guest_failure(guest)),
         None => await_phase(seen, guest, policy),
     }
 }
@@ -334,7 +399,9 @@ fn await_phase(seen: &Observation, guest: &GuestSeen, policy: &Policy) -> Decisi
 
 /// The script is through: the cluster's own controllers must have reported before the VM may go.
 fn await_status(seen: &Observation, policy: &Policy) -> Decision {
-    if !seen.document.control_plane_ready {
+    // A control plane without a vApp that is proven the cluster's is not one yet.
+    let stands = standing::proven(&seen.cluster_vapps).next().is_some();
+    if !seen.document.control_plane_ready || !stands {
         if seen.phase_age > policy.status_deadline {
             let minutes = policy.status_deadline.as_secs() / 60;
             return fail(seen, policy, FailureReason::StatusIncomplete { minutes });
@@ -344,8 +411,22 @@ fn await_status(seen: &Observation, policy: &Policy) -> Decision {
             recheck_in: policy.guest_poll,
         };
     }
+    if let Some(vapp) = without_witness(seen) {
+        return Decision::Act(Action::WriteWitness(vapp.id.clone()));
+    }
     if !seen.document.resolved {
         return Decision::Act(Action::ResolveEntity);
     }
     Decision::Commit(Change::BeginTeardown)
+}
+
+/// A vApp of the complete cluster that does not say yet that it was provisioned.
+fn without_witness(seen: &Observation) -> Option<&ClusterVapp> {
+    standing::proven(&seen.cluster_vapps).find(|vapp| !standing::has_witness(vapp))
+}
+
+/// Whether writing the witness is the next step, so that a failure of the last action was one of that.
+fn is_witness_due(seen: &Observation) -> bool {
+    let through = seen.vm.as_ref().is_some_and(succeeded);
+    through && seen.document.control_plane_ready && without_witness(seen).is_some()
 }

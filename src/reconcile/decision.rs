@@ -48,6 +48,8 @@ pub enum WaitReason {
     AttemptPause,
     /// The tenant's side cannot be reached to clean up.
     Preparation(FailureReason),
+    /// Something that is needed is not there yet, and may come by itself.
+    NotYet(FailureReason),
     /// An object that is to be removed and that VCD is at work on.
     BusyObject,
     /// Requests of earlier holders that may still be on their way, before the entity goes.
@@ -67,6 +69,8 @@ pub enum Action {
     WriteUserData(VmId),
     /// Switch the committed VM on.
     PowerOn(VmId),
+    /// Write on the cluster's vApp that the cluster was provisioned.
+    WriteWitness(VappId),
     /// Resolve the entity.
     ResolveEntity,
     /// Undeploy a vApp of ours.
@@ -92,6 +96,7 @@ impl Action {
             Self::CreateVm(_) => "create-vm",
             Self::WriteUserData(_) => "write-user-data",
             Self::PowerOn(_) => "power-on",
+            Self::WriteWitness(_) => "write-witness",
             Self::ResolveEntity => "resolve-entity",
             Self::UndeployVapp(_) => "undeploy-vapp",
             Self::DeleteVapp(_) => "delete-vapp",
@@ -113,6 +118,7 @@ impl Action {
             | Self::CreateVm(_)
             | Self::WriteUserData(_)
             | Self::PowerOn(_)
+            | Self::WriteWitness(_)
             | Self::ResolveEntity
             | Self::DeleteEntity => None,
         }
@@ -168,6 +174,22 @@ pub enum Change {
     },
     /// Everything of the failed attempt is gone: begin the next one.
     BeginAttempt,
+    /// The time for inspection is over: remove the bootstrap vApp of a creation that failed.
+    EndInspection,
+    /// The bootstrap vApp of a failed creation is gone, and no attempt follows.
+    Settle,
+    /// The bootstrap vApp of a failed creation cannot be removed now: another day.
+    Postpone,
+    /// The cluster stands although the document says otherwise: provisioned again, as soon as its own
+    /// status says that it is ready.
+    ResumeProvisioned {
+        /// The new incarnation.
+        incarnation: u32,
+        /// The new epoch is at least this.
+        epoch_at_least: u64,
+        /// Why, as a sentence for the event.
+        because: &'static str,
+    },
     /// Everything of ours is gone: the cluster is provisioned.
     Finish,
     /// The cluster is to be deleted: create nothing more.
@@ -201,6 +223,10 @@ impl Change {
             Self::BeginTeardown => "begin-teardown",
             Self::Fail { .. } => "fail",
             Self::BeginAttempt => "begin-attempt",
+            Self::EndInspection => "end-inspection",
+            Self::Settle => "settle",
+            Self::Postpone => "postpone",
+            Self::ResumeProvisioned { .. } => "resume-provisioned",
             Self::Finish => "finish",
             Self::BeginDeletion => "begin-deletion",
             Self::ReportRemoval { .. } => "report-removal",

@@ -7,6 +7,8 @@
 //! - A cluster that was provisioned is never created again, whatever else its document says.
 //! - States this server does not know are left alone.
 
+use jiff::Timestamp;
+
 use crate::domain::claim::{Claim, ClaimPhase};
 use crate::domain::status::ClusterState;
 
@@ -21,6 +23,10 @@ pub struct Summary {
     pub state: ClusterState,
     /// The claim record.
     pub claim: Claim,
+    /// Since when a failed creation keeps its bootstrap VM, if it keeps one: the date of the newest error.
+    pub bootstrap_since: Option<Timestamp>,
+    /// Whether a cluster that was left alone after a rollback is ready by its own status.
+    pub restorable: bool,
 }
 
 impl Summary {
@@ -50,8 +56,11 @@ pub fn needs_work(summary: &Summary) -> bool {
     match summary.state {
         ClusterState::Unclaimed => true,
         // An original server's unfinished creation has no phase of ours: it waits for the stale term.
-        ClusterState::Provisioning => unfinished || phase == ClaimPhase::Pending,
-        ClusterState::Error => unfinished,
+        ClusterState::Provisioning => {
+            // One whose work is over went back in time: what it ended in is to be seen in VCD.
+            unfinished || matches!(phase, ClaimPhase::Pending | ClaimPhase::Done)
+        }
+        ClusterState::Error => unfinished || summary.restorable,
         ClusterState::Provisioned | ClusterState::Deleting | ClusterState::Unknown => false,
     }
 }
@@ -68,6 +77,8 @@ mod tests {
             marked_for_delete: false,
             state,
             claim,
+            bootstrap_since: None,
+            restorable: false,
         }
     }
 
@@ -107,6 +118,17 @@ mod tests {
                 cluster(S::Error, record("teardown", "held")),
             ),
             (
+                "state went back, record did not",
+                cluster(S::Provisioning, record("done", "released")),
+            ),
+            (
+                "left alone after a rollback, and ready",
+                Summary {
+                    restorable: true,
+                    ..cluster(S::Error, record("done", "released"))
+                },
+            ),
+            (
                 "new and marked",
                 marked(cluster(S::Unclaimed, Claim::default())),
             ),
@@ -132,7 +154,7 @@ mod tests {
             ),
             (
                 "in deletion, the state was written over",
-                cluster(S::Provisioned, record("deleting", "waiting")),
+                cluster(S::Provisioning, record("deleting", "waiting")),
             ),
         ];
         for (name, summary) in cases {
@@ -164,6 +186,13 @@ mod tests {
                 marked(cluster(S::Unknown, Claim::default())),
             ),
             ("failed for good", cluster(S::Error, done())),
+            (
+                "failed for good, bootstrap VM kept",
+                Summary {
+                    bootstrap_since: Some(Timestamp::UNIX_EPOCH),
+                    ..cluster(S::Error, done())
+                },
+            ),
             ("failed at an original server", cluster(S::Error, foreign())),
             ("ready", cluster(S::Provisioned, done())),
             (

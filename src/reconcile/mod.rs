@@ -12,12 +12,14 @@
 
 pub mod backoff;
 pub mod claimable;
+mod cleanup;
 mod create;
 pub mod day_two;
 pub mod decision;
 pub mod delete;
 pub mod estate;
 pub mod failure;
+pub mod inspection;
 pub mod interest;
 pub mod marks;
 pub mod observation;
@@ -25,6 +27,7 @@ pub mod orphans;
 pub mod policy;
 pub mod preflight;
 pub mod removal;
+pub mod standing;
 mod teardown;
 
 use crate::domain::claim::ClaimPhase;
@@ -51,8 +54,12 @@ pub fn decide(seen: &Observation, policy: &Policy) -> Decision {
     }
     match document.phase {
         ClaimPhase::Pending | ClaimPhase::Creating => create::step(seen, policy),
+        ClaimPhase::Teardown if document.state == ClusterState::Error => {
+            cleanup::step(seen, policy)
+        }
         ClaimPhase::Teardown => teardown::step(seen, policy),
-        ClaimPhase::Done | ClaimPhase::Deleting => Decision::Settled,
+        ClaimPhase::Done => standing::after_the_end(seen),
+        ClaimPhase::Deleting => Decision::Settled,
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::day_two::RunningSeen;
-use super::estate::EstateSeen;
+use super::estate::{ClusterVapp, EstateSeen};
 use super::failure::FailureReason;
 use crate::domain::claim::ClaimPhase;
 use crate::domain::ids::{EntityId, VappId, VmId};
@@ -27,6 +27,11 @@ pub struct Observation {
     pub vapps: Vec<VappSeen>,
     /// The committed VM in detail, when it exists.
     pub vm: Option<GuestSeen>,
+    /// The cluster's own vApps, and those of its name; looked at while no bootstrap VM is at work.
+    pub cluster_vapps: Vec<ClusterVapp>,
+    /// Everything in VCD that belongs to the cluster; looked at only where something is to be removed, and
+    /// not in the pause after a failed attempt of which nothing is left.
+    pub estate: Option<EstateSeen>,
     /// The task the last action started.
     pub task: TaskSeen,
     /// How many times in a row the last action has failed.
@@ -35,8 +40,10 @@ pub struct Observation {
     pub phase_age: Duration,
     /// How long the present claim phase has lasted, as seen by this holder.
     pub stage_age: Duration,
-    /// Everything in VCD that belongs to the cluster; looked at only where something is to be removed.
-    pub estate: Option<EstateSeen>,
+    /// How long ago the document's newest error was written, by the wall clock: for housekeeping only.
+    pub failure_age: Duration,
+    /// Whether a bootstrap VM that was kept for inspection may go, by the wall clock.
+    pub inspection_over: bool,
     /// How the removal goes.
     pub removal: RemovalSeen,
     /// The cluster as it runs, once it is provisioned.
@@ -116,6 +123,10 @@ pub struct DocumentSeen {
     pub resolved: bool,
     /// Whether `status.capvcd` shows a control plane that answers.
     pub control_plane_ready: bool,
+    /// The highest attempt that an error of this server tells of.
+    pub failed_attempts: u32,
+    /// Whether an error says that the document went back in time.
+    pub rollback_reported: bool,
     /// What it says about a deletion.
     pub deletion: DeletionSeen,
 }

@@ -52,6 +52,11 @@ pub struct Policy {
     pub attempt_pause: Duration,
     /// How many times in a row one action may fail before the attempt fails.
     pub max_action_failures: u32,
+    /// How long it is waited for what may come by itself, and for what keeps a failed attempt from being
+    /// cleaned up.
+    pub patience: Duration,
+    /// How long the bootstrap VM of a failed creation is kept for inspection.
+    pub inspection: Duration,
     /// How many times one object may fail to go before a deletion goes past it or stops.
     pub max_removal_tries: u32,
     /// Longest time VCD may be at work on an object that is to be removed.
@@ -87,6 +92,8 @@ impl Policy {
             max_attempts: 3,
             attempt_pause: Duration::from_mins(1),
             max_action_failures: 16,
+            patience: Duration::from_mins(30),
+            inspection: Duration::from_hours(24),
             max_removal_tries: 6,
             busy_limit: Duration::from_mins(30),
             quarantine: Duration::from_mins(2),

@@ -6,9 +6,9 @@
 //! - A provisioned cluster is declared only when nothing of the bootstrap is left.
 
 use super::decision::{Action, Change, Decision, WaitReason};
+use super::failure::FailureReason;
 use super::observation::{Observation, TaskSeen, VappSeen};
 use super::policy::Policy;
-use crate::domain::status::ClusterState;
 
 /// Time between two tries while the tenant's side cannot be reached.
 const BLOCKED_RECHECK: std::time::Duration = std::time::Duration::from_mins(5);
@@ -31,10 +31,14 @@ pub(super) fn step(seen: &Observation, policy: &Policy) -> Decision {
     if let Some(vapp) = seen.vapps.iter().find(|vapp| is_ours(seen, vapp)) {
         return removal(vapp, policy);
     }
-    if seen.document.state == ClusterState::Error {
-        return next_attempt(seen, policy);
-    }
     if !seen.document.control_plane_ready {
+        // The status went back in time, and the cluster's controllers do not write it again.
+        if seen.stage_age > policy.status_deadline {
+            return Decision::Commit(Change::Fail {
+                reason: FailureReason::RollbackDetected,
+                retry: false,
+            });
+        }
         return Decision::Wait {
             on: WaitReason::ClusterStatus,
             recheck_in: policy.guest_poll,
@@ -60,15 +64,4 @@ pub(super) fn removal(vapp: &VappSeen, policy: &Policy) -> Decision {
         return Decision::Act(Action::UndeployVapp(vapp.id.clone()));
     }
     Decision::Act(Action::DeleteVapp(vapp.id.clone()))
-}
-
-fn next_attempt(seen: &Observation, policy: &Policy) -> Decision {
-    let pause = policy.pause_before(seen.document.incarnation.saturating_add(1));
-    match pause.checked_sub(seen.stage_age) {
-        Some(rest) if !rest.is_zero() => Decision::Wait {
-            on: WaitReason::AttemptPause,
-            recheck_in: rest,
-        },
-        _ => Decision::Commit(Change::BeginAttempt),
-    }
 }

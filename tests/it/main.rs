@@ -23,6 +23,7 @@ mod life_signs;
 mod polling;
 mod preflight;
 mod properties;
+mod repair;
 mod replicas;
 mod scenarios;
 mod simulator;

@@ -1,5 +1,8 @@
 //! What holds for every observation a replica could ever make, however odd.
 
+mod covered;
+mod estate;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -9,20 +12,19 @@ use cse_server::domain::marker::Marker;
 use cse_server::domain::phase::PhaseStatus;
 use cse_server::domain::status::ClusterState;
 use cse_server::reconcile::decide;
-use cse_server::reconcile::decision::{Action, Change, Decision};
-use cse_server::reconcile::estate::{
-    ClusterVapp, EstateItem, EstateKind, EstateSeen, NodeVm, Proof, Serves,
-};
+use cse_server::reconcile::decision::{Change, Decision};
 use cse_server::reconcile::failure::FailureReason;
 use cse_server::reconcile::observation::{
-    DeletionSeen, DocumentSeen, GuestReport, GuestSeen, Observation, Power, Preparation,
-    RemovalSeen, TaskSeen, VappSeen, VmSeen,
+    DeletionSeen, DocumentSeen, GuestReport, GuestSeen, Observation, Power, Preparation, TaskSeen,
+    VappSeen, VmSeen,
 };
 use cse_server::reconcile::policy::{PhasePlan, Policy};
-use cse_server::reconcile::removal::Removing;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+
+use self::covered::{is_covered, respects_intent, respects_the_witness};
+use self::estate::{estate, removal};
 
 const NETWORK: &str = "net";
 const PHASES: [&str; 3] = ["tools", "apply", "pivot"];
@@ -199,6 +201,8 @@ fn document() -> impl Strategy<Value = DocumentSeen> {
                     reported,
                     resolved: flags.2,
                     control_plane_ready: flags.3,
+                    failed_attempts: 0,
+                    rollback_reported: false,
                     deletion,
                 }
             },
@@ -219,6 +223,7 @@ fn observation() -> impl Strategy<Value = Observation> {
         2 => any_observation(),
         1 => any_observation().prop_map(tidied),
         1 => any_observation().prop_map(|seen| before_power_on(tidied(seen))),
+        1 => any_observation().prop_map(|seen| complete(tidied(seen))),
     ]
 }
 
@@ -229,119 +234,41 @@ fn any_observation() -> impl Strategy<Value = Observation> {
     let preparation = prop_oneof![8 => Just(ready), 1 => Just(Err(FailureReason::TokenMissing))];
     let vapps = prop::collection::vec(vapp(), 0..4);
     let ages = (0..20_u32, 0..7_200_u64, 0..7_200_u64);
+    let failed = (0..4_u32, any::<bool>(), any::<bool>());
+    let standing = prop::option::weighted(0.2, estate());
     let removal = (prop::option::of(estate()), removal());
     (
         document(),
         preparation,
         vapps,
         prop::option::of(guest()),
-        (task(), removal),
+        (task(), failed, removal),
         ages,
+        standing,
     )
         .prop_map(
-            |(
-                document,
-                preparation,
-                vapps,
-                vm,
-                (task, (estate, removal)),
-                (failures, phase, stage),
-            )| Observation {
-                document,
-                preparation,
-                vapps,
-                vm,
-                task,
-                action_failures: failures,
-                phase_age: Duration::from_secs(phase),
-                stage_age: Duration::from_secs(stage),
-                estate,
-                removal,
-                running: None,
+            |(document, preparation, vapps, vm, (task, failed, removal), ages, standing)| {
+                let (failures, phase, stage) = ages;
+                let mut document = document;
+                (document.failed_attempts, document.rollback_reported) = (failed.0, failed.1);
+                Observation {
+                    document,
+                    preparation,
+                    vapps,
+                    vm,
+                    cluster_vapps: standing.map_or_else(Vec::new, |estate| estate.vapps),
+                    task,
+                    action_failures: failures,
+                    phase_age: Duration::from_secs(phase),
+                    stage_age: Duration::from_secs(stage),
+                    failure_age: Duration::ZERO,
+                    inspection_over: failed.2,
+                    estate: removal.0,
+                    removal: removal.1,
+                    running: None,
+                }
             },
         )
-}
-
-fn proof() -> impl Strategy<Value = Proof> {
-    prop_oneof![4 => Just(Proof::Marked), 1 => Just(Proof::Unproven)]
-}
-
-fn estate_item() -> impl Strategy<Value = EstateItem> {
-    let kind = prop::sample::select(vec![
-        EstateKind::VirtualService,
-        EstateKind::Pool,
-        EstateKind::NatRule,
-        EstateKind::PortProfile,
-        EstateKind::AddressClaim,
-        EstateKind::Disk,
-    ]);
-    let serves = prop::sample::select(vec![Serves::ControlPlane, Serves::Service]);
-    let attached_to = prop::collection::vec(vm_id(), 0..2);
-    let busy = prop::bool::weighted(0.1);
-    (kind, serves, 0..9_u8, proof(), busy, attached_to).prop_map(
-        |(kind, serves, n, proof, busy, attached_to)| EstateItem {
-            kind,
-            id: format!("item-{n}"),
-            name: format!("item {n}"),
-            within: None,
-            serves,
-            proof,
-            busy,
-            attached_to,
-        },
-    )
-}
-
-fn estate() -> impl Strategy<Value = EstateSeen> {
-    let node =
-        (vm_id(), power(), any::<bool>(), proof()).prop_map(|(id, power, deployed, proof)| {
-            NodeVm {
-                name: id.to_string(),
-                id,
-                power,
-                deployed,
-                proof,
-            }
-        });
-    let vapp = (
-        vapp_id(),
-        proof(),
-        any::<(bool, bool)>(),
-        prop::collection::vec(node, 0..3),
-    );
-    let vapp = vapp.prop_map(|(id, proof, (deployed, idle), vms)| ClusterVapp {
-        name: id.to_string(),
-        id,
-        proof,
-        busy: !idle && deployed,
-        deployed,
-        vms,
-        metadata: BTreeMap::new(),
-    });
-    let gaps = prop::collection::vec(Just("no right".to_owned()), 0..2);
-    let items = prop::collection::vec(estate_item(), 0..3);
-    let full = (prop::collection::vec(vapp, 0..2), items, gaps);
-    let full = full.prop_map(|(vapps, items, gaps)| EstateSeen { vapps, items, gaps });
-    prop_oneof![3 => full, 1 => Just(EstateSeen::default())]
-}
-
-fn removal() -> impl Strategy<Value = RemovalSeen> {
-    let id = prop_oneof![
-        (0..9_u8).prop_map(|n| format!("item-{n}")),
-        vm_id().prop_map(|id| id.to_string()),
-        vapp_id().prop_map(|id| id.to_string()),
-    ];
-    let failed = prop::collection::btree_map(id, Just("no".to_owned()), 0..2);
-    let ages = (prop::option::of(0..300_u64), 0..3_600_u64, 0..3_600_u64);
-    (failed, ages, any::<bool>()).prop_map(|(failed, (empty, busy, paused), resolve_tried)| {
-        RemovalSeen {
-            failed,
-            empty_for: empty.map(Duration::from_secs),
-            busy_for: Duration::from_secs(busy),
-            paused: Duration::from_secs(paused),
-            resolve_tried,
-        }
-    })
 }
 
 /// The guest has never run: the next steps are its user data and switching it on.
@@ -351,6 +278,17 @@ fn before_power_on(mut seen: Observation) -> Observation {
         guest.busy = false;
         guest.report = GuestReport::default();
     }
+    seen
+}
+
+/// The guest has come through: what follows is the witness, resolving, and the end.
+fn complete(mut seen: Observation) -> Observation {
+    if let Some(guest) = &mut seen.vm {
+        guest.power = Power::On;
+        guest.busy = false;
+        guest.report = report(BTreeMap::new(), Some(0));
+    }
+    seen.document.control_plane_ready = true;
     seen
 }
 
@@ -383,111 +321,6 @@ fn tidied(mut seen: Observation) -> Observation {
     seen
 }
 
-/// Whether removing the vApp is covered: committed, or marked as this entity's.
-fn our_vapp(seen: &Observation, id: &VappId) -> bool {
-    let committed = seen.document.committed_vapp.as_ref() == Some(id);
-    committed
-        || seen
-            .vapps
-            .iter()
-            .any(|vapp| vapp.id == *id && vapp.marker.is_some())
-}
-
-fn our_vm(seen: &Observation, id: &VmId) -> bool {
-    let mut vms = seen.vapps.iter().flat_map(|vapp| &vapp.vms);
-    vms.any(|vm| vm.id == *id && vm.marker.is_some())
-}
-
-fn creating(phase: ClaimPhase) -> bool {
-    matches!(phase, ClaimPhase::Pending | ClaimPhase::Creating)
-}
-
-/// What one effect may be, by the document and the objects that were seen.
-fn is_covered(seen: &Observation, action: &Action) -> bool {
-    let document = &seen.document;
-    let creates = creating(document.phase) && !document.marked_for_delete;
-    let is_committed = |vm: &VmId| document.committed_vm.as_ref() == Some(vm);
-    let deleting = document.phase == ClaimPhase::Deleting;
-    match action {
-        Action::Remove(removing) => deleting && is_removable(seen, removing),
-        Action::DeleteEntity => deleting && may_leave(seen),
-        Action::ComposeVapp => creates && document.committed_vapp.is_none(),
-        Action::ConnectNetwork(vapp) | Action::CreateVm(vapp) => {
-            creates && document.committed_vapp.as_ref() == Some(vapp)
-        }
-        Action::WriteUserData(vm) | Action::PowerOn(vm) => creates && is_committed(vm),
-        Action::ResolveEntity => !document.resolved,
-        Action::UndeployVapp(vapp) | Action::DeleteVapp(vapp) => our_vapp(seen, vapp),
-        Action::UndeployVm(vm) | Action::DeleteVm(vm) => our_vm(seen, vm) && !is_committed(vm),
-    }
-}
-
-/// Whether the object is proven the cluster's, and nothing is in it or uses it.
-fn is_removable(seen: &Observation, removing: &Removing) -> bool {
-    let Some(estate) = &seen.estate else {
-        return false;
-    };
-    let vapps = || estate.vapps.iter().filter(|vapp| vapp.proof.suffices());
-    let nodes = || vapps().flat_map(|vapp| vapp.vms.iter().filter(|vm| vm.proof.suffices()));
-    let deletes_volumes = seen.document.deletion.forced && seen.document.deletion.reclaims_volumes;
-    match removing {
-        Removing::StopVapp(id) => {
-            vapps().any(|vapp| vapp.id == *id && vapp.vms.iter().all(|vm| vm.proof.suffices()))
-        }
-        Removing::StopVm(id) => nodes().any(|vm| vm.id == *id),
-        Removing::Detach { vm: id, .. } => nodes().any(|vm| vm.id == *id),
-        Removing::DeleteVm(id) => {
-            let used = estate
-                .items
-                .iter()
-                .any(|item| item.kind == EstateKind::Disk && item.attached_to.contains(id));
-            nodes().any(|vm| vm.id == *id && !vm.deployed) && !used
-        }
-        Removing::DeleteVapp(id) => vapps().any(|vapp| vapp.id == *id && vapp.vms.is_empty()),
-        Removing::DeleteItem(item) => {
-            let volume = item.kind == EstateKind::Disk;
-            item.proof.suffices() && (!volume || deletes_volumes && item.attached_to.is_empty())
-        }
-    }
-}
-
-/// Whether the entity may go: nothing proven is left, and nothing can be on its way.
-fn may_leave(seen: &Observation) -> bool {
-    let document = &seen.document;
-    let never = document.deletion.never_built;
-    let quiet = seen.removal.empty_for >= Some(policy().quarantine);
-    let deletes_volumes = document.deletion.forced && document.deletion.reclaims_volumes;
-    let left = |estate: &EstateSeen| {
-        let volume = |item: &EstateItem| item.kind == EstateKind::Disk && !deletes_volumes;
-        let items = estate.items.iter().filter(|item| !volume(item));
-        let vapps = estate.vapps.iter().map(|vapp| vapp.proof);
-        let mut proofs = items.map(|item| item.proof).chain(vapps);
-        proofs.any(Proof::suffices) || !(never || estate.gaps.is_empty())
-    };
-    let blind = seen.preparation.is_err();
-    let empty = match &seen.estate {
-        _ if blind => never,
-        Some(estate) => !left(estate) && !seen.vapps.iter().any(|vapp| our_vapp(seen, &vapp.id)),
-        None => false,
-    };
-    empty && (quiet || never && document.incarnation == 0)
-}
-
-/// A later attempt's objects are the successor's, and the committed vApp goes by written intent only.
-fn respects_intent(seen: &Observation, action: &Action) -> bool {
-    let document = &seen.document;
-    let (Action::UndeployVapp(id) | Action::DeleteVapp(id)) = action else {
-        return true;
-    };
-    let later = |vapp: &&VappSeen| {
-        let marker = vapp.marker.as_ref();
-        marker.is_some_and(|marker| marker.incarnation > document.incarnation)
-    };
-    !creating(document.phase)
-        || (document.committed_vapp.as_ref() != Some(id)
-            && !seen.vapps.iter().filter(later).any(|vapp| vapp.id == *id))
-}
-
 fn check(seen: &Observation) -> Result<(), TestCaseError> {
     let policy = policy();
     let decision = decide(seen, &policy);
@@ -504,6 +337,10 @@ fn check(seen: &Observation) -> Result<(), TestCaseError> {
         Decision::Act(action) => {
             prop_assert!(is_covered(seen, action), "{action:?} is not covered");
             prop_assert!(respects_intent(seen, action), "{action:?} without intent");
+            prop_assert!(
+                respects_the_witness(seen, action),
+                "{action:?} of a provisioned cluster"
+            );
             prop_assert!(seen.task != TaskSeen::Running, "{action:?} beside a task");
         }
         Decision::Wait { recheck_in, .. } => {
@@ -512,7 +349,7 @@ fn check(seen: &Observation) -> Result<(), TestCaseError> {
         }
         Decision::Commit(change) => {
             let back = matches!(change, Change::RaiseIncarnation { incarnation, .. }
-                if *incarnation < seen.document.incarnation);
+                | Change::ResumeProvisioned { incarnation, .. } if *incarnation < seen.document.incarnation);
             prop_assert!(!back, "{change:?} lowers the incarnation");
         }
         Decision::Settled => {}
@@ -594,6 +431,7 @@ fn the_observations_lead_to_every_effect() {
         "delete-vapp",
         "undeploy-vm",
         "delete-vm",
+        "write-witness",
         "commit-vapp",
         "commit-vm",
         "raise-incarnation",
@@ -601,6 +439,10 @@ fn the_observations_lead_to_every_effect() {
         "begin-teardown",
         "fail",
         "begin-attempt",
+        "end-inspection",
+        "settle",
+        "postpone",
+        "resume-provisioned",
         "finish",
         "begin-deletion",
         "report-removal",

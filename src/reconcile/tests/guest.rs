@@ -86,6 +86,7 @@ fn a_guest_that_came_through_waits_for_the_status_before_it_goes() {
             "through and ready, not resolved",
             edit(running(&done, Some(0)), |seen| {
                 seen.document.control_plane_ready = true;
+                seen.cluster_vapps = vec![cluster_vapp(Proof::Marked, true)];
             }),
             Decision::Act(Action::ResolveEntity),
         ),
@@ -94,6 +95,7 @@ fn a_guest_that_came_through_waits_for_the_status_before_it_goes() {
             edit(running(&done, Some(0)), |seen| {
                 seen.document.control_plane_ready = true;
                 seen.document.resolved = true;
+                seen.cluster_vapps = vec![cluster_vapp(Proof::Marked, true)];
             }),
             Decision::Commit(Change::BeginTeardown),
         ),

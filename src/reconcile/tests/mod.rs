@@ -8,18 +8,21 @@
 )]
 
 mod attempts;
+mod cleanup;
 mod create;
 mod delete;
 mod guest;
 mod removal;
+mod standing;
 mod teardown;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::decide;
 use super::decision::{Action, Change, Decision, Milestone, WaitReason};
-use super::failure::FailureReason;
+use super::estate::{ClusterVapp, EstateSeen, Proof};
+use super::failure::{FailureClass, FailureReason};
 use super::observation::{
     DeletionSeen, DocumentSeen, GuestReport, GuestSeen, Observation, Power, Preparation,
     RemovalSeen, TaskSeen, VappSeen, VmSeen,
@@ -111,6 +114,8 @@ fn fresh() -> Observation {
             reported: BTreeSet::new(),
             resolved: false,
             control_plane_ready: false,
+            failed_attempts: 0,
+            rollback_reported: false,
             deletion: DeletionSeen::default(),
         },
         preparation: Ok(Preparation {
@@ -118,13 +123,33 @@ fn fresh() -> Observation {
         }),
         vapps: Vec::new(),
         vm: None,
+        cluster_vapps: Vec::new(),
+        estate: None,
         task: TaskSeen::None,
         action_failures: 0,
         phase_age: Duration::ZERO,
         stage_age: Duration::ZERO,
-        estate: None,
+        failure_age: Duration::ZERO,
+        inspection_over: false,
         removal: RemovalSeen::default(),
         running: None,
+    }
+}
+
+/// A vApp of the cluster itself, with or without the witness that it was provisioned.
+fn cluster_vapp(proof: Proof, provisioned: bool) -> ClusterVapp {
+    let witness = (super::standing::WITNESS.to_owned(), "x".to_owned());
+    ClusterVapp {
+        id: vapp_id(7),
+        name: "blue".to_owned(),
+        proof,
+        busy: false,
+        deployed: false,
+        vms: Vec::new(),
+        metadata: provisioned
+            .then_some(witness)
+            .into_iter()
+            .collect::<BTreeMap<_, _>>(),
     }
 }
 
@@ -194,6 +219,14 @@ fn wait(on: WaitReason, secs: u64) -> Decision {
     }
 }
 
+fn resumed(because: &'static str) -> Decision {
+    Decision::Commit(Change::ResumeProvisioned {
+        incarnation: 1,
+        epoch_at_least: 1,
+        because,
+    })
+}
+
 fn check(cases: Vec<(&str, Observation, Decision)>) {
     for (name, seen, want) in cases {
         let got = decide(&seen, &policy());
@@ -253,7 +286,10 @@ fn deletion_comes_first_and_a_provisioned_cluster_is_left_alone() {
         ),
         (
             "done",
-            edit(fresh(), |seen| seen.document.phase = ClaimPhase::Done),
+            edit(fresh(), |seen| {
+                seen.document.phase = ClaimPhase::Done;
+                seen.document.state = ClusterState::Error;
+            }),
             Decision::Settled,
         ),
     ]);

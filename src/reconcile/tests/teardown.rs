@@ -56,16 +56,12 @@ fn removal_ends_in_what_it_was_begun_for() {
             wait(WaitReason::ClusterStatus, 10),
         ),
         (
-            "failed attempt, pause not over",
-            teardown(ClusterState::Error),
-            wait(WaitReason::AttemptPause, 60),
-        ),
-        (
-            "failed attempt, pause over",
-            edit(teardown(ClusterState::Error), |seen| {
-                seen.stage_age = Duration::from_mins(1);
+            "all gone, and the cluster does not report any more",
+            edit(teardown(ClusterState::Provisioning), |seen| {
+                seen.document.control_plane_ready = false;
+                seen.stage_age = policy().status_deadline + Duration::from_secs(1);
             }),
-            Decision::Commit(Change::BeginAttempt),
+            fail(FailureReason::RollbackDetected, false),
         ),
     ]);
 }

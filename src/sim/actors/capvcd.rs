@@ -75,6 +75,12 @@ pub(crate) fn start(
         request_id: ctx.uuid(),
     };
     let known = infra.actors.clusters.remove(&rde_id);
+    // What was known of machines that somebody has taken away, vApp and all, is gone with the temporary
+    // cluster that knew it.
+    let known = known.filter(|known| {
+        let vapp = known.vapp.as_ref();
+        vapp.is_none_or(|vapp| infra.vapps.contains_key(vapp))
+    });
     let cluster = match known {
         Some(known) if known.self_managed => known,
         Some(known) => Cluster {
