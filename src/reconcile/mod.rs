@@ -19,6 +19,7 @@ pub mod failure;
 pub mod interest;
 pub mod marks;
 pub mod observation;
+mod obstacle;
 pub mod policy;
 pub mod removal;
 mod teardown;

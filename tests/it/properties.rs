@@ -1,5 +1,7 @@
 //! What holds for every observation a replica could ever make, however odd.
 
+mod removal;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -10,19 +12,17 @@ use cse_server::domain::phase::PhaseStatus;
 use cse_server::domain::status::ClusterState;
 use cse_server::reconcile::decide;
 use cse_server::reconcile::decision::{Action, Change, Decision};
-use cse_server::reconcile::estate::{
-    ClusterVapp, EstateItem, EstateKind, EstateSeen, NodeVm, Proof, Serves,
-};
 use cse_server::reconcile::failure::FailureReason;
 use cse_server::reconcile::observation::{
-    DeletionSeen, DocumentSeen, GuestReport, GuestSeen, Observation, Power, Preparation,
-    RemovalSeen, TaskSeen, VappSeen, VmSeen,
+    DeletionSeen, DocumentSeen, GuestReport, GuestSeen, Observation, Power, Preparation, TaskSeen,
+    VappSeen, VmSeen,
 };
 use cse_server::reconcile::policy::{PhasePlan, Policy};
-use cse_server::reconcile::removal::Removing;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+
+use self::removal::{estate, is_removable, may_leave, removal};
 
 const NETWORK: &str = "net";
 const PHASES: [&str; 3] = ["tools", "apply", "pivot"];
@@ -258,88 +258,6 @@ fn any_observation() -> impl Strategy<Value = Observation> {
         )
 }
 
-fn proof() -> impl Strategy<Value = Proof> {
-    prop_oneof![4 => Just(Proof::Marked), 1 => Just(Proof::Unproven)]
-}
-
-fn estate_item() -> impl Strategy<Value = EstateItem> {
-    let kind = prop::sample::select(vec![
-        EstateKind::VirtualService,
-        EstateKind::Pool,
-        EstateKind::NatRule,
-        EstateKind::PortProfile,
-        EstateKind::AddressClaim,
-        EstateKind::Disk,
-    ]);
-    let serves = prop::sample::select(vec![Serves::ControlPlane, Serves::Service]);
-    let attached_to = prop::collection::vec(vm_id(), 0..2);
-    let busy = prop::bool::weighted(0.1);
-    (kind, serves, 0..9_u8, proof(), busy, attached_to).prop_map(
-        |(kind, serves, n, proof, busy, attached_to)| EstateItem {
-            kind,
-            id: format!("item-{n}"),
-            name: format!("item {n}"),
-            within: None,
-            serves,
-            proof,
-            busy,
-            attached_to,
-        },
-    )
-}
-
-fn estate() -> impl Strategy<Value = EstateSeen> {
-    let node =
-        (vm_id(), power(), any::<bool>(), proof()).prop_map(|(id, power, deployed, proof)| {
-            NodeVm {
-                name: id.to_string(),
-                id,
-                power,
-                deployed,
-                proof,
-            }
-        });
-    let vapp = (
-        vapp_id(),
-        proof(),
-        any::<(bool, bool)>(),
-        prop::collection::vec(node, 0..3),
-    );
-    let vapp = vapp.prop_map(|(id, proof, (deployed, idle), vms)| ClusterVapp {
-        name: id.to_string(),
-        id,
-        proof,
-        busy: !idle && deployed,
-        deployed,
-        vms,
-        metadata: BTreeMap::new(),
-    });
-    let gaps = prop::collection::vec(Just("no right".to_owned()), 0..2);
-    let items = prop::collection::vec(estate_item(), 0..3);
-    let full = (prop::collection::vec(vapp, 0..2), items, gaps);
-    let full = full.prop_map(|(vapps, items, gaps)| EstateSeen { vapps, items, gaps });
-    prop_oneof![3 => full, 1 => Just(EstateSeen::default())]
-}
-
-fn removal() -> impl Strategy<Value = RemovalSeen> {
-    let id = prop_oneof![
-        (0..9_u8).prop_map(|n| format!("item-{n}")),
-        vm_id().prop_map(|id| id.to_string()),
-        vapp_id().prop_map(|id| id.to_string()),
-    ];
-    let failed = prop::collection::btree_map(id, Just("no".to_owned()), 0..2);
-    let ages = (prop::option::of(0..300_u64), 0..3_600_u64, 0..3_600_u64);
-    (failed, ages, any::<bool>()).prop_map(|(failed, (empty, busy, paused), resolve_tried)| {
-        RemovalSeen {
-            failed,
-            empty_for: empty.map(Duration::from_secs),
-            busy_for: Duration::from_secs(busy),
-            paused: Duration::from_secs(paused),
-            resolve_tried,
-        }
-    })
-}
-
 /// The guest has never run: the next steps are its user data and switching it on.
 fn before_power_on(mut seen: Observation) -> Observation {
     if let Some(guest) = &mut seen.vm {
@@ -416,57 +334,6 @@ fn is_covered(seen: &Observation, action: &Action) -> bool {
         Action::UndeployVapp(vapp) | Action::DeleteVapp(vapp) => our_vapp(seen, vapp),
         Action::UndeployVm(vm) | Action::DeleteVm(vm) => our_vm(seen, vm) && !is_committed(vm),
     }
-}
-
-/// Whether the object is proven the cluster's, and nothing is in it or uses it.
-fn is_removable(seen: &Observation, removing: &Removing) -> bool {
-    let Some(estate) = &seen.estate else {
-        return false;
-    };
-    let vapps = || estate.vapps.iter().filter(|vapp| vapp.proof.suffices());
-    let nodes = || vapps().flat_map(|vapp| vapp.vms.iter().filter(|vm| vm.proof.suffices()));
-    let deletes_volumes = seen.document.deletion.forced && seen.document.deletion.reclaims_volumes;
-    match removing {
-        Removing::StopVapp(id) => {
-            vapps().any(|vapp| vapp.id == *id && vapp.vms.iter().all(|vm| vm.proof.suffices()))
-        }
-        Removing::StopVm(id) => nodes().any(|vm| vm.id == *id),
-        Removing::Detach { vm: id, .. } => nodes().any(|vm| vm.id == *id),
-        Removing::DeleteVm(id) => {
-            let used = estate
-                .items
-                .iter()
-                .any(|item| item.kind == EstateKind::Disk && item.attached_to.contains(id));
-            nodes().any(|vm| vm.id == *id && !vm.deployed) && !used
-        }
-        Removing::DeleteVapp(id) => vapps().any(|vapp| vapp.id == *id && vapp.vms.is_empty()),
-        Removing::DeleteItem(item) => {
-            let volume = item.kind == EstateKind::Disk;
-            item.proof.suffices() && (!volume || deletes_volumes && item.attached_to.is_empty())
-        }
-    }
-}
-
-/// Whether the entity may go: nothing proven is left, and nothing can be on its way.
-fn may_leave(seen: &Observation) -> bool {
-    let document = &seen.document;
-    let never = document.deletion.never_built;
-    let quiet = seen.removal.empty_for >= Some(policy().quarantine);
-    let deletes_volumes = document.deletion.forced && document.deletion.reclaims_volumes;
-    let left = |estate: &EstateSeen| {
-        let volume = |item: &EstateItem| item.kind == EstateKind::Disk && !deletes_volumes;
-        let items = estate.items.iter().filter(|item| !volume(item));
-        let vapps = estate.vapps.iter().map(|vapp| vapp.proof);
-        let mut proofs = items.map(|item| item.proof).chain(vapps);
-        proofs.any(Proof::suffices) || !(never || estate.gaps.is_empty())
-    };
-    let blind = seen.preparation.is_err();
-    let empty = match &seen.estate {
-        _ if blind => never,
-        Some(estate) => !left(estate) && !seen.vapps.iter().any(|vapp| our_vapp(seen, &vapp.id)),
-        None => false,
-    };
-    empty && (quiet || never && document.incarnation == 0)
 }
 
 /// A later attempt's objects are the successor's, and the committed vApp goes by written intent only.
