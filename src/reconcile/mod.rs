@@ -23,6 +23,7 @@ pub mod inspection;
 pub mod interest;
 pub mod marks;
 pub mod observation;
+mod obstacle;
 pub mod orphans;
 pub mod policy;
 pub mod preflight;
