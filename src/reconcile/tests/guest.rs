@@ -32,8 +32,8 @@ fn a_guest_at_work_is_waited_for_within_the_time_of_its_phase() {
         (
             "slow, with signs of life",
             edit(running(&[("tools", InProgress)], None), |seen| {
-                seen.phase_age = Duration::from_secs(600);
-                seen.vm.as_mut().unwrap().silent_for = Some(Duration::from_secs(600));
+                seen.phase_age = Duration::from_mins(10);
+                seen.vm.as_mut().unwrap().silent_for = Some(Duration::from_mins(10));
             }),
             wait(WaitReason::Guest, 10),
         ),
