@@ -235,6 +235,10 @@ fn unusable_values_are_refused_with_path_and_expectation() {
             "profiles[0].K8Config.mhc.nodeStartupTimeout: found \"long\", expected a time such as 900, 900s or 15m",
         ),
         (
+            json!({"K8Config": {"agent": {"image": "x\"; rm -rf /"}}}),
+            "profiles[0].K8Config.agent.image: found \"x\\\"; rm -rf /\", expected an image such as registry.example.test/cse-agent:1.0.0, or none",
+        ),
+        (
             json!({"K8Config": "antrea"}),
             "profiles[0].K8Config: found \"antrea\", expected an object",
         ),
