@@ -124,6 +124,7 @@ fn every_rule_notices_each_of_its_words() {
     };
     let found: Vec<String> = RULES
         .iter()
+        .filter(|rule| rule.holds_in(&source.path))
         .flat_map(|rule| rule.violations(&source))
         .collect();
     assert_eq!(found.len(), 1, "only the address counts as code: {found:?}");

@@ -281,3 +281,21 @@ fn all_problems_are_told_at_once_and_secrets_never() {
     assert!(!text.contains("ghp") && !text.contains("pw@"), "{text}");
     assert!(!format!("{:?}", parse(&full())).contains("ghp_secret"));
 }
+
+#[test]
+fn an_agent_image_is_an_image_or_none_or_left_to_the_server() {
+    let read = |agent: Value| ServerConfig::parse(&entity(&json!({"K8Config": {"agent": agent}})));
+    let agent = |agent: Value| read(agent).unwrap().kubernetes.agent;
+    assert_eq!(agent(json!({})), AgentImage::Default);
+    assert_eq!(agent(json!({"image": "none"})), AgentImage::None);
+    let image = "reg.example.test:5000/a/cse-agent:1.0";
+    let named = AgentImage::Image(image.to_owned());
+    assert_eq!(agent(json!({ "image": image })), named);
+    let problem = read(json!({"image": "x; rm -rf /"}))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        problem.starts_with("profiles[0].K8Config.agent.image: "),
+        "{problem}"
+    );
+}
