@@ -1,8 +1,10 @@
-//! The `demo` command: a simulated VCD, real replica processes, clusters created, a replica killed, and a
-//! verdict.
+//! The `demo` command: a simulated VCD, real replica processes, clusters created, resized, upgraded and
+//! deleted, a replica killed, and a verdict.
 //!
 //! Flow: open the site -> start the replicas -> let tenants ask for clusters -> kill a replica in the
-//! middle of its work -> wait until everything is provisioned -> stop the replicas -> judge.
+//! middle of its work -> wait until everything is provisioned -> stop all replicas -> let tenants ask for a
+//! resize, an upgrade and a deletion -> wait until the clusters have done the first two by themselves ->
+//! start the replicas -> wait until the third is done -> stop the replicas -> judge.
 //!
 //! Invariants:
 //! - The replicas are processes of this very program with a configuration file each; nothing but the
@@ -19,6 +21,7 @@ mod screen;
 mod site;
 mod stage;
 mod verdict;
+mod wishes;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -38,14 +41,15 @@ use screen::Screen;
 use site::Site;
 use stage::Stage;
 use verdict::{FinalCluster, Findings, judge, summary};
+use wishes::Wish;
 
 pub use verdict::Verdict;
 
 /// Real time between two looks at everything.
 const LOOK_EVERY: Duration = Duration::from_millis(150);
-/// Time by which all clusters must be provisioned, on the clock of the site.
-const DEADLINE: Duration = Duration::from_mins(150);
-/// Time after the last cluster is provisioned for claims to be released and bootstrap VMs to go, on the
+/// Time by which everything must be done, on the clock of the site.
+const DEADLINE: Duration = Duration::from_mins(240);
+/// Time after the last cluster is as wanted for claims to be released and bootstrap VMs to go, on the
 /// clock of the site.
 const SETTLE: Duration = Duration::from_mins(5);
 /// Most ERROR records that are kept.
@@ -106,7 +110,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<Verdict> {
     let end = demo.play(&mut signals).await?;
     // Judged is what was asked for, not what somebody tries out afterwards.
     demo.take_evidence(end);
-    if demo.args.keep_running && end == End::Provisioned {
+    if demo.args.keep_running && end == End::Done {
         demo.screen.finish(&demo.rows);
         demo.screen.print(&demo.site.access());
         demo.wait_for_the_end(&mut signals).await?;
@@ -154,9 +158,20 @@ impl Signals {
 /// Why the play was over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    Provisioned,
+    Done,
     Deadline,
     Interrupted,
+}
+
+/// What is being shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    /// Clusters are created, and a replica is killed.
+    Creation,
+    /// No server runs; clusters are resized and upgraded all the same.
+    WithoutServers,
+    /// Servers are back and delete what was to be deleted.
+    Return,
 }
 
 struct Demo {
@@ -170,6 +185,8 @@ struct Demo {
     board: Board,
     rows: Vec<Row>,
     screen: Screen,
+    act: Act,
+    wishes: Vec<Wish>,
     findings: Findings,
 }
 
@@ -202,7 +219,7 @@ impl Demo {
         );
         screen.note(clock.now().since(started), &text);
         let findings = Findings {
-            asked: site.asked(),
+            asked: site.orders(),
             ..Findings::default()
         };
         let (board, rows) = (Board::default(), Vec::new());
@@ -216,6 +233,8 @@ impl Demo {
             board,
             rows,
             screen,
+            act: Act::Creation,
+            wishes: Vec::new(),
             findings,
         })
     }
@@ -230,16 +249,20 @@ impl Demo {
 
     /// Looks until everything is done, it is too late, or somebody presses Ctrl-C.
     async fn play(&mut self, signals: &mut Signals) -> anyhow::Result<End> {
-        let mut provisioned_at = None;
+        let mut since = None;
         loop {
             let views = self.look()?;
             let age = self.site.age();
-            if self.all_provisioned(&views) {
-                let since = *provisioned_at.get_or_insert(age);
+            if self.is_over(&views) {
+                let since_then = *since.get_or_insert(age);
                 // The last holder may still be cleaning up; what is left after that is left over.
-                let clean = self.site.leftovers().is_empty();
-                if clean || age.saturating_sub(since) >= SETTLE {
-                    return Ok(End::Provisioned);
+                if self.site.leftovers().is_empty() || age.saturating_sub(since_then) >= SETTLE {
+                    since = None;
+                    match self.act {
+                        Act::Creation => self.leave_them_alone().await,
+                        Act::WithoutServers => self.come_back(),
+                        Act::Return => return Ok(End::Done),
+                    }
                 }
             }
             if age >= DEADLINE {
@@ -252,9 +275,57 @@ impl Demo {
         }
     }
 
-    fn all_provisioned(&self, views: &[ClusterView]) -> bool {
-        let done = |view: &&ClusterView| view.state.as_deref() == Some("provisioned");
-        views.iter().filter(done).count() == self.site.asked()
+    /// Whether the present act has reached its end.
+    fn is_over(&self, views: &[ClusterView]) -> bool {
+        let provisioned = |view: &ClusterView| view.state.as_deref() == Some("provisioned");
+        match self.act {
+            Act::Creation => views.len() == self.site.orders() && views.iter().all(provisioned),
+            Act::WithoutServers => self
+                .wishes
+                .iter()
+                .all(|wish| wish.fulfilled || wish.needs_server()),
+            Act::Return => {
+                self.wishes.iter().all(|wish| wish.fulfilled) && views.iter().all(provisioned)
+            }
+        }
+    }
+
+    /// Stops every replica and lets the tenants ask for more.
+    async fn leave_them_alone(&mut self) {
+        self.stop().await;
+        self.wishes = self.site.wishes();
+        for wish in &self.wishes {
+            self.note(&format!("a tenant asks: {}", wish.text()));
+            if !self.site.ask(wish) {
+                let refused = format!("VCD refused to {}", wish.text());
+                self.note(&refused);
+                self.findings.bad_exits.push(refused);
+            }
+        }
+        self.act = Act::WithoutServers;
+    }
+
+    /// Starts the replicas again.
+    fn come_back(&mut self) {
+        self.note("all replicas start again");
+        for replica in &mut self.replicas {
+            replica.resume();
+        }
+        self.act = Act::Return;
+    }
+
+    fn look_after_wishes(&mut self) {
+        for index in 0..self.wishes.len() {
+            let Some(wish) = self.wishes.get(index).filter(|wish| !wish.fulfilled) else {
+                continue;
+            };
+            if self.site.is_fulfilled(wish) {
+                self.note(&format!("done: {}", wish.text()));
+                if let Some(wish) = self.wishes.get_mut(index) {
+                    wish.fulfilled = true;
+                }
+            }
+        }
     }
 
     /// Takes in what has happened since the last look, and shows it.
@@ -269,6 +340,7 @@ impl Demo {
         {
             self.kill(&name, &cluster);
         }
+        self.look_after_wishes();
         let footer = self.footer();
         self.screen.show(self.real_age(), &self.rows, &footer);
         Ok(views)
@@ -287,7 +359,7 @@ impl Demo {
         let replicas: Vec<String> = replicas.collect();
         format!(
             "{done} of {} provisioned; {}",
-            self.site.asked(),
+            self.rows.len(),
             replicas.join(", ")
         )
     }
@@ -364,15 +436,26 @@ impl Demo {
         let views = self.site.look();
         let now = Moment::from_origin(self.site.age());
         self.rows = self.board.update(&views, now);
-        let clusters = views
-            .iter()
-            .zip(&self.rows)
-            .map(|(view, row)| FinalCluster {
-                urn: view.urn.clone(),
-                name: view.name.clone(),
-                state: row.state.clone(),
-            });
+        let asked = self.site.asked().iter();
+        let clusters = asked.map(|one| {
+            let state = views.iter().find(|view| view.urn == one.urn);
+            let deleted = self
+                .wishes
+                .iter()
+                .any(|wish| wish.needs_server() && wish.cluster.urn == one.urn);
+            FinalCluster {
+                urn: one.urn.clone(),
+                name: one.request.name.clone(),
+                state: state.map_or_else(
+                    || "deleted".to_owned(),
+                    |view| view.state.clone().unwrap_or_else(|| "waiting".to_owned()),
+                ),
+                wanted: if deleted { "deleted" } else { "provisioned" },
+            }
+        });
         self.findings.clusters = clusters.collect();
+        let wishes = self.wishes.iter();
+        self.findings.wishes = wishes.map(|wish| (wish.text(), wish.fulfilled)).collect();
         self.findings.leftovers = self.site.leftovers();
         self.findings.leftovers.extend(self.site.leaks());
         self.findings.effects = self.site.effects();

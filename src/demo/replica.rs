@@ -178,6 +178,15 @@ impl Replica {
         }
     }
 
+    /// Starts it again after it was stopped, at the next look.
+    pub(super) fn resume(&mut self) {
+        if let State::Stopped = self.state {
+            self.state = State::Waiting {
+                since: Moment::default(),
+            };
+        }
+    }
+
     /// Waits for the end after SIGTERM. Returns what was wrong with it: a clean stop is status 0 in time.
     pub(super) async fn stopped(&mut self, clock: &Clock) -> Option<String> {
         let state = std::mem::replace(&mut self.state, State::Stopped);

@@ -12,6 +12,7 @@ use anyhow::Context;
 
 use super::DemoArgs;
 use super::stage::{Common, Stage};
+use super::wishes::{Asked, Wish, wishes};
 use crate::clock::{Clock, Moment};
 use crate::sim::faults::Faults;
 use crate::sim::seed::{self, ClusterRequest, CseShape, Tenant};
@@ -35,7 +36,9 @@ pub(super) struct Site {
     provider_token: String,
     tenants: Vec<Tenant>,
     waiting: Vec<Order>,
-    asked: usize,
+    asked: Vec<Asked>,
+    /// How many clusters are asked for in all.
+    orders: usize,
     /// Serves until the process ends.
     _server: Server,
 }
@@ -73,7 +76,8 @@ impl Site {
         let waiting = orders(args, opened, tenants.len());
         let provider_token = access.provider_token;
         Ok(Self {
-            asked: waiting.len(),
+            orders: waiting.len(),
+            asked: Vec::new(),
             world,
             clock,
             opened,
@@ -104,8 +108,33 @@ impl Site {
     }
 
     /// How many clusters are asked for in all.
-    pub(super) fn asked(&self) -> usize {
-        self.asked
+    pub(super) fn orders(&self) -> usize {
+        self.orders
+    }
+
+    /// The clusters that were asked for so far, oldest first.
+    pub(super) fn asked(&self) -> &[Asked] {
+        &self.asked
+    }
+
+    /// What the tenants want of the clusters that were asked for.
+    pub(super) fn wishes(&self) -> Vec<Wish> {
+        wishes(&self.asked)
+    }
+
+    /// Has a tenant write its wish into the cluster's entity. False when VCD refuses.
+    pub(super) fn ask(&self, wish: &Wish) -> bool {
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let of = &wish.cluster;
+        self.tenants.get(of.tenant).is_some_and(|tenant| {
+            lock(&self.world).edit_cluster((tenant, &of.urn), &wish.edit, now, wall)
+        })
+    }
+
+    /// Whether a wish has come true.
+    pub(super) fn is_fulfilled(&self, wish: &Wish) -> bool {
+        let content = lock(&self.world).entity_content(&wish.cluster.urn);
+        wish.is_true(content.as_ref())
     }
 
     /// Time since the site was opened, on its own clock.
@@ -123,7 +152,12 @@ impl Site {
         world.advance(now, wall);
         for order in due {
             if let Some(tenant) = self.tenants.get(order.tenant) {
-                world.create_cluster(tenant, &order.request, now, wall);
+                let urn = world.create_cluster(tenant, &order.request, now, wall);
+                self.asked.push(Asked {
+                    urn,
+                    tenant: order.tenant,
+                    request: order.request,
+                });
             }
         }
         world.clusters()

@@ -33,6 +33,8 @@ pub(super) struct FinalCluster {
     pub(super) urn: String,
     pub(super) name: String,
     pub(super) state: String,
+    /// The state it should be in.
+    pub(super) wanted: &'static str,
 }
 
 /// Everything the verdict rests on.
@@ -41,6 +43,8 @@ pub(super) struct Findings {
     /// How many clusters were asked for.
     pub(super) asked: usize,
     pub(super) clusters: Vec<FinalCluster>,
+    /// What tenants asked for later, and whether it came true.
+    pub(super) wishes: Vec<(String, bool)>,
     /// Names of bootstrap vApps and VMs that are still there, and of whatever else no cluster accounts for.
     pub(super) leftovers: Vec<String>,
     /// (effect, subject) -> count, as the site counted them.
@@ -60,7 +64,7 @@ pub(super) struct Findings {
 pub(super) fn judge(findings: &Findings) -> Verdict {
     if findings.interrupted {
         // What is unfinished then says nothing about the replicas.
-        let failures = vec!["interrupted before all clusters were provisioned".to_owned()];
+        let failures = vec!["interrupted before everything was done".to_owned()];
         return Verdict { failures };
     }
     let mut failures = findings.bad_exits.clone();
@@ -79,10 +83,15 @@ pub(super) fn judge(findings: &Findings) -> Verdict {
     for cluster in findings
         .clusters
         .iter()
-        .filter(|cluster| cluster.state != "provisioned")
+        .filter(|cluster| cluster.state != cluster.wanted)
     {
         failures.push(format!("cluster {} is {}", cluster.name, cluster.state));
     }
+    if findings.wishes.is_empty() {
+        failures.push("no tenant came to ask for a change".to_owned());
+    }
+    let unfulfilled = findings.wishes.iter().filter(|(_, fulfilled)| !fulfilled);
+    failures.extend(unfulfilled.map(|(text, _)| format!("not done: {text}")));
     if findings.kills == 0 {
         failures
             .push("no replica was caught and killed while it was creating a cluster".to_owned());
@@ -122,11 +131,12 @@ fn repeated(findings: &Findings, cluster: &FinalCluster, effect: &str) -> Option
 
 /// The text that the demo ends with.
 pub(super) fn summary(findings: &Findings, verdict: &Verdict) -> String {
-    let provisioned = findings
-        .clusters
-        .iter()
-        .filter(|one| one.state == "provisioned")
-        .count();
+    let count = |done: fn(&FinalCluster) -> bool| {
+        let clusters = findings.clusters.iter();
+        clusters.filter(|one| done(one)).count()
+    };
+    let as_wanted = count(|one| one.state == one.wanted);
+    let fulfilled = findings.wishes.iter().filter(|(_, done)| *done).count();
     let requests: Vec<(&str, u32)> = findings
         .effects
         .iter()
@@ -142,8 +152,12 @@ pub(super) fn summary(findings: &Findings, verdict: &Verdict) -> String {
     let line = |name: &str, value: String| format!("  {name:<28}{value}\n");
     let lines = [
         line(
-            "clusters provisioned",
-            format!("{provisioned} of {}", findings.asked),
+            "clusters as wanted",
+            format!("{as_wanted} of {}", findings.asked),
+        ),
+        line(
+            "changes done",
+            format!("{fulfilled} of {}", findings.wishes.len()),
         ),
         line("replicas killed", findings.kills.to_string()),
         line("clusters taken over", findings.takeovers.to_string()),
@@ -208,7 +222,9 @@ mod tests {
                 urn: "urn:1".to_owned(),
                 name: "blue".to_owned(),
                 state: "provisioned".to_owned(),
+                wanted: "provisioned",
             }],
+            wishes: vec![("resize blue".to_owned(), true)],
             effects,
             kills: 1,
             takeovers: 1,
@@ -235,7 +251,7 @@ mod tests {
     #[test]
     fn each_broken_promise_is_named() {
         type Break = fn(&mut Findings);
-        let rows: [(Break, &str); 11] = [
+        let rows: [(Break, &str); 14] = [
             (|f| f.interrupted = true, "interrupted"),
             (
                 |f| f.bad_exits.push("replica-1 ended".to_owned()),
@@ -250,6 +266,12 @@ mod tests {
                 |f| f.clusters[0].state = "error".to_owned(),
                 "cluster blue is error",
             ),
+            (
+                |f| f.clusters[0].wanted = "deleted",
+                "cluster blue is provisioned",
+            ),
+            (|f| f.wishes[0].1 = false, "not done: resize blue"),
+            (|f| f.wishes.clear(), "no tenant came"),
             (|f| f.kills = 0, "no replica was caught"),
             (
                 |f| f.leftovers.push("blue_ephemeral_vapp".to_owned()),

@@ -11,6 +11,7 @@
 
 mod capi_yaml;
 mod config;
+mod edits;
 mod idle;
 mod network;
 mod offer;
@@ -26,6 +27,7 @@ use jiff::Timestamp;
 
 pub use super::infra::site::VdcLimits;
 pub use config::default_config;
+pub use edits::ClusterEdit;
 pub use payload::{ClusterRequest, CseShape, cluster_payload};
 pub use site::SiteAccess;
 pub(crate) use site::{ADMINISTRATOR, SERVICE_USER};
