@@ -10,6 +10,7 @@
 
 mod act;
 mod claim;
+mod claiming;
 mod day_two;
 mod deletion;
 mod deletion_document;
@@ -21,6 +22,8 @@ mod guest;
 mod history;
 mod housekeeping;
 mod known;
+mod listed;
+mod memory;
 mod observe;
 pub mod orphans;
 pub mod poll;

@@ -18,16 +18,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
 mod deletion;
-mod failure;
+mod told;
 
-use self::deletion::log_block;
-use self::failure::log_failure;
 use super::Deps;
 use super::act::{ActError, execute, take_back};
 use super::claim::{Held, Step, WriteError};
-use super::day_two::log_report;
 use super::document::Edit;
-use super::observe::{Memory, observe};
+use super::memory::Memory;
+use super::observe::observe;
 use super::record::{Setting, edit_for, handover, resources_of};
 use crate::domain::claim::ClaimPhase;
 use crate::domain::error_class::ErrorClass;
@@ -353,67 +351,6 @@ impl<T: Transport> Work<T> {
             | Change::BeginDeletion
             | Change::ReportRunning(_) => Next::Now,
         })
-    }
-
-    fn log_change(&self, change: &Change) {
-        let incarnation = self.held.heartbeat().incarnation;
-        match change {
-            Change::Fail { reason, retry } => log_failure(reason, *retry, incarnation),
-            Change::ResumeProvisioned { because, .. } => warn!(
-                event = event::ROLLBACK_DETECTED,
-                incarnation,
-                reason = because,
-                "the document went back in time; the cluster is left as it is"
-            ),
-            Change::Postpone => warn!(
-                event = event::CLUSTER_BLOCKED,
-                "the bootstrap VM of a failed creation cannot be removed; it is tried again in some hours"
-            ),
-            Change::BlockDeletion {
-                obstacles,
-                retry_in,
-            } => log_block(obstacles, *retry_in),
-            Change::RaiseIncarnation { because, .. } => warn!(
-                event = event::STATUS_RECORDED,
-                incarnation,
-                reason = because,
-                "the bootstrap begins anew"
-            ),
-            Change::Finish => {
-                info!(
-                    event = event::CLUSTER_PROVISIONED,
-                    incarnation, "the cluster is provisioned"
-                );
-            }
-            Change::ReportProgress(news) => {
-                let phases = &self.deps.policy.phases;
-                let name = news
-                    .last()
-                    .and_then(|last| phases.get(last.phase))
-                    .map(|plan| plan.name);
-                info!(
-                    event = event::PHASE_CHANGED,
-                    phase = name,
-                    "bootstrap has come further"
-                );
-            }
-            Change::ReportRunning(report) => log_report(report),
-            Change::CommitVapp { .. }
-            | Change::CommitVm { .. }
-            | Change::BeginTeardown
-            | Change::BeginAttempt
-            | Change::EndInspection
-            | Change::Settle
-            | Change::ReportRemoval { .. }
-            | Change::BeginDeletion => {
-                info!(
-                    event = event::STATUS_RECORDED,
-                    change = change.name(),
-                    incarnation,
-                    "recorded"
-                );
-            }
-        }
     }
 
     fn backoff(&mut self, error: &VcdError) -> Duration {

@@ -7,6 +7,7 @@ mod frozen;
 pub(crate) mod lab;
 pub(crate) mod life;
 pub(crate) mod process;
+mod serving;
 pub(crate) mod site;
 pub(crate) mod systemd;
 pub(crate) mod vcd;
