@@ -48,7 +48,7 @@ pub use verdict::Verdict;
 /// Real time between two looks at everything.
 const LOOK_EVERY: Duration = Duration::from_millis(150);
 /// Time by which everything must be done, on the clock of the site.
-const DEADLINE: Duration = Duration::from_mins(240);
+const DEADLINE: Duration = Duration::from_hours(4);
 /// Time after the last cluster is as wanted for claims to be released and bootstrap VMs to go, on the
 /// clock of the site.
 const SETTLE: Duration = Duration::from_mins(5);

@@ -248,10 +248,26 @@ mod tests {
         );
     }
 
+    type Break = fn(&mut Findings);
+
+    #[test]
+    fn each_change_that_was_not_made_is_named() {
+        let rows: [(Break, &str); 3] = [
+            (
+                |f| f.clusters[0].wanted = "deleted",
+                "cluster blue is provisioned",
+            ),
+            (|f| f.wishes[0].1 = false, "not done: resize blue"),
+            (|f| f.wishes.clear(), "no tenant came"),
+        ];
+        for (damage, want) in rows {
+            assert_named(damage, want);
+        }
+    }
+
     #[test]
     fn each_broken_promise_is_named() {
-        type Break = fn(&mut Findings);
-        let rows: [(Break, &str); 14] = [
+        let rows: [(Break, &str); 11] = [
             (|f| f.interrupted = true, "interrupted"),
             (
                 |f| f.bad_exits.push("replica-1 ended".to_owned()),
@@ -266,12 +282,6 @@ mod tests {
                 |f| f.clusters[0].state = "error".to_owned(),
                 "cluster blue is error",
             ),
-            (
-                |f| f.clusters[0].wanted = "deleted",
-                "cluster blue is provisioned",
-            ),
-            (|f| f.wishes[0].1 = false, "not done: resize blue"),
-            (|f| f.wishes.clear(), "no tenant came"),
             (|f| f.kills = 0, "no replica was caught"),
             (
                 |f| f.leftovers.push("blue_ephemeral_vapp".to_owned()),
@@ -301,18 +311,23 @@ mod tests {
             ),
         ];
         for (damage, want) in rows {
-            let mut findings = good();
-            damage(&mut findings);
-            let verdict = judge(&findings);
-            let first = verdict
-                .failures
-                .first()
-                .map(String::as_str)
-                .unwrap_or_default();
-            assert!(first.contains(want), "{want}: {verdict:?}");
-            let text = summary(&findings, &verdict);
-            assert!(text.contains(&format!("FAILED: {first}")), "{text}");
+            assert_named(damage, want);
         }
+    }
+
+    /// The damage is the first thing that verdict and summary speak of.
+    fn assert_named(damage: Break, want: &str) {
+        let mut findings = good();
+        damage(&mut findings);
+        let verdict = judge(&findings);
+        let first = verdict
+            .failures
+            .first()
+            .map(String::as_str)
+            .unwrap_or_default();
+        assert!(first.contains(want), "{want}: {verdict:?}");
+        let text = summary(&findings, &verdict);
+        assert!(text.contains(&format!("FAILED: {first}")), "{text}");
     }
 
     #[test]

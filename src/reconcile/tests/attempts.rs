@@ -180,10 +180,19 @@ fn unfinished() -> FailureReason {
     FailureReason::Preflight(vec![PreflightProblem::TemplateUnfinished { name }])
 }
 
+fn silent() -> FailureReason {
+    FailureReason::BootstrapVmSilent {
+        phase: "kind".to_owned(),
+        minutes: 5,
+    }
+}
+
 /// Every cause, with its class.
 fn causes() -> Vec<(FailureReason, FailureClass)> {
-    let text = || "x".to_owned();
-    let minutes = 5;
+    let (text, minutes) = (|| "x".to_owned(), 5);
+    let disabled = PreflightProblem::VdcDisabled {
+        name: Quoted::of("x"),
+    };
     vec![
         (
             FailureReason::InvalidSpec(vec![text()]),
@@ -192,9 +201,7 @@ fn causes() -> Vec<(FailureReason, FailureClass)> {
         (FailureReason::TokenMissing, FailureClass::Terminal),
         (FailureReason::TokenRefused(text()), FailureClass::Terminal),
         (
-            FailureReason::Preflight(vec![PreflightProblem::VdcDisabled {
-                name: Quoted::of("x"),
-            }]),
+            FailureReason::Preflight(vec![disabled]),
             FailureClass::Terminal,
         ),
         (FailureReason::NameTaken(text()), FailureClass::Terminal),
@@ -208,13 +215,7 @@ fn causes() -> Vec<(FailureReason, FailureClass)> {
             FailureClass::Repairable,
         ),
         (FailureReason::BootstrapVmStopped, FailureClass::Repairable),
-        (
-            FailureReason::BootstrapVmSilent {
-                phase: text(),
-                minutes,
-            },
-            FailureClass::Repairable,
-        ),
+        (silent(), FailureClass::Repairable),
         (
             FailureReason::BootstrapVmLost("x"),
             FailureClass::Repairable,
