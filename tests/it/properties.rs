@@ -217,7 +217,7 @@ fn task() -> impl Strategy<Value = TaskSeen> {
 
 fn observation() -> impl Strategy<Value = Observation> {
     prop_oneof![
-        2 => any_observation(),
+        3 => any_observation(),
         1 => any_observation().prop_map(tidied),
         1 => any_observation().prop_map(|seen| before_power_on(tidied(seen))),
         1 => any_observation().prop_map(|seen| complete(tidied(seen))),
@@ -407,7 +407,7 @@ proptest! {
 fn the_observations_lead_to_every_effect() {
     let mut runner = TestRunner::deterministic();
     let mut reached = BTreeSet::new();
-    for _ in 0..40_000 {
+    for _ in 0..60_000 {
         let seen = observation().new_tree(&mut runner).unwrap().current();
         reached.insert(match decide(&seen, &policy()) {
             Decision::Act(action) => action.name(),
