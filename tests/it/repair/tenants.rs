@@ -101,6 +101,8 @@ async fn a_bootstrap_vm_that_somebody_takes_away_costs_an_attempt() {
         );
         if named == "BootstrapVmLost" && moment == "ControlPlaneInitialized" {
             // It could be finished as well: a person decides.
+            // What VCD was at work on comes to its end.
+            fleet.pass_time(Duration::from_mins(10)).await;
             let built = nodes(&fleet);
             fleet.pass_time(HOUR).await;
             assert_given_up(&fleet, &urn, &["BootstrapVmLost"]);
