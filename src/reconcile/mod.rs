@@ -21,6 +21,7 @@ pub mod inspection;
 pub mod interest;
 pub mod marks;
 pub mod observation;
+mod obstacle;
 pub mod policy;
 pub mod removal;
 pub mod standing;

@@ -1,7 +1,7 @@
 //! What holds for every observation a replica could ever make, however odd.
 
 mod covered;
-mod estate;
+mod removal;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,7 +24,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use self::covered::{is_covered, respects_intent, respects_the_witness};
-use self::estate::{estate, removal};
+use self::removal::{estate, removal};
 
 const NETWORK: &str = "net";
 const PHASES: [&str; 3] = ["tools", "apply", "pivot"];
@@ -221,6 +221,7 @@ fn observation() -> impl Strategy<Value = Observation> {
         1 => any_observation().prop_map(tidied),
         1 => any_observation().prop_map(|seen| before_power_on(tidied(seen))),
         1 => any_observation().prop_map(|seen| complete(tidied(seen))),
+        1 => any_observation().prop_map(taken_apart),
     ]
 }
 
@@ -274,6 +275,17 @@ fn before_power_on(mut seen: Observation) -> Observation {
         guest.busy = false;
         guest.report = GuestReport::default();
     }
+    seen
+}
+
+/// The cluster is to be deleted, and nothing stands in the way of the first looks.
+fn taken_apart(mut seen: Observation) -> Observation {
+    seen.document.phase = ClaimPhase::Deleting;
+    seen.preparation = Ok(Preparation {
+        network: NETWORK.to_owned(),
+    });
+    seen.task = TaskSeen::None;
+    seen.vapps.clear();
     seen
 }
 
@@ -407,7 +419,7 @@ proptest! {
 fn the_observations_lead_to_every_effect() {
     let mut runner = TestRunner::deterministic();
     let mut reached = BTreeSet::new();
-    for _ in 0..60_000 {
+    for _ in 0..40_000 {
         let seen = observation().new_tree(&mut runner).unwrap().current();
         reached.insert(match decide(&seen, &policy()) {
             Decision::Act(action) => action.name(),
