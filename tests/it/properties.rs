@@ -278,7 +278,7 @@ fn before_power_on(mut seen: Observation) -> Observation {
     seen
 }
 
-/// The cluster is to be deleted, and nothing stands in the way of the first looks.
+/// The cluster is to be deleted, and every second time its machines are off.
 fn taken_apart(mut seen: Observation) -> Observation {
     seen.document.phase = ClaimPhase::Deleting;
     seen.preparation = Ok(Preparation {
@@ -286,6 +286,15 @@ fn taken_apart(mut seen: Observation) -> Observation {
     });
     seen.task = TaskSeen::None;
     seen.vapps.clear();
+    if let (Some(estate), true) = (&mut seen.estate, seen.document.resolved) {
+        estate.gaps.clear();
+        for vapp in &mut estate.vapps {
+            (vapp.deployed, vapp.busy) = (false, false);
+            for vm in &mut vapp.vms {
+                vm.deployed = false;
+            }
+        }
+    }
     seen
 }
 

@@ -19,7 +19,7 @@ enum Part {
 
 fn restore(fleet: &Fleet, urn: &str, copy: &Map<String, Value>, part: Part) {
     fleet.change(urn, |content| match part {
-        Part::Whole => *content = copy.clone(),
+        Part::Whole => content.clone_from(copy),
         Part::Status => match copy.get("status") {
             Some(status) => content["status"] = status.clone(),
             None => {
