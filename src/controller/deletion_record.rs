@@ -129,7 +129,7 @@ pub(super) fn rolled_back(touched: bool, at: Timestamp) -> Edit {
             "RollbackDetected",
             "The deletion stops: an older version of the cluster was written over it.",
         )],
-        errors: vec![event(at, "RollbackDetected", detail)],
+        errors: vec![event(at, "DeletionRolledBack", detail)],
         ..Edit::default()
     }
 }

@@ -46,8 +46,10 @@ impl Setting<'_> {
             Remains::Retried | Remains::Useless => to_phase(ClaimPhase::Teardown),
             Remains::Nothing | Remains::Kept(_) => released(to_phase(ClaimPhase::Done)),
         };
+        let nothing_left = matches!(remains, Remains::Nothing);
         let edit = Edit {
             state: Some(ClusterState::Error),
+            resources: nothing_left.then(Vec::new),
             events: vec![event],
             errors,
             stop_repair: !retry,
@@ -61,9 +63,14 @@ impl Setting<'_> {
         let ran = seen.vm.as_ref().is_some_and(|vm| {
             vm.power == Power::On || vm.power == Power::Other || !vm.report.is_silent()
         });
-        let is_there = !self.resources.is_empty();
+        let committed = &seen.document.committed_vapp;
+        let stands = seen
+            .vapps
+            .iter()
+            .any(|vapp| committed.as_ref() == Some(&vapp.id));
         // Without a way in nothing can be removed, and nobody knows what there is.
         let closed = seen.preparation.is_err();
+        let is_there = committed.is_some() && (stands || closed);
         if retry {
             Remains::Retried
         } else if is_there && (ran || !seen.document.reported.is_empty() || closed) {

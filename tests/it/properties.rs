@@ -1,7 +1,7 @@
 //! What holds for every observation a replica could ever make, however odd.
 
 mod covered;
-mod estate;
+mod removal;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,7 +24,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use self::covered::{is_covered, respects_intent, respects_the_witness};
-use self::estate::{estate, removal};
+use self::removal::{estate, removal};
 
 const NETWORK: &str = "net";
 const PHASES: [&str; 3] = ["tools", "apply", "pivot"];
@@ -130,25 +130,24 @@ fn guest() -> impl Strategy<Value = GuestSeen> {
     let name = prop::sample::select(vec![PHASES[0], PHASES[1], PHASES[2], "unheard-of"]);
     let phases = prop::collection::btree_map(name.prop_map(str::to_owned), status, 0..4);
     let exit = prop::option::of(-1..3_i32);
-    let silent = prop::option::of(prop::sample::select(vec![0, 600, 601]));
-    (power(), any::<(bool, bool)>(), phases, exit, silent).prop_map(
-        |(power, (busy, has_user_data), phases, exit, silent)| GuestSeen {
+    (power(), any::<(bool, bool)>(), phases, exit).prop_map(
+        |(power, (busy, has_user_data), phases, exit)| GuestSeen {
             power,
             busy,
             has_user_data,
             report: report(phases, exit),
-            silent_for: silent.map(Duration::from_secs),
+            silent_for: None,
         },
     )
 }
 
 fn report(phases: BTreeMap<String, PhaseStatus>, exit: Option<i32>) -> GuestReport {
     GuestReport {
+        beat: None,
         phases,
         exit,
         reason: None,
         log_tail: None,
-        beat: None,
     }
 }
 
@@ -220,10 +219,11 @@ fn task() -> impl Strategy<Value = TaskSeen> {
 
 fn observation() -> impl Strategy<Value = Observation> {
     prop_oneof![
-        2 => any_observation(),
+        3 => any_observation(),
         1 => any_observation().prop_map(tidied),
         1 => any_observation().prop_map(|seen| before_power_on(tidied(seen))),
         1 => any_observation().prop_map(|seen| complete(tidied(seen))),
+        1 => any_observation().prop_map(taken_apart),
     ]
 }
 
@@ -277,6 +277,26 @@ fn before_power_on(mut seen: Observation) -> Observation {
         guest.power = Power::Off;
         guest.busy = false;
         guest.report = GuestReport::default();
+    }
+    seen
+}
+
+/// The cluster is to be deleted, and every second time its machines are off.
+fn taken_apart(mut seen: Observation) -> Observation {
+    seen.document.phase = ClaimPhase::Deleting;
+    seen.preparation = Ok(Preparation {
+        network: NETWORK.to_owned(),
+    });
+    seen.task = TaskSeen::None;
+    seen.vapps.clear();
+    if let (Some(estate), true) = (&mut seen.estate, seen.document.resolved) {
+        estate.gaps.clear();
+        for vapp in &mut estate.vapps {
+            (vapp.deployed, vapp.busy) = (false, false);
+            for vm in &mut vapp.vms {
+                vm.deployed = false;
+            }
+        }
     }
     seen
 }

@@ -35,7 +35,13 @@ impl<T: Transport> Work<T> {
                 self.memory.forget_action();
                 return self.nothing_to_remove(subject);
             }
-            (Outcome::Done, None) => self.memory.forget_action(),
+            (Outcome::Done, None) => {
+                self.memory.forget_action();
+                // What VCD calls gone may still be listed: not asked for again at once.
+                if matches!(action, Action::Remove(_)) {
+                    return Next::After(self.deps.policy.task_poll);
+                }
+            }
             (Outcome::Composed(vapp), _) => {
                 self.memory.forget_action();
                 self.composed = Some(vapp);

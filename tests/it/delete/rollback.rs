@@ -48,7 +48,7 @@ async fn an_older_document_stops_a_deletion_that_has_begun_until_somebody_decide
         fleet.change(&urn, |content| *content = copy.clone());
         let stopped = |fleet: &Fleet| fleet.is_in(&urn, "error");
         assert!(fleet.until(HOUR, stopped).await, "{}", fleet.context());
-        assert_eq!(names(&fleet, &urn, "errorSet"), ["RollbackDetected"]);
+        assert_eq!(names(&fleet, &urn, "errorSet"), ["DeletionRolledBack"]);
         let left = belongings(&fleet, "oak", &urn);
         fleet.pass_time(HOUR).await;
         assert_eq!(

@@ -4,12 +4,11 @@ use cse_server::domain::claim::ClaimPhase;
 use cse_server::domain::ids::{VappId, VmId};
 use cse_server::domain::status::ClusterState;
 use cse_server::reconcile::decision::Action;
-use cse_server::reconcile::estate::{ClusterVapp, EstateItem, EstateKind, EstateSeen, Proof};
+use cse_server::reconcile::estate::ClusterVapp;
 use cse_server::reconcile::observation::{Observation, VappSeen};
-use cse_server::reconcile::removal::Removing;
 use cse_server::reconcile::standing::WITNESS;
 
-use super::policy;
+use super::removal::{is_removable, may_leave};
 
 /// Whether any vApp proven the cluster's says that it was provisioned.
 fn has_witness(vapps: &[ClusterVapp]) -> bool {
@@ -43,7 +42,7 @@ pub(super) fn respects_the_witness(seen: &Observation, action: &Action) -> bool 
 }
 
 /// Whether removing the vApp is covered: committed, or marked as this entity's.
-fn our_vapp(seen: &Observation, id: &VappId) -> bool {
+pub(super) fn our_vapp(seen: &Observation, id: &VappId) -> bool {
     let committed = seen.document.committed_vapp.as_ref() == Some(id);
     committed
         || seen
@@ -87,57 +86,6 @@ pub(super) fn is_covered(seen: &Observation, action: &Action) -> bool {
         Action::UndeployVapp(vapp) | Action::DeleteVapp(vapp) => our_vapp(seen, vapp),
         Action::UndeployVm(vm) | Action::DeleteVm(vm) => our_vm(seen, vm) && !is_committed(vm),
     }
-}
-
-/// Whether the object is proven the cluster's, and nothing is in it or uses it.
-fn is_removable(seen: &Observation, removing: &Removing) -> bool {
-    let Some(estate) = &seen.estate else {
-        return false;
-    };
-    let vapps = || estate.vapps.iter().filter(|vapp| vapp.proof.suffices());
-    let nodes = || vapps().flat_map(|vapp| vapp.vms.iter().filter(|vm| vm.proof.suffices()));
-    let deletes_volumes = seen.document.deletion.forced && seen.document.deletion.reclaims_volumes;
-    match removing {
-        Removing::StopVapp(id) => {
-            vapps().any(|vapp| vapp.id == *id && vapp.vms.iter().all(|vm| vm.proof.suffices()))
-        }
-        Removing::StopVm(id) => nodes().any(|vm| vm.id == *id),
-        Removing::Detach { vm: id, .. } => nodes().any(|vm| vm.id == *id),
-        Removing::DeleteVm(id) => {
-            let used = estate
-                .items
-                .iter()
-                .any(|item| item.kind == EstateKind::Disk && item.attached_to.contains(id));
-            nodes().any(|vm| vm.id == *id && !vm.deployed) && !used
-        }
-        Removing::DeleteVapp(id) => vapps().any(|vapp| vapp.id == *id && vapp.vms.is_empty()),
-        Removing::DeleteItem(item) => {
-            let volume = item.kind == EstateKind::Disk;
-            item.proof.suffices() && (!volume || deletes_volumes && item.attached_to.is_empty())
-        }
-    }
-}
-
-/// Whether the entity may go: nothing proven is left, and nothing can be on its way.
-fn may_leave(seen: &Observation) -> bool {
-    let document = &seen.document;
-    let never = document.deletion.never_built;
-    let quiet = seen.removal.empty_for >= Some(policy().quarantine);
-    let deletes_volumes = document.deletion.forced && document.deletion.reclaims_volumes;
-    let left = |estate: &EstateSeen| {
-        let volume = |item: &EstateItem| item.kind == EstateKind::Disk && !deletes_volumes;
-        let items = estate.items.iter().filter(|item| !volume(item));
-        let vapps = estate.vapps.iter().map(|vapp| vapp.proof);
-        let mut proofs = items.map(|item| item.proof).chain(vapps);
-        proofs.any(Proof::suffices) || !(never || estate.gaps.is_empty())
-    };
-    let blind = seen.preparation.is_err();
-    let empty = match &seen.estate {
-        _ if blind => never,
-        Some(estate) => !left(estate) && !seen.vapps.iter().any(|vapp| our_vapp(seen, &vapp.id)),
-        None => false,
-    };
-    empty && (quiet || never && document.incarnation == 0)
 }
 
 /// A later attempt's objects are the successor's, and the committed vApp goes by written intent only.

@@ -92,12 +92,24 @@ async fn a_bootstrap_vm_that_somebody_takes_away_costs_an_attempt() {
         }
         let failed = |fleet: &Fleet| fleet.is_in(&urn, "error");
         assert!(fleet.until(HOUR, failed).await, "{}", fleet.context());
-        let named = &fleet.errors(&urn)[0].0;
+        let named = fleet.errors(&urn)[0].0.clone();
+        // A replica that looks before the vApp is gone sees a VM that is off.
         assert!(
             named == error || named == "BootstrapVmStopped",
             "{named}\n{}",
             fleet.context()
         );
+        if named == "BootstrapVmLost" && moment == "ControlPlaneInitialized" {
+            // It could be finished as well: a person decides.
+            // What VCD was at work on comes to its end.
+            fleet.pass_time(Duration::from_mins(10)).await;
+            let built = nodes(&fleet);
+            fleet.pass_time(HOUR).await;
+            assert_given_up(&fleet, &urn, &["BootstrapVmLost"]);
+            assert_eq!(nodes(&fleet), built, "{}", fleet.context());
+            assert!(!built.is_empty(), "{}", fleet.context());
+            continue;
+        }
         fleet.until(HOUR, Fleet::all_provisioned).await;
         fleet.assert_sound();
         assert_eq!(nodes(&fleet).len(), 4, "{}", fleet.context());
