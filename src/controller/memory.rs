@@ -137,7 +137,9 @@ impl<T: Transport> Memory<T> {
         let Some(guest) = &seen.vm else {
             return Duration::ZERO;
         };
-        let progress = format!("{:?}{:?}", guest.report.phases, guest.report.exit);
+        // A phase does not last while the VM is off: the wait for it begins when the VM is on.
+        let report = &guest.report;
+        let progress = format!("{:?}{:?}{:?}", guest.power, report.phases, report.exit);
         match &self.phase {
             Some((known, since)) if *known == progress => now.since(*since),
             _ => {
