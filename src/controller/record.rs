@@ -19,17 +19,14 @@ use crate::reconcile::decision::{Change, Milestone};
 use crate::reconcile::observation::Observation;
 use crate::reconcile::policy::Policy;
 
-/// Version reported in `vcdKeVersion`: the release whose behaviour and formats this server follows.
-///
-/// Clients refuse to work with clusters outside 4.1 to 4.2.
-pub(super) const VCD_KE_VERSION: &str = "4.2.3";
-
 /// What the writing of a change needs to know.
 pub(super) struct Setting<'a> {
     pub(super) seen: &'a Observation,
     pub(super) policy: &'a Policy,
     /// `vcdResourceSet` as it stands.
     pub(super) resources: Vec<Resource>,
+    /// What a provisioned cluster is told to come from.
+    pub(super) release: String,
     pub(super) at: Timestamp,
 }
 
@@ -216,7 +213,7 @@ impl Setting<'_> {
             ],
             clear_errors: true,
             provisioned: Some(Provisioned {
-                version: VCD_KE_VERSION.to_owned(),
+                version: self.release.clone(),
             }),
             ..Edit::default()
         };

@@ -320,10 +320,12 @@ impl<T: Transport> Work<T> {
     }
 
     async fn commit(&mut self, change: &Change, seen: &Observation) -> Result<Next, WriteError> {
+        let document = self.held.document();
         let setting = Setting {
             seen,
             policy: &self.deps.policy,
-            resources: resources_of(&self.held.document().entity),
+            resources: resources_of(&document.entity),
+            release: self.deps.server_config.release_told(&document.entity_type),
             at: self.deps.clock.wall(),
         };
         let (edit, step) = edit_for(change, &setting);

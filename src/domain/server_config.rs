@@ -12,6 +12,7 @@
 //! Source: JSON schema of `vmware:VCDKEConfig` 1.0.0 and 1.1.0; CSE 4.2 documentation.
 
 mod parse;
+mod release;
 mod value;
 
 use std::time::Duration;

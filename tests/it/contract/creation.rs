@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::{HOUR, NAME, POOL, asked, shapes};
 use crate::support::client::Shape;
 use crate::support::fleet::Fleet;
@@ -23,6 +25,13 @@ async fn the_wait_ends_on_provisioned_and_everything_can_be_read() {
         assert_eq!(found.envelope["state"], "RESOLVED", "{context}");
         assert_eq!(found.envelope["owner"]["name"], "acme-author", "{context}");
         let status = &found.content()["status"]["vcdKe"];
+        // Terraform plans a change for ever when this is not what its configuration says.
+        let release = if shape == Shape::V41 {
+            "4.1.1"
+        } else {
+            "4.2.3"
+        };
+        assert_eq!(status["vcdKeVersion"], release, "{context}");
         let class = &status["defaultStorageClass"];
         assert_eq!(class["k8sStorageClassName"], "kite7-default", "{context}");
         assert_eq!(class["fileSystem"], "ext4", "{context}");
@@ -31,6 +40,22 @@ async fn the_wait_ends_on_provisioned_and_everything_can_be_read() {
             false
         );
         fleet.assert_converged();
+    }
+}
+
+/// A provider whose tenants have written another patch level into their configurations says so once.
+#[tokio::test(start_paused = true)]
+async fn the_release_told_is_the_one_the_provider_has_configured() {
+    for (seed, shape, release) in [(4_005, Shape::V41, "4.1.0"), (4_006, Shape::V42, "4.2.1")] {
+        let (mut fleet, client, urn) = asked(seed, shape, false);
+        let configuration = client.configuration(&fleet);
+        fleet.change(&configuration, |content| {
+            content["profiles"][0]["vcdKeInstances"][0]["version"] = json!(release);
+        });
+        fleet.start("a");
+        let cluster = client.wait(&fleet, &urn, HOUR).await.unwrap();
+        let told = &cluster.typed["status"]["vcdKe"]["vcdKeVersion"];
+        assert_eq!(told, release, "{}", fleet.context());
     }
 }
 
@@ -101,6 +126,28 @@ async fn with_auto_repair_the_wait_goes_on_through_an_error() {
         assert_eq!(
             fleet.effect("vm.powered_on", &urn),
             2,
+            "{}",
+            fleet.context()
+        );
+    }
+}
+
+/// A client with auto-repair waits as long as the flag is set, at worst for ever: when nothing follows
+/// any more, the flag must not be left as it is.
+#[tokio::test(start_paused = true)]
+async fn the_wait_ends_when_the_last_attempt_has_failed() {
+    for (seed, shape) in shapes(4_050) {
+        let (mut fleet, client, urn) = asked(seed, shape, true);
+        fleet.world().fail_guest(NAME, "kind", u32::MAX);
+        fleet.start("a");
+        let printed = client.wait(&fleet, &urn, 6 * HOUR).await.unwrap_err();
+        assert!(
+            printed.contains("\"kind\" failed"),
+            "{printed}\n{}",
+            fleet.context()
+        );
+        assert!(
+            fleet.effect("vm.powered_on", &urn) >= 2,
             "{}",
             fleet.context()
         );

@@ -5,6 +5,7 @@
 
 mod creation;
 mod day_two;
+mod delete;
 mod history;
 mod provisioned;
 mod rewrites;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{HOUR, provisioned, shapes};
-use crate::support::client::Client;
 use crate::support::client::read::Cluster;
 use crate::support::client::typed::rewritten;
+use crate::support::client::{Client, Shape};
 use crate::support::fleet::Fleet;
 
 /// Longer than any claim of another server is respected: whoever wanted to begin something has begun it.
@@ -57,6 +57,53 @@ async fn a_provisioned_cluster_survives_the_loss_of_keys_that_clients_drop() {
         let flags = &typed["spec"]["vcdKe"];
         assert_eq!(flags.get("autoRepairOnErrors"), None, "it was false");
         survives(&fleet, &client, &urn, &typed).await;
+    }
+}
+
+/// Every version that the entity had on its way comes back after the end.
+#[tokio::test(start_paused = true)]
+async fn a_provisioned_cluster_survives_every_earlier_version_of_itself() {
+    let (fleet, _, urn) = provisioned(4_730, Shape::V42).await;
+    let count = fleet.versions.of(&urn).len();
+    assert!(count > 20, "{count} versions");
+    drop(fleet);
+    for (n, (seed, shape)) in (0..count).step_by(4).zip(shapes(4_731).cycle()) {
+        let (mut fleet, client, urn) = provisioned(seed, shape).await;
+        let old = fleet.versions.of(&urn);
+        let old = &old[n.min(old.len() - 1)];
+        fleet.what = format!("version {n} comes back, {}", fleet.what);
+        survives(
+            &fleet,
+            &client,
+            &urn,
+            &rewritten(&without_secrets(old)).unwrap(),
+        )
+        .await;
+    }
+}
+
+/// As a plain read gives it.
+fn without_secrets(content: &Value) -> Value {
+    let mut content = content.clone();
+    if let Some(flags) = content["spec"]["vcdKe"].as_object_mut() {
+        flags.remove("secure");
+    }
+    if content["status"]["capvcd"].is_object() {
+        content["status"]["capvcd"]
+            .as_object_mut()
+            .unwrap()
+            .remove("private");
+    }
+    content
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provisioned_cluster_survives_the_loss_of_its_whole_status() {
+    for (seed, shape) in shapes(4_780) {
+        let (fleet, client, urn) = provisioned(seed, shape).await;
+        let first = fleet.versions.of(&urn)[0].clone();
+        assert_eq!(first.get("status"), None, "{first}");
+        survives(&fleet, &client, &urn, &without_secrets(&first)).await;
     }
 }
 

@@ -5,6 +5,7 @@
 //!
 //! Source: go-vcloud-director, `vcd_cse_kubernetes_cluster`.
 
+mod deletion;
 pub(crate) mod read;
 pub(crate) mod typed;
 pub(crate) mod yaml;
@@ -120,6 +121,18 @@ impl Client {
             auto_repair: repair,
         };
         self.post(fleet, shape, &request)
+    }
+
+    /// URN of the one configuration that clients look for.
+    pub(crate) fn configuration(&self, fleet: &Fleet) -> String {
+        let list = "/cloudapi/1.0.0/entities/types/vmware/VCDKEConfig/1.1.0";
+        let query = "filter=name==vcdKeConfig&pageSize=128";
+        let found = self
+            .call(fleet, Ask::get(&format!("{list}?{query}")))
+            .json();
+        let found = found["values"].as_array().unwrap();
+        assert_eq!(found.len(), 1, "exactly one is accepted");
+        found[0]["id"].as_str().unwrap().to_owned()
     }
 
     /// The entity, unless it is gone.
