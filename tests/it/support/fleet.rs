@@ -69,6 +69,9 @@ pub(crate) struct Fleet {
     started: u64,
     /// Clusters of which two bootstrap VMs were ever seen switched on at once.
     twice_on: Mutex<BTreeSet<String>>,
+    /// Whether all clusters were provisioned, at these revisions: reading every document is most of what a
+    /// fleet at rest would cost.
+    provisioned: Mutex<(BTreeMap<String, u64>, bool)>,
 }
 
 impl Fleet {
@@ -110,6 +113,7 @@ impl Fleet {
             dead: BTreeMap::new(),
             started: 0,
             twice_on: Mutex::default(),
+            provisioned: Mutex::default(),
         }
     }
 
@@ -314,11 +318,20 @@ impl Fleet {
     }
 
     pub(crate) fn all_provisioned(&self) -> bool {
-        let clusters = self.world().clusters();
-        !clusters.is_empty()
-            && clusters
-                .iter()
-                .all(|c| c.state.as_deref() == Some("provisioned"))
+        let world = self.world();
+        let mut last = self.provisioned.lock().unwrap();
+        let same = last.0.len() == world.revisions().count()
+            && world
+                .revisions()
+                .all(|(urn, revision)| last.0.get(urn) == Some(&revision));
+        if !same {
+            let clusters = world.clusters();
+            let provisioned = |c: &ClusterView| c.state.as_deref() == Some("provisioned");
+            last.1 = !clusters.is_empty() && clusters.iter().all(provisioned);
+            let owned = |(urn, revision): (&str, u64)| (urn.to_owned(), revision);
+            last.0 = world.revisions().map(owned).collect();
+        }
+        last.1
     }
 
     /// How often `effect` was applied for the cluster, over all attempts.
