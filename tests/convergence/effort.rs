@@ -1,0 +1,77 @@
+//! How much is tried: a share by default, everything by command.
+//!
+//! - `CONVERGENCE=all`: every experiment of every part.
+//! - `CONVERGENCE_SEEDS=1000..1500`: these seeds instead of the default ones.
+
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use libtest_mimic::Trial;
+
+/// Whether everything is to be tried.
+pub(crate) fn everything() -> bool {
+    std::env::var("CONVERGENCE").is_ok_and(|which| which == "all")
+}
+
+/// The seeds to try, `default` unless others are asked for.
+pub(crate) fn seeds(default: Range<u64>) -> Range<u64> {
+    let Ok(text) = std::env::var("CONVERGENCE_SEEDS") else {
+        return default;
+    };
+    let bounds = text.split_once("..").and_then(|(from, to)| {
+        let (from, to) = (from.parse().ok()?, to.parse().ok()?);
+        (from < to).then_some(from..to)
+    });
+    bounds
+        .unwrap_or_else(|| panic!("CONVERGENCE_SEEDS={text}: expected FIRST..END, such as 0..500"))
+}
+
+/// Of `all` experiments those to make now: all of them, or every `share`-th from the `turn`-th on.
+pub(crate) fn chosen<T>(all: Vec<T>, share: usize, turn: usize) -> Vec<T> {
+    if everything() {
+        return all;
+    }
+    let first = turn % share.min(all.len().max(1));
+    all.into_iter().skip(first).step_by(share).collect()
+}
+
+/// Makes every experiment, as many at once as there are processors; the outcomes in the order of `jobs`.
+pub(crate) fn parallel<J: Sync, R: Send>(jobs: &[J], run: impl Fn(&J) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let next = AtomicUsize::new(0);
+    let outcomes = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..threads.min(jobs.len()) {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(job) = jobs.get(at) else { break };
+                    let outcome = run(job);
+                    outcomes.lock().unwrap().push((at, outcome));
+                }
+            });
+        }
+    });
+    let mut outcomes = outcomes.into_inner().unwrap();
+    outcomes.sort_by_key(|(at, _)| *at);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+/// Runs a scenario on a clock of its own that nobody waits for.
+pub(crate) fn on_virtual_time<R>(scenario: impl Future<Output = R>) -> R {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(scenario)
+}
+
+/// A case whose failure is a panic, as in ordinary tests.
+pub(crate) fn trial(name: impl Into<String>, case: impl FnOnce() + Send + 'static) -> Trial {
+    Trial::test(name, move || {
+        case();
+        Ok(())
+    })
+}
