@@ -19,6 +19,7 @@ mod estate;
 mod faults;
 mod fuzz;
 mod infrastructure;
+mod lawful;
 mod life_signs;
 mod polling;
 mod preflight;

@@ -3,7 +3,8 @@
 //! Invariants:
 //! - Nothing is parsed but the few values that are kept: a write costs a walk over the text.
 //! - What did not change since the last look is shared with it.
-//! - Two documents with the same [`Parts`] are the same outside the fields a server owns, byte for byte.
+//! - Two documents with the same [`Parts`] are the same outside the fields a server owns, byte for byte but
+//!   for the order of sections.
 //!
 //! Source: `capvcdCluster` 1.1.0 to 1.3.0; the fields a server writes, as go-vcloud-director and the portal
 //! read them.
@@ -130,8 +131,10 @@ pub(crate) struct Parts {
     pub(crate) capi_yaml: Option<u64>,
     /// `spec` besides that and the flag of auto-repair.
     pub(crate) spec: Option<u64>,
-    /// `status.capvcd` without the mirrored errors: forgotten when an attempt begins anew.
+    /// `status.capvcd` without the mirrored errors and the kubeconfig: forgotten when an attempt begins anew.
     pub(crate) capvcd: Option<u64>,
+    /// `status.capvcd.private`: likewise, unless the type hides it from the server.
+    pub(crate) kubeconfig: Option<u64>,
     /// `status.cpi`: likewise.
     pub(crate) cpi: Option<u64>,
     /// Everything else, name and type of the entity included.
@@ -160,6 +163,8 @@ impl Look {
             errors: set(raw, "errorSet", known.map(|sets| &sets.errors)),
             recorded: records(raw, known.map(|sets| &sets.recorded)),
         };
+        let external_id = entity.external_id.as_deref().unwrap_or_default();
+        let envelope = [entity.name.as_str(), &entity.type_urn, external_id];
         Self {
             revision: entity.revision,
             rde_state: entity.state.name(),
@@ -171,7 +176,7 @@ impl Look {
             auto_repair: is_set("autoRepairOnErrors"),
             ready: text(&["status", "capvcd", "clusterApiStatus", "phase"]) == "Ready",
             committed: committed(at(&["status", "vcdKe", "vcdResourceSet"])),
-            parts: Parts::of(entity),
+            parts: Parts::of(raw, envelope),
             sets,
         }
     }
@@ -240,12 +245,10 @@ fn records(text: &[u8], before: Option<&Shared<BTreeSet<String>>>) -> Shared<BTr
     })
 }
 
-/// A hash that knows whether anything was fed to it.
+/// The hash of some members, whatever their order: where a writer was not shown a secure field, VCD puts it
+/// back at the end.
 #[derive(Default)]
-struct Feed {
-    hasher: DefaultHasher,
-    fed: bool,
-}
+struct Feed(Option<u64>);
 
 impl Feed {
     fn member(&mut self, text: &[u8], member: &Member<'_>) {
@@ -253,23 +256,17 @@ impl Feed {
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
-        self.fed = true;
-        self.hasher.write_usize(bytes.len());
-        self.hasher.write(bytes);
-    }
-
-    fn end(self) -> Option<u64> {
-        self.fed.then(|| self.hasher.finish())
+        let sum = self.0.unwrap_or_default();
+        self.0 = Some(sum.wrapping_add(hash(bytes)));
     }
 }
 
 impl Parts {
-    fn of(entity: &Entity) -> Self {
-        let text = entity.content.text().as_bytes();
+    fn of(text: &[u8], envelope: [&str; 3]) -> Self {
         let mut rest = Feed::default();
-        rest.bytes(entity.name.as_bytes());
-        rest.bytes(entity.type_urn.as_bytes());
-        rest.bytes(entity.external_id.as_deref().unwrap_or_default().as_bytes());
+        for word in envelope {
+            rest.bytes(word.as_bytes());
+        }
         let mut parts = Self::default();
         for member in Members::of(text, 0) {
             match member.name().as_deref() {
@@ -280,7 +277,7 @@ impl Parts {
                 Some(_) | None => rest.member(text, &member),
             }
         }
-        parts.rest = rest.end();
+        parts.rest = rest.0;
         parts
     }
 
@@ -298,7 +295,7 @@ impl Parts {
                 Some(_) | None => feed.member(text, &member),
             }
         }
-        self.spec = feed.end();
+        self.spec = feed.0;
     }
 
     fn take_status(&mut self, text: &[u8], status: &Member<'_>, rest: &mut Feed) {
@@ -310,13 +307,16 @@ impl Parts {
                 }
                 Some("capvcd") if is_object(text, &member) => {
                     let mut feed = Feed::default();
-                    feed_except(text, &member, &["errorSet"], &mut feed);
-                    self.capvcd = feed.end();
+                    feed_except(text, &member, &["errorSet", "private"], &mut feed);
+                    self.capvcd = feed.0;
+                    let private = scan::find(text, member.value, ["private"]);
+                    let private = private.and_then(|(start, end)| text.get(start..end));
+                    self.kubeconfig = private.map(hash);
                 }
                 Some("cpi") => {
                     let mut feed = Feed::default();
                     feed.member(text, &member);
-                    self.cpi = feed.end();
+                    self.cpi = feed.0;
                 }
                 Some(_) | None => rest.member(text, &member),
             }
@@ -338,19 +338,25 @@ fn feed_except(text: &[u8], object: &Member<'_>, names: &[&str], feed: &mut Feed
     }
 }
 
-/// The texts of a cluster that no request of a server may hold: its secret fields, as JSON has them, without
-/// the quotes.
+/// Places that hold credentials; older versions of the type show them to whoever has full control.
+const CREDENTIALS: [[&str; 3]; 2] = [["spec", "vcdKe", "secure"], ["status", "capvcd", "private"]];
+
+/// The texts of a cluster that no request of a server may hold: the credentials that its type keeps from
+/// every reader, as JSON has them, without the quotes.
 pub(crate) fn secrets(entity: &Entity) -> Vec<Box<str>> {
-    let content = &entity.content;
-    let places = [
-        content.at(&["spec", "vcdKe", "secure"]),
-        content.at(&["status", "capvcd", "private"]),
-    ];
     let mut found = Vec::new();
-    places
-        .into_iter()
-        .flatten()
-        .for_each(|place| collect(&place, &mut found));
+    for place in CREDENTIALS {
+        let rules = place
+            .into_iter()
+            .try_fold(&entity.rules.fields, |rules, part| {
+                rules.properties.get(part)
+            });
+        if rules.is_some_and(|rules| rules.secure)
+            && let Some(value) = entity.content.at(&place)
+        {
+            collect(&value, &mut found);
+        }
+    }
     found
 }
 
@@ -368,5 +374,4 @@ fn collect(value: &Value, found: &mut Vec<Box<str>>) {
 
 #[cfg(test)]
 #[path = "look_tests.rs"]
-#[expect(clippy::unwrap_used, reason = "tests fail loudly")]
 mod tests;

@@ -7,7 +7,9 @@
 //!
 //! Source: the fields a server owns and the states clients know, as go-vcloud-director reads them.
 
-use super::facts::Facts;
+use std::sync::Arc;
+
+use super::facts::{Cluster, Facts};
 use super::{Findings, Invariant};
 use crate::domain::claim::ClaimPhase;
 use crate::domain::status::ClusterState;
@@ -25,8 +27,9 @@ pub(super) fn judge(facts: &Facts, findings: &mut Findings<'_>) {
     let entry = findings.entry;
     match &entry.deed {
         Deed::Written(written) => {
-            let before = facts.clusters.get(&written.entity);
-            if let Some(before) = before.and_then(|cluster| cluster.look.as_ref()) {
+            if let Some(cluster) = facts.clusters.get(&written.entity)
+                && let Some(before) = &cluster.look
+            {
                 let pair = (before.as_ref(), written.look.as_ref());
                 let mut add = |invariant, what| findings.add(invariant, &written.entity, what);
                 if let Some(what) = foreign_change(pair) {
@@ -35,7 +38,10 @@ pub(super) fn judge(facts: &Facts, findings: &mut Findings<'_>) {
                 if let Some(what) = forbidden_edge(pair) {
                     add(Invariant::I7, what);
                 }
-                for what in said_wrongly(pair) {
+                for what in said_wrongly(pair)
+                    .into_iter()
+                    .chain(said_twice(cluster, pair))
+                {
                     add(Invariant::I11, what);
                 }
             }
@@ -75,6 +81,10 @@ fn foreign_change((before, after): (&Look, &Look)) -> Option<String> {
         (
             "status.capvcd",
             was.capvcd != is.capvcd && is.capvcd.is_some(),
+        ),
+        (
+            "status.capvcd.private",
+            was.kubeconfig != is.kubeconfig && is.kubeconfig.is_some(),
         ),
         ("status.cpi", was.cpi != is.cpi && is.cpi.is_some()),
         ("something else", was.rest != is.rest),
@@ -127,10 +137,13 @@ fn forbidden_edge((before, after): (&Look, &Look)) -> Option<String> {
 }
 
 /// Entries of `after` that `before` has not, or not as often.
-pub(super) fn added<'s>(before: &[Said], after: &'s [Said]) -> Vec<&'s Said> {
+pub(super) fn added<'s>(before: &Arc<Vec<Said>>, after: &'s Arc<Vec<Said>>) -> Vec<&'s Said> {
+    if Arc::ptr_eq(before, after) {
+        return Vec::new();
+    }
     let mut left: Vec<&Said> = before.iter().collect();
     let mut new = Vec::new();
-    for said in after {
+    for said in after.iter() {
         match left.iter().position(|old| *old == said) {
             Some(at) => {
                 left.swap_remove(at);
@@ -170,4 +183,22 @@ fn said_wrongly((before, after): (&Look, &Look)) -> Vec<String> {
         }
     }
     found
+}
+
+/// Events about no object that this holder has recorded before in the same attempt: what was dropped from
+/// the window, or repeated because an answer was lost, counts too.
+fn said_twice(cluster: &Cluster, (before, after): (&Look, &Look)) -> Vec<String> {
+    let creates = match after.claim.phase() {
+        ClaimPhase::Pending | ClaimPhase::Creating | ClaimPhase::Teardown => true,
+        ClaimPhase::Done | ClaimPhase::Deleting => false,
+    };
+    if !creates || !cluster.said.is_of(after) {
+        return Vec::new();
+    }
+    let new = added(&before.sets.events.value, &after.sets.events.value);
+    let again = new.into_iter().filter(|said| said.resource.is_empty());
+    again
+        .filter(|said| cluster.said.has(said))
+        .map(|said| format!("the event {} of {} was recorded before", said.name, said.at))
+        .collect()
 }

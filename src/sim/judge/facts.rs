@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::documents::added;
 use crate::clock::Moment;
 use crate::domain::claim::{ClaimPhase, Hold};
 use crate::domain::marker::Marker;
-use crate::sim::entities::look::Look;
+use crate::sim::entities::look::{Look, Said};
 use crate::sim::history::{Actor, Deed, Entry, Item, Machine, MachineChange, MachineKind, Written};
 
 /// Clusters that are remembered after their end.
@@ -45,8 +46,43 @@ pub(super) struct Cluster {
     pub(super) recorded: BTreeSet<String>,
     /// VMs that replicas have powered on, by incarnation.
     pub(super) powered_on: BTreeMap<u32, BTreeSet<String>>,
+    /// Events that its holder has recorded.
+    pub(super) said: SaidOnce,
     /// Revision, holder and epoch of its latest versions.
     pub(super) versions: VecDeque<(u64, String, u64)>,
+}
+
+/// Events about no object that were recorded in one attempt and under one epoch: name and details.
+#[derive(Debug, Default)]
+pub(super) struct SaidOnce {
+    incarnation: u32,
+    epoch: u64,
+    texts: BTreeSet<(String, u64)>,
+}
+
+impl SaidOnce {
+    /// Whether the document is of the same attempt and epoch.
+    pub(super) fn is_of(&self, look: &Look) -> bool {
+        let record = look.claim.heartbeat.as_ref();
+        record.is_some_and(|it| (it.incarnation, it.epoch) == (self.incarnation, self.epoch))
+    }
+
+    pub(super) fn has(&self, said: &Said) -> bool {
+        self.texts.contains(&(said.name.clone(), said.details))
+    }
+
+    fn take_in(&mut self, before: &Look, after: &Look) {
+        if !self.is_of(after) {
+            let record = after.claim.heartbeat.as_ref();
+            self.incarnation = record.map_or(0, |it| it.incarnation);
+            self.epoch = record.map_or(0, |it| it.epoch);
+            self.texts.clear();
+        }
+        let new = added(&before.sets.events.value, &after.sets.events.value);
+        let about_nothing = new.into_iter().filter(|said| said.resource.is_empty());
+        self.texts
+            .extend(about_nothing.map(|said| (said.name.clone(), said.details)));
+    }
 }
 
 /// What a replica knows of its own claim.
@@ -122,6 +158,9 @@ impl Facts {
         }
         if entry.by.actor == Actor::Replica {
             known.keep_claim(entry, look);
+            if let Some(before) = &known.look {
+                known.said.take_in(before, look);
+            }
         }
         if entry.by.actor == Actor::Replica || known.look.is_none() {
             known.keep_intent(entry, look);

@@ -157,3 +157,6 @@ impl Judge {
         self.facts.clusters.get(urn)?.look.as_ref()
     }
 }
+
+#[cfg(test)]
+mod tests;

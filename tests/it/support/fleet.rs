@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cse_server::chance::Chance;
-use cse_server::clock::Clock;
+use cse_server::clock::{Clock, Moment};
 use cse_server::domain::claim::HolderId;
 use cse_server::sim::faults::Faults;
 use cse_server::sim::seed::{ClusterRequest, CseShape, SiteAccess, Tenant, default_config};
@@ -359,6 +359,17 @@ impl Fleet {
     /// Nothing was done against the rules, at any moment.
     pub(crate) fn assert_lawful(&self) {
         assert_eq!(self.verdicts(), Vec::<String>::new(), "{}", self.context());
+    }
+
+    /// Waits that were too long (L3, L4) since `from`, from when on nothing went wrong and there was a replica
+    /// with a free slot.
+    pub(crate) fn late(&self, from: Duration) -> Vec<String> {
+        self.bench.late(Moment::from_origin(from), self.clock.now())
+    }
+
+    /// Clusters that are not at their end, or came to it less than `stays` ago (L1).
+    pub(crate) fn unsettled(&self, stays: Duration) -> Vec<String> {
+        self.bench.unsettled(self.clock.now(), stays)
     }
 
     /// Everything as promised: provisioned, nothing left, nothing done twice.

@@ -5,7 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use cse_server::clock::Moment;
+use cse_server::sim::judge::Verdict;
+use cse_server::sim::judge::liveness::{Calm, Pace, too_long, unsettled};
 use cse_server::sim::world::World;
 
 /// The judge of one fleet.
@@ -35,10 +39,22 @@ impl Bench {
         let world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         let verdicts = world.judge().into_iter();
         verdicts
-            .filter(|verdict| ["I1", "I2"].contains(&verdict.invariant.to_string().as_str()))
             .filter(|verdict| !excused.contains_key(&verdict.invariant.to_string()))
             .map(|verdict| verdict.to_string())
             .collect()
+    }
+
+    pub(super) fn late(&self, from: Moment, until: Moment) -> Vec<String> {
+        let world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let calm = Calm { from, until };
+        let late = too_long(world.history().entries(), calm, Pace::default());
+        late.iter().map(Verdict::to_string).collect()
+    }
+
+    pub(super) fn unsettled(&self, now: Moment, stays: Duration) -> Vec<String> {
+        let world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = unsettled(world.history().entries(), now, stays);
+        found.iter().map(Verdict::to_string).collect()
     }
 }
 
