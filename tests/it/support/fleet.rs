@@ -4,6 +4,8 @@
 //! until the clusters are as they should be. All chance comes from its seed; every failure text carries
 //! the seed and the site's journal.
 
+mod departures;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -65,6 +67,8 @@ pub(crate) struct Fleet {
     pub(crate) urns: Vec<String>,
     pub(crate) life: Life,
     running: BTreeMap<String, Running>,
+    /// Told to stop, and perhaps still at it.
+    leaving: BTreeMap<String, Running>,
     dead: BTreeMap<String, Vec<HolderId>>,
     started: u64,
     /// Clusters of which two bootstrap VMs were ever seen switched on at once.
@@ -110,6 +114,7 @@ impl Fleet {
             urns: Vec::new(),
             life: Life::default(),
             running: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             dead: BTreeMap::new(),
             started: 0,
             twice_on: Mutex::default(),
