@@ -53,7 +53,11 @@ impl fmt::Display for Exchange {
             &self.caller,
             &self.method,
         );
-        write!(f, "{at} {caller} {method} {} -> ", gate::template(&segments))?;
+        write!(
+            f,
+            "{at} {caller} {method} {} -> ",
+            gate::template(&segments)
+        )?;
         match &self.outcome {
             Ok(status) => write!(f, "{status}"),
             Err(reason) => f.write_str(reason),

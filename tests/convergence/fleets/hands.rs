@@ -14,7 +14,7 @@ use cse_server::vcd::{ClientOptions, Login, VcdClient};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::plan::{Guest, Failing, Removal};
+use super::plan::{Failing, Guest, Removal};
 use crate::support::fleet::Fleet;
 
 /// Who an original server says it is.
@@ -24,8 +24,8 @@ const NEW: &str = "v1.28.4+vmware.1";
 /// How long a person waits for a task.
 const PATIENCE: u32 = 120;
 
-/// Pulls a lever of the site; what is not there is left alone.
-pub(super) fn pull(fleet: &Fleet, action: Value) {
+/// Pulls a lever of the site; false when it is about something that is not there.
+pub(super) fn pull(fleet: &Fleet, action: Value) -> bool {
     let action: Action = serde_json::from_value(action).unwrap();
     let at = (fleet.clock.now(), fleet.clock.wall());
     let mut world = fleet.world();
@@ -34,7 +34,7 @@ pub(super) fn pull(fleet: &Fleet, action: Value) {
         faults: &fleet.faults,
         at,
     };
-    drop(lever.pull(&action));
+    lever.pull(&action).is_ok()
 }
 
 /// Lets guests of a cluster go wrong.
@@ -48,7 +48,8 @@ pub(super) fn fail_guest(fleet: &Fleet, cluster: &str, guest: Guest) {
     if guest.times < u32::MAX {
         failure["times"] = json!(guest.times);
     }
-    pull(fleet, json!({"fail_phase": failure}));
+    let pulled = pull(fleet, json!({"fail_phase": failure}));
+    assert!(pulled, "every guest can go wrong");
 }
 
 /// Edits a cluster as its author; whether the site took it.
@@ -71,7 +72,9 @@ pub(super) fn beat_as_original(fleet: &Fleet, urn: &str, beat: u64) {
     let Some(content) = world.entity_content(urn) else {
         return;
     };
-    let holder = content.get("status").map(|status| status["vcdKe"]["workerId"].clone());
+    let holder = content
+        .get("status")
+        .map(|status| status["vcdKe"]["workerId"].clone());
     if beat > 0 && holder != Some(json!(ORIGINAL)) || beat == 0 && holder.is_some() {
         return;
     }
@@ -91,13 +94,18 @@ pub(super) fn beat_as_original(fleet: &Fleet, urn: &str, beat: u64) {
 pub(super) fn machine(fleet: &Fleet, urn: &str) -> Option<VmId> {
     let mark = format!("rde={urn};");
     let vms = fleet.world().vms();
-    let vm = vms.into_iter().find(|vm| vm.description.starts_with(&mark))?;
+    let vm = vms
+        .into_iter()
+        .find(|vm| vm.description.starts_with(&mark))?;
     VmId::parse(&vm.urn).ok()
 }
 
 /// Somebody at VCD's own pages.
 pub(super) struct Person {
-    fleet: (Arc<std::sync::Mutex<cse_server::sim::world::World>>, cse_server::clock::Clock),
+    fleet: (
+        Arc<std::sync::Mutex<cse_server::sim::world::World>>,
+        cse_server::clock::Clock,
+    ),
     tenant: Tenant,
 }
 
@@ -127,7 +135,8 @@ impl Person {
         match (what, vapp) {
             (Removal::Stop, _) => drop(client.undeploy_vm(&vm).await),
             (Removal::Vapp, Some(vapp)) => {
-                self.done(&client, client.undeploy_vapp(&vapp.id).await).await;
+                self.done(&client, client.undeploy_vapp(&vapp.id).await)
+                    .await;
                 drop(client.delete_vapp(&vapp.id).await);
             }
             (Removal::Vm | Removal::Vapp, _) => {

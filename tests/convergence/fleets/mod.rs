@@ -38,10 +38,16 @@ const SHRINKING: usize = 80;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        Trial::test("fleets::every_fleet_comes_to_rest_as_its_history_demands", every),
-        trial("fleets::the_same_seed_gives_the_same_run_byte_for_byte", || {
-            same();
-        }),
+        Trial::test(
+            "fleets::every_fleet_comes_to_rest_as_its_history_demands",
+            every,
+        ),
+        trial(
+            "fleets::the_same_seed_gives_the_same_run_byte_for_byte",
+            || {
+                same();
+            },
+        ),
     ]
 }
 
@@ -106,7 +112,11 @@ fn every() -> Result<(), Failed> {
         return Ok(());
     }
     let all: Vec<u64> = failures.iter().map(|(seed, _)| *seed).collect();
-    let mut text = format!("{} of {} fleets failed: {all:?}\n", all.len(), all.len() + good.len());
+    let mut text = format!(
+        "{} of {} fleets failed: {all:?}\n",
+        all.len(),
+        all.len() + good.len()
+    );
     for (seed, told) in failures.iter().take(TOLD) {
         let told = smaller(&Plan::drawn(*seed)).unwrap_or_else(|| told.clone());
         text += &format!(
@@ -166,24 +176,42 @@ fn show(good: &[Outcome], failures: usize, took: Duration) {
     let rows = [
         ("seeds", total.to_string()),
         ("failures", failures.to_string()),
-        ("clusters", sum(|one| u64::try_from(one.clusters).unwrap()).to_string()),
+        (
+            "clusters",
+            sum(|one| u64::try_from(one.clusters).unwrap()).to_string(),
+        ),
         (
             "of them provisioned / failed as they had to / gone",
             ["provisioned", "error", "gone"]
                 .map(|end| ends.get(end).copied().unwrap_or(0).to_string())
                 .join(" / "),
         ),
-        ("replicas", sum(|one| u64::try_from(one.replicas).unwrap()).to_string()),
-        ("troubles besides", sum(|one| u64::try_from(one.troubles).unwrap()).to_string()),
+        (
+            "replicas",
+            sum(|one| u64::try_from(one.replicas).unwrap()).to_string(),
+        ),
+        (
+            "troubles besides",
+            sum(|one| u64::try_from(one.troubles).unwrap()).to_string(),
+        ),
         ("requests", sum(|one| one.requests).to_string()),
         ("of them gone wrong", sum(|one| one.struck).to_string()),
-        ("vApps made in vain and removed", sum(|one| u64::from(one.spare_vapps)).to_string()),
-        ("hours lived", (sum(|one| one.lived.as_secs()) / 3_600).to_string()),
+        (
+            "vApps made in vain and removed",
+            sum(|one| u64::from(one.spare_vapps)).to_string(),
+        ),
+        (
+            "hours lived",
+            (sum(|one| one.lived.as_secs()) / 3_600).to_string(),
+        ),
         (
             "seconds from the end of the troubles to rest, p50 / p99 / max",
             format!("{} / {} / {}", part(50), part(99), part(100)),
         ),
-        ("seeds a minute", format!("{rate:.0} ({} s in all)", took.as_secs())),
+        (
+            "seeds a minute",
+            format!("{rate:.0} ({} s in all)", took.as_secs()),
+        ),
     ];
     debug_assert!(count(total) > 0);
     figures::add(

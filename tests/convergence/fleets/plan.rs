@@ -13,6 +13,10 @@ use fastrand::Rng;
 
 /// Most clusters of a plan.
 const MOST_CLUSTERS: f64 = 200.0;
+/// Most of them that are created; the others run already.
+const MOST_CREATED: f64 = 12.0;
+/// One plan in so many creates up to so many clusters.
+const LARGE: (u32, f64) = (40, 60.0);
 /// Phases of the bootstrap that may go wrong in the guest.
 const PHASES: [&str; 10] = [
     "network",
@@ -42,7 +46,9 @@ pub(super) struct Plan {
     pub(super) seed: u64,
     pub(super) replicas: usize,
     pub(super) tenants: usize,
+    /// Those that are created come first.
     pub(super) wishes: Vec<Wish>,
+    pub(super) created: usize,
     /// Of a thousand requests of replicas so many go wrong, in any way.
     pub(super) per_mille: u32,
     /// Whether VCD refuses a second vApp of one name.
@@ -55,6 +61,8 @@ pub(super) struct Plan {
 /// A cluster that somebody asks for.
 #[derive(Clone, Debug)]
 pub(super) struct Wish {
+    /// It runs before anything else happens.
+    pub(super) runs: bool,
     pub(super) at: Duration,
     pub(super) repaired: bool,
     pub(super) shape: CseShape,
@@ -108,34 +116,90 @@ pub(super) enum Removal {
 #[derive(Clone, Debug)]
 pub(super) enum What {
     /// SIGKILL; the host is back after a while, under its old name or as a new one.
-    Kill { replica: usize, down: Duration, anew: bool },
+    Kill {
+        replica: usize,
+        down: Duration,
+        anew: bool,
+    },
     /// SIGTERM, and a start after it.
-    Terminate { replica: usize, down: Duration, anew: bool },
+    Terminate {
+        replica: usize,
+        down: Duration,
+        anew: bool,
+    },
     /// Stands still.
-    Freeze { replica: usize, lasts: Duration },
+    Freeze {
+        replica: usize,
+        lasts: Duration,
+    },
     /// Cut off from VCD.
-    Partition { replica: usize, lasts: Duration, way: Way },
+    Partition {
+        replica: usize,
+        lasts: Duration,
+        way: Way,
+    },
     /// Every call takes longer.
-    Slow { replica: usize, lasts: Duration, by: Duration },
+    Slow {
+        replica: usize,
+        lasts: Duration,
+        by: Duration,
+    },
     /// A second process under the same name.
-    Twin { replica: usize },
+    Twin {
+        replica: usize,
+    },
     /// Another server configuration: poll, watcher and stale interval in minutes, as valid as they are.
-    Configure { poll: u64, watcher: u64, stale: u64 },
+    Configure {
+        poll: u64,
+        watcher: u64,
+        stale: u64,
+    },
     /// A server configuration that makes no sense.
     Misconfigure,
-    Delete { cluster: usize, forced: bool },
-    Resize { cluster: usize, replicas: u32 },
-    Upgrade { cluster: usize },
+    Delete {
+        cluster: usize,
+        forced: bool,
+    },
+    Resize {
+        cluster: usize,
+        replicas: u32,
+    },
+    Upgrade {
+        cluster: usize,
+    },
     /// A client writes a copy of the whole document back that is this old.
-    Rollback { cluster: usize, age: Duration },
+    Rollback {
+        cluster: usize,
+        age: Duration,
+    },
     /// The same as a typed client does, which drops what it does not know.
-    Rewrite { cluster: usize, age: Duration },
-    Remove { cluster: usize, what: Removal },
-    FailNode { cluster: usize, how: &'static str },
-    FailTasks { operation: &'static str, times: u32 },
-    Maintenance { lasts: Duration },
-    FailOver { cut: Duration, stale: Duration },
-    QueryLag { lag: Duration, lasts: Duration },
+    Rewrite {
+        cluster: usize,
+        age: Duration,
+    },
+    Remove {
+        cluster: usize,
+        what: Removal,
+    },
+    FailNode {
+        cluster: usize,
+        how: &'static str,
+    },
+    FailTasks {
+        operation: &'static str,
+        times: u32,
+    },
+    Maintenance {
+        lasts: Duration,
+    },
+    FailOver {
+        cut: Duration,
+        stale: Duration,
+    },
+    QueryLag {
+        lag: Duration,
+        lasts: Duration,
+    },
     ExpireSessions,
 }
 
@@ -154,6 +218,17 @@ impl Dice {
     /// Mostly short, sometimes long: evenly spread over the orders of magnitude.
     fn span(&mut self, shortest: f64, longest: f64) -> Duration {
         Duration::from_secs_f64(shortest * (longest / shortest).powf(self.0.f64()))
+    }
+
+    /// A number from 1 to `most`: evenly spread over the orders of magnitude.
+    fn number(&mut self, most: f64) -> usize {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 1 and the most"
+        )]
+        let number = (most + 1.0).powf(self.0.f64()) as usize;
+        number
     }
 
     fn one<T: Copy>(&mut self, of: &[T]) -> T {
@@ -255,24 +330,21 @@ impl Plan {
     pub(super) fn drawn(seed: u64) -> Self {
         let mut dice = Dice(Rng::with_seed(seed ^ 0x5eed_f1ee_7000));
         let replicas = dice.0.usize(2..8);
-        let share = dice.0.f64();
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "between 1 and 200"
-        )]
-        let clusters = MOST_CLUSTERS.powf(share * share) as usize;
-        let troubled = dice.span(240.0, 1_800.0);
-        let wishes = wishes(&mut dice, clusters, troubled);
-        let per_mille = if dice.0.bool() {
-            dice.0.u32(1..60)
+        let clusters = dice.number(MOST_CLUSTERS);
+        let most = if dice.once_in(LARGE.0) {
+            LARGE.1
         } else {
-            0
+            MOST_CREATED
         };
+        let created = dice.number(most).min(clusters);
+        let troubled = dice.span(240.0, 1_800.0);
+        let wishes = wishes(&mut dice, (created, clusters), troubled);
+        let per_mille = if dice.0.bool() { dice.0.u32(1..60) } else { 0 };
         let mut plan = Self {
             seed,
             replicas,
-            tenants: 2 + clusters / 20,
+            tenants: 2 + clusters / 50,
+            created,
             wishes,
             per_mille,
             unique_names: dice.0.bool(),
@@ -284,17 +356,20 @@ impl Plan {
     }
 
     fn draw_troubles(&mut self, dice: &mut Dice) {
-        let chosen: Vec<Family> = FAMILIES
-            .into_iter()
-            .filter(|_| dice.0.bool())
-            .collect();
+        let chosen: Vec<Family> = FAMILIES.into_iter().filter(|_| dice.0.bool()).collect();
         let clusters = self.wishes.len();
-        let number = dice.0.usize(0..10 + 2 * self.replicas + clusters / 4);
+        let number = dice.0.usize(0..10 + 2 * self.replicas + self.created / 2);
         for _ in 0..number {
             let Some(family) = dice.0.choice(&chosen) else {
                 break;
             };
-            let what = family(dice, self.replicas, clusters);
+            // Most troubles are of those that are created.
+            let among = if dice.once_in(4) {
+                clusters
+            } else {
+                self.created
+            };
+            let what = family(dice, self.replicas, among);
             let at = self.troubled.mul_f64(dice.0.f64());
             self.troubles.push(Trouble { at, what });
         }
@@ -322,11 +397,12 @@ impl Plan {
     }
 }
 
-fn wishes(dice: &mut Dice, clusters: usize, troubled: Duration) -> Vec<Wish> {
+fn wishes(dice: &mut Dice, (created, clusters): (usize, usize), troubled: Duration) -> Vec<Wish> {
     let at_once = dice.once_in(3);
     let failing = dice.0.bool();
     let originals = dice.once_in(6);
-    let wish = |_| Wish {
+    let wish = |n| Wish {
+        runs: n >= created,
         at: if at_once {
             dice.secs(0..2)
         } else {

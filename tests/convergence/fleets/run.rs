@@ -27,6 +27,8 @@ const BOUND: Duration = Duration::from_hours(3);
 const STAY: Duration = Duration::from_mins(6);
 /// Time between two looks of a client whose cluster is to go.
 const MARK_AGAIN: Duration = Duration::from_mins(1);
+/// Size of the document of a cluster that runs already; what is tried here does not depend on it.
+const STANDING_BYTES: usize = 4_000;
 /// Time between two heartbeats of an original server.
 const ORIGINAL_BEAT: Duration = Duration::from_mins(1);
 
@@ -79,6 +81,8 @@ struct Run<'p> {
     stories: BTreeMap<usize, Story>,
     /// By trouble: what a client has read.
     copies: BTreeMap<usize, Value>,
+    /// Clusters that were not at rest when last looked at.
+    restless: Vec<String>,
     done: Vec<String>,
 }
 
@@ -118,6 +122,7 @@ impl<'p> Run<'p> {
             names: (0..plan.replicas).map(|n| (format!("r{n}"), 1)).collect(),
             stories: BTreeMap::new(),
             copies: BTreeMap::new(),
+            restless: Vec::new(),
             done: Vec::new(),
         }
     }
@@ -134,7 +139,11 @@ impl<'p> Run<'p> {
     /// Everything of the plan into the queue, and all replicas up.
     fn begin(&mut self) {
         for (n, wish) in self.plan.wishes.iter().enumerate() {
-            self.put(wish.at, Step::Ask(n));
+            if wish.runs {
+                self.stand(n);
+            } else {
+                self.put(wish.at, Step::Ask(n));
+            }
         }
         for (n, trouble) in self.plan.troubles.iter().enumerate() {
             if let What::Rollback { age, .. } | What::Rewrite { age, .. } = trouble.what {
@@ -234,6 +243,18 @@ impl<'p> Run<'p> {
         self.stories.insert(n, Story::new(urn, name, wish));
     }
 
+    /// A cluster that runs already.
+    fn stand(&mut self, n: usize) {
+        let (name, wish) = (format!("c{n}"), self.plan.wishes[n].clone());
+        let tenant = self.fleet.tenants[n % self.plan.tenants].clone();
+        let urn = self
+            .fleet
+            .world()
+            .seed_provisioned(&tenant, &name, STANDING_BYTES);
+        self.fleet.urns.push(urn.clone());
+        self.stories.insert(n, Story::new(urn, name, wish));
+    }
+
     fn beat(&mut self, n: usize, beat: u64) {
         let story = &self.stories[&n];
         hands::beat_as_original(&self.fleet, &story.urn, beat);
@@ -316,6 +337,7 @@ impl<'p> Run<'p> {
     /// All that is no trouble of one replica.
     fn trouble_of_the_site(&mut self, n: usize, trouble: &Trouble) {
         let secs = |time: &Duration| format!("{}ms", time.as_millis());
+        let lever = |action: Value| drop(hands::pull(&self.fleet, action));
         match &trouble.what {
             What::Configure {
                 poll,
@@ -331,23 +353,17 @@ impl<'p> Run<'p> {
                 "heartbeatWatcherTimeoutInMin": 10,
                 "staleHeartbeatIntervalInMin": 5,
             })),
-            What::FailTasks { operation, times } => hands::pull(
-                &self.fleet,
-                json!({"fail_task": {"operation": operation, "times": times}}),
-            ),
-            What::Maintenance { lasts } => hands::pull(
-                &self.fleet,
-                json!({"maintenance": {"lasts": secs(lasts)}}),
-            ),
-            What::FailOver { cut, stale } => hands::pull(
-                &self.fleet,
-                json!({"fail_over": {"cut": secs(cut), "stale_for": secs(stale)}}),
-            ),
-            What::QueryLag { lag, lasts } => hands::pull(
-                &self.fleet,
-                json!({"query_lag": {"lag": secs(lag), "lasts": secs(lasts)}}),
-            ),
-            What::ExpireSessions => hands::pull(&self.fleet, json!({"expire_sessions": {}})),
+            What::FailTasks { operation, times } => {
+                lever(json!({"fail_task": {"operation": operation, "times": times}}))
+            }
+            What::Maintenance { lasts } => lever(json!({"maintenance": {"lasts": secs(lasts)}})),
+            What::FailOver { cut, stale } => {
+                lever(json!({"fail_over": {"cut": secs(cut), "stale_for": secs(stale)}}))
+            }
+            What::QueryLag { lag, lasts } => {
+                lever(json!({"query_lag": {"lag": secs(lag), "lasts": secs(lasts)}}))
+            }
+            What::ExpireSessions => lever(json!({"expire_sessions": {}})),
             What::Delete { cluster, forced } => self.delete(*cluster, *forced),
             What::Resize { cluster, replicas } => self.edit(
                 *cluster,
@@ -362,12 +378,8 @@ impl<'p> Run<'p> {
             What::Remove { cluster, what } => self.remove(*cluster, *what),
             What::FailNode { cluster, how } => {
                 if let Some(story) = self.stories.get_mut(cluster) {
-                    story.node_failed = true;
-                    let urn = story.urn.clone();
-                    hands::pull(
-                        &self.fleet,
-                        json!({"fail_node": {"cluster": urn, "how": how}}),
-                    );
+                    let order = json!({"cluster": story.urn, "how": how});
+                    story.node_failed |= hands::pull(&self.fleet, json!({"fail_node": order}));
                 }
             }
             What::Kill { .. }
@@ -491,7 +503,10 @@ impl<'p> Run<'p> {
                 Some(_) => {}
             }
             if now >= end {
-                return Err(format!("not at rest {BOUND:?} after the end of all troubles"));
+                return Err(format!(
+                    "not at rest {BOUND:?} after the end of all troubles: {:?}",
+                    self.restless
+                ));
             }
             self.fleet.pass_time(LOOK).await;
         }
@@ -515,21 +530,21 @@ impl<'p> Run<'p> {
         }
     }
 
-    fn at_rest(&self) -> Result<bool, String> {
+    fn at_rest(&mut self) -> Result<bool, String> {
         let clusters = self.fleet.world().clusters();
         let listed: BTreeMap<&str, &ClusterView> = clusters
             .iter()
             .map(|cluster| (cluster.urn.as_str(), cluster))
             .collect();
-        let mut resting = true;
+        self.restless.clear();
         for story in self.stories.values() {
             match story.standing(&listed, &self.fleet) {
                 Standing::Good(_) => {}
-                Standing::Working => resting = false,
+                Standing::Working => self.restless.push(story.name.clone()),
                 Standing::Bad(why) => return Err(format!("{}: {why}", story.name)),
             }
         }
-        Ok(resting)
+        Ok(self.restless.is_empty())
     }
 
     /// Everything that holds for the whole fleet and its history.
@@ -622,7 +637,9 @@ impl<'p> Run<'p> {
         }
         let name = &story.name;
         if let Some((incarnation, times)) = on.iter().find(|(_, times)| **times > 1) {
-            return Err(format!("{name}: switched on {times} times in {incarnation}"));
+            return Err(format!(
+                "{name}: switched on {times} times in {incarnation}"
+            ));
         }
         if story.is_plain() && on.len() > 1 {
             return Err(format!("{name}: attempts without a reason: {on:?}"));
@@ -655,9 +672,14 @@ impl<'p> Run<'p> {
         for story in self.stories.values() {
             let view = clusters.iter().find(|cluster| cluster.urn == story.urn);
             let errors: Vec<(String, String)> = self.fleet.errors(&story.urn);
-            if view.is_none_or(|view| view.state.as_deref() != Some("provisioned") || problem.contains(&story.name))
-            {
-                text += &format!("{story:#?}\nis now {view:#?}\nerrors {errors:#?}\n");
+            let concerned = problem
+                .split(|c: char| !c.is_ascii_alphanumeric())
+                .any(|word| word == story.name);
+            if concerned {
+                let events = view.map(|_| self.fleet.event_names(&story.urn));
+                text += &format!(
+                    "{story:#?}\nis now {view:#?}\nerrors {errors:#?}\nevents {events:?}\n"
+                );
             }
         }
         let tail = self.fleet.journal.read(|all| {

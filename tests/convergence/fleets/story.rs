@@ -11,6 +11,12 @@ use crate::support::fleet::Fleet;
 const ATTEMPTS: u32 = 3;
 /// What a creation ends with when somebody takes its machine away.
 const TAKEN_AWAY: [&str; 3] = ["BootstrapVmLost", "BootstrapVmStopped", "BootstrapVmSilent"];
+/// What a creation may end with when one of its nodes goes.
+const NODE_GONE: [&str; 3] = [
+    "BootstrapPhaseFailed",
+    "BootstrapPhaseTimedOut",
+    "ClusterStatusIncomplete",
+];
 /// What a cluster may end with when its document goes back in time.
 const GONE_BACK: [&str; 3] = ["RollbackDetected", "DeletionRolledBack", "BootstrapVmLost"];
 
@@ -72,15 +78,15 @@ impl Story {
             names.extend(GONE_BACK);
             names.extend(self.wish.guest.map(error_of));
         }
-        if self.node_failed && !names.is_empty() {
-            names.insert("BootstrapPhaseTimedOut");
+        if self.node_failed {
+            names.extend(NODE_GONE);
         }
         names
     }
 
     /// Nothing happened to it that would explain a second attempt.
     pub(super) const fn is_plain(&self) -> bool {
-        !self.rewritten && self.taken_away == 0 && self.wish.guest.is_none()
+        !self.rewritten && self.taken_away == 0 && !self.node_failed && self.wish.guest.is_none()
     }
 
     /// How it stands, from the listing of all clusters.
@@ -108,10 +114,12 @@ impl Story {
 
     fn as_provisioned(&self, view: &ClusterView) -> Standing {
         let never = self.wish.guest.is_some_and(|guest| guest.times == u32::MAX);
-        if never && !self.rewritten {
+        if never && !self.wish.runs && !self.rewritten {
             return Standing::Bad("provisioned by a guest that cannot".to_owned());
         }
-        if view.auto_repair != Some(false) || view.rde_state != "RESOLVED" {
+        // What a client writes into a finished cluster is nobody's work.
+        let flag = view.auto_repair == Some(false) || self.rewritten || self.wish.runs;
+        if !flag || view.rde_state != "RESOLVED" {
             return Standing::Working;
         }
         Standing::Good("provisioned")
