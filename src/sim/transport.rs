@@ -136,6 +136,11 @@ impl InProcess {
         &self.world
     }
 
+    /// The clock it all happens on.
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     fn process(&self, request: &Request, (sent, fault): Sending) -> Response {
         let delivery = Delivery {
             caller: &self.caller,
@@ -165,9 +170,9 @@ impl InProcess {
     async fn deliver(
         &self,
         request: &Request,
-        fault: Option<Fault>,
+        sending: Sending,
     ) -> Result<Response, TransportError> {
-        let sending = (self.clock.now(), fault);
+        let (_, fault) = sending;
         let travel = self.answer_time() / 2;
         if fault == Some(Fault::NotSent) {
             self.note_struck(request, sending, None);
@@ -228,13 +233,36 @@ impl InProcess {
             .map_err(|cause| self.unanswered(&cause.to_string()))
     }
 
+    /// Sends a request that its caller let go at `sent`, wherever it has been since.
+    ///
+    /// # Errors
+    /// As [`Transport::send`].
+    pub async fn send_from(
+        &self,
+        request: Request,
+        limits: CallLimits,
+        sent: Moment,
+    ) -> Result<Response, TransportError> {
+        let answer = self.send_limited(&request, limits, sent).await;
+        self.write_down(&request, sent, &answer);
+        answer
+    }
+
+    /// Tells the history that the caller has `response` now, which may be later than it came back.
+    pub fn note_received(&self, path: &str, response: &Response) {
+        let mut world = lock(&self.world);
+        let at = (self.clock.now(), self.clock.wall());
+        world.note_seen((&self.caller, path), response, at);
+    }
+
     async fn send_limited(
         &self,
         request: &Request,
         limits: CallLimits,
+        sent: Moment,
     ) -> Result<Response, TransportError> {
         let fault = self.faults.strike(&self.caller, request, self.clock.now());
-        let delivery = self.deliver(request, fault);
+        let delivery = self.deliver(request, (sent, fault));
         let response = tokio::select! {
             biased;
             answer = delivery => answer?,
@@ -294,8 +322,6 @@ impl InProcess {
 impl Transport for InProcess {
     async fn send(&self, request: Request, limits: CallLimits) -> Result<Response, TransportError> {
         let sent = self.clock.now();
-        let answer = self.send_limited(&request, limits).await;
-        self.write_down(&request, sent, &answer);
-        answer
+        self.send_from(request, limits, sent).await
     }
 }

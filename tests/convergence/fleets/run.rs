@@ -32,6 +32,11 @@ const STANDING_BYTES: usize = 4_000;
 /// Time between two heartbeats of an original server.
 const ORIGINAL_BEAT: Duration = Duration::from_mins(1);
 
+/// All that the judge of a fleet may find.
+const INVARIANTS: [&str; 11] = [
+    "I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11",
+];
+
 /// What came of it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outcome {
@@ -98,7 +103,13 @@ pub(super) async fn live(plan: &Plan, traced: bool) -> Result<Outcome, String> {
     let healed = run.fleet.clock.now();
     let judged = run.come_to_rest(healed).await;
     let outcome = judged.and_then(|settled_in| run.judge(settled_in, traced));
-    outcome.map_err(|problem| run.told(&problem))
+    outcome.map_err(|problem| {
+        let told = run.told(&problem);
+        for invariant in INVARIANTS {
+            run.fleet.excuse(invariant, "told already");
+        }
+        told
+    })
 }
 
 impl<'p> Run<'p> {
@@ -564,8 +575,9 @@ impl<'p> Run<'p> {
         for story in self.stories.values() {
             outcome.spare_vapps += self.judge_effects(story)?;
         }
-        if let Some(twice) = self.fleet.seen_twice_on().first() {
-            return Err(format!("two bootstrap VMs of {twice} were on at once"));
+        let verdicts = self.fleet.verdicts();
+        if !verdicts.is_empty() {
+            return Err(format!("done against the rules:\n{}", verdicts.join("\n")));
         }
         if traced {
             let mut world = Vec::new();

@@ -6,7 +6,7 @@
 
 mod departures;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::frozen::{Freezable, Sent};
+use super::lawful::Bench;
 use super::life::Life;
 use super::serving::{ReplicaParts, serve};
 use super::versions::Versions;
@@ -71,8 +72,7 @@ pub(crate) struct Fleet {
     leaving: BTreeMap<String, Running>,
     dead: BTreeMap<String, Vec<HolderId>>,
     started: u64,
-    /// Clusters of which two bootstrap VMs were ever seen switched on at once.
-    twice_on: Mutex<BTreeSet<String>>,
+    bench: Bench,
     /// Whether all clusters were provisioned, at these revisions: reading every document is most of what a
     /// fleet at rest would cost.
     provisioned: Mutex<(BTreeMap<String, u64>, bool)>,
@@ -100,11 +100,14 @@ impl Fleet {
         let access = world.seed_site();
         world.seed_config(default_config());
         let tenants = vec![world.seed_tenant("acme"), world.seed_tenant("nimbus")];
+        world.keep_whole_history();
+        let world = Arc::new(Mutex::new(world));
         Self {
             seed,
             what: String::new(),
             clock,
-            world: Arc::new(Mutex::new(world)),
+            bench: Bench::new(seed, &world),
+            world,
             faults: Arc::new(Faults::none()),
             journal: Journal::default(),
             sent: Sent::default(),
@@ -117,7 +120,6 @@ impl Fleet {
             leaving: BTreeMap::new(),
             dead: BTreeMap::new(),
             started: 0,
-            twice_on: Mutex::default(),
             provisioned: Mutex::default(),
         }
     }
@@ -138,11 +140,14 @@ impl Fleet {
 
     /// A fleet that goes on from where another one was saved.
     pub(crate) fn resume(saved: &Saved) -> Self {
-        let loaded = World::load(saved.world.as_slice(), None).unwrap();
+        let mut loaded = World::load(saved.world.as_slice(), None).unwrap();
         let elapsed = loaded.moment.since_origin();
+        loaded.world.keep_whole_history();
+        let world = Arc::new(Mutex::new(loaded.world));
         Self {
             clock: Clock::virtual_since(BEGINNING.parse().unwrap(), elapsed),
-            world: Arc::new(Mutex::new(loaded.world)),
+            bench: Bench::new(saved.seed, &world),
+            world,
             access: saved.access.clone(),
             tenants: saved.tenants.clone(),
             urns: saved.urns.clone(),
@@ -213,6 +218,8 @@ impl Fleet {
         .labelled(name)
         .recorded(&self.journal);
         let (frozen, gate) = watch::channel(false);
+        let at = (self.clock.now(), self.clock.wall());
+        self.world().note_started(name, at);
         let replica = ReplicaParts {
             transport: Freezable::new(transport, gate, (self.sent.clone(), self.versions.clone())),
             token: self.access.provider_token.clone(),
@@ -255,6 +262,8 @@ impl Fleet {
     /// Drains a replica, as SIGTERM does, and waits for its end.
     pub(crate) async fn stop(&mut self, name: &str) {
         let running = self.running.remove(name).unwrap();
+        let at = (self.clock.now(), self.clock.wall());
+        self.world().note_stopping(name, at);
         running.stop.cancel();
         running.task.await.unwrap();
     }
@@ -265,14 +274,6 @@ impl Fleet {
         let mut world = self.world();
         world.advance(now, wall);
         self.versions.look(&world);
-        let mut on = BTreeSet::new();
-        for marker in world.powered_on() {
-            if let Some((entity, _)) = marker.split_once(';')
-                && !on.insert(entity.to_owned())
-            {
-                self.twice_on.lock().unwrap().insert(entity.to_owned());
-            }
-        }
     }
 
     /// Lets time pass in steps of a second.
@@ -350,6 +351,21 @@ impl Fleet {
             .sum()
     }
 
+    /// What replicas did against the rules, without what is excused.
+    pub(crate) fn verdicts(&self) -> Vec<String> {
+        self.bench.verdicts()
+    }
+
+    /// States that this scenario rightly breaks an invariant, such as `I5`, and why.
+    pub(crate) fn excuse(&self, invariant: &str, why: &str) {
+        self.bench.excuse(invariant, why);
+    }
+
+    /// Nothing was done against the rules, at any moment.
+    pub(crate) fn assert_lawful(&self) {
+        assert_eq!(self.verdicts(), Vec::<String>::new(), "{}", self.context());
+    }
+
     /// Everything as promised: provisioned, nothing left, nothing done twice.
     pub(crate) fn assert_converged(&self) {
         self.assert_sound();
@@ -371,7 +387,7 @@ impl Fleet {
         }
     }
 
-    /// As promised whatever happened: provisioned, nothing left, never two VMs of a cluster on at once.
+    /// As promised whatever happened: provisioned, nothing left, nothing done against the rules.
     pub(crate) fn assert_sound(&self) {
         let context = self.context();
         assert!(
@@ -379,7 +395,7 @@ impl Fleet {
             "a fleet without clusters proves nothing\n{context}"
         );
         assert!(self.all_provisioned(), "not all provisioned\n{context}");
-        self.assert_never_twice_on();
+        self.assert_lawful();
         for urn in &self.urns {
             let cluster = self.cluster(urn);
             assert_eq!(cluster.rde_state, "RESOLVED", "{urn}\n{context}");
@@ -390,12 +406,6 @@ impl Fleet {
             Vec::<String>::new(),
             "{context}"
         );
-    }
-
-    /// No cluster ever had two bootstrap VMs switched on at once.
-    pub(crate) fn assert_never_twice_on(&self) {
-        let twice_on = self.twice_on.lock().unwrap().clone();
-        assert_eq!(twice_on, BTreeSet::new(), "{}", self.context());
     }
 
     /// Events of the bootstrap that stand twice in the document.

@@ -65,13 +65,19 @@ impl Freezable {
 
 impl Transport for Freezable {
     async fn send(&self, request: Request, limits: CallLimits) -> Result<Response, TransportError> {
+        let decided = self.inner.clock().now();
         self.thawed().await;
         let line = format!("{} {}", request.method(), request.uri());
         self.sent.0.lock().unwrap().push(line);
         self.versions.sent(&request);
-        let answer = self.inner.send(request, limits).await;
+        let reads =
+            (request.method() == http::Method::GET).then(|| request.uri().path().to_owned());
+        let answer = self.inner.send_from(request, limits, decided).await;
         self.look();
         self.thawed().await;
+        if let (Some(path), Ok(response)) = (reads, &answer) {
+            self.inner.note_received(&path, response);
+        }
         answer
     }
 }

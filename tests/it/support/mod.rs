@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod fleet;
 mod frozen;
 pub(crate) mod lab;
+mod lawful;
 pub(crate) mod life;
 pub(crate) mod process;
 mod serving;

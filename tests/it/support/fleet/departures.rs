@@ -20,12 +20,6 @@ impl Fleet {
         self.leaving.insert(name.to_owned(), running);
     }
 
-    /// Clusters of which two bootstrap VMs were seen switched on at once.
-    pub(crate) fn seen_twice_on(&self) -> Vec<String> {
-        let twice_on = self.twice_on.lock().unwrap();
-        twice_on.iter().cloned().collect()
-    }
-
     /// Starts a replica as a service manager does: only one of the name runs at a time, so one that still
     /// drains is killed before.
     pub(crate) async fn restart(&mut self, name: &str) {

@@ -1,0 +1,1 @@
+//! What a look sees, and what it cannot.
