@@ -14,9 +14,9 @@ use fastrand::Rng;
 /// Most clusters of a plan.
 const MOST_CLUSTERS: f64 = 200.0;
 /// Most of them that are created; the others run already.
-const MOST_CREATED: f64 = 12.0;
+const MOST_CREATED: f64 = 8.0;
 /// One plan in so many creates up to so many clusters.
-const LARGE: (u32, f64) = (40, 60.0);
+const LARGE: (u32, f64) = (60, 60.0);
 /// Phases of the bootstrap that may go wrong in the guest.
 const PHASES: [&str; 10] = [
     "network",

@@ -348,7 +348,7 @@ impl<'p> Run<'p> {
     /// All that is no trouble of one replica.
     fn trouble_of_the_site(&mut self, n: usize, trouble: &Trouble) {
         let secs = |time: &Duration| format!("{}ms", time.as_millis());
-        let lever = |action: Value| drop(hands::pull(&self.fleet, action));
+        let lever = |action: Value| assert!(hands::pull(&self.fleet, action), "a site has it");
         match &trouble.what {
             What::Configure {
                 poll,
