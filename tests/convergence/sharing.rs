@@ -68,9 +68,10 @@ impl Cost {
         let mut claimed = BTreeSet::<(&str, &str)>::new();
         let mut read = BTreeMap::<(&str, &str), bool>::new();
         for one in journal {
-            let Some(entity) = one.target.strip_prefix(PATH) else {
+            let Some(rest) = one.target.strip_prefix(PATH) else {
                 continue;
             };
+            let entity = rest.split(['?', '/']).next().unwrap_or_default();
             let pair = (&*one.caller, entity);
             if claimed.contains(&pair) {
                 continue;
