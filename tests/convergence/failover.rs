@@ -4,11 +4,14 @@
 //! own back 5 s after its restart, those of a lost host are taken over within 230 s, and a new cluster is
 //! claimed within 12 s, half of them within 6 s: 99 of 100 times.
 //!
-//! Method: the moment in the life of a creation is drawn from a seed; a hundredth of a second is looked at,
-//! at the coarsest a tenth.
+//! With the profile `compat` a lost host is noticed after the stale interval of the server configuration.
+//!
+//! Method: the moment in the life of a creation is drawn from a seed; who holds the cluster is looked at ten
+//! times a second.
 
 use std::time::Duration;
 
+use cse_server::reconcile::policy::ClaimProfile;
 use libtest_mimic::Trial;
 
 use crate::effort::{everything, on_virtual_time, parallel, trial};
@@ -57,8 +60,17 @@ pub(crate) fn trials() -> Vec<Trial> {
             },
         ),
     ];
+    let cases = cases.into_iter().chain([(
+        "failover::the_compat_profile_takes_over_after_the_stale_interval",
+        Case {
+            what: "host lost, profile compat, stale interval of 30 min",
+            loss: Loss::HostOfCompat,
+            p50: None,
+            // The stale interval, a fifth of it as jitter, two polls.
+            p99: 30.0 * 60.0 * 1.2 + 120.0,
+        },
+    )]);
     let mut trials: Vec<Trial> = cases
-        .into_iter()
         .map(|(name, case)| trial(name, move || case.check()))
         .collect();
     trials.push(trial(
@@ -76,6 +88,8 @@ enum Loss {
     Stopped,
     Crashed,
     Host,
+    /// The same where all replicas have the timers of an original server.
+    HostOfCompat,
 }
 
 /// A figure and its gates, in seconds.
@@ -132,12 +146,15 @@ impl Case {
 async fn time_without(seed: u64, loss: Loss) -> Duration {
     let mut fleet = Fleet::quick(seed);
     fleet.what = format!("{loss:?}");
+    if loss == Loss::HostOfCompat {
+        fleet.habits.profile = ClaimProfile::Compat;
+    }
     let mut chance = fastrand::Rng::with_seed(seed);
     let urn = fleet.ask_for("oak");
     fleet.start("a");
     let held = |fleet: &Fleet| fleet.holds("a", &urn);
     assert!(
-        fleet.until(Duration::from_mins(1), held).await,
+        fleet.until(Duration::from_mins(3), held).await,
         "{}",
         fleet.context()
     );
@@ -147,7 +164,7 @@ async fn time_without(seed: u64, loss: Loss) -> Duration {
     fleet.clock.sleep(moment).await;
     // What is over cannot be lost.
     if !held(&fleet) {
-        fleet = Box::pin(begun_again(seed, &urn)).await;
+        fleet = Box::pin(begun_again(seed, &urn, loss)).await;
     }
     let before = fleet.cluster(&urn).holder.unwrap();
     match loss {
@@ -157,7 +174,7 @@ async fn time_without(seed: u64, loss: Loss) -> Duration {
             fleet.clock.sleep(RESTART).await;
             fleet.start("a");
         }
-        Loss::Host => fleet.kill("a").await,
+        Loss::Host | Loss::HostOfCompat => fleet.kill("a").await,
     }
     let begin = fleet.clock.now();
     loop {
@@ -172,23 +189,27 @@ async fn time_without(seed: u64, loss: Loss) -> Duration {
             return lost_for;
         }
         assert!(
-            lost_for < Duration::from_mins(10),
+            lost_for < Duration::from_hours(1),
             "nobody takes it\n{}",
             fleet.context()
         );
-        fleet.clock.sleep(LOOK).await;
+        let coarse = if loss == Loss::HostOfCompat { 50 } else { 1 };
+        fleet.clock.sleep(LOOK * coarse).await;
     }
 }
 
 /// The same fleet at an early moment.
-async fn begun_again(seed: u64, urn: &str) -> Fleet {
+async fn begun_again(seed: u64, urn: &str, loss: Loss) -> Fleet {
     let mut fleet = Fleet::quick(seed);
+    if loss == Loss::HostOfCompat {
+        fleet.habits.profile = ClaimProfile::Compat;
+    }
     let same = fleet.ask_for("oak");
     assert_eq!(same, urn, "seed {seed}");
     fleet.start("a");
     let held = |fleet: &Fleet| fleet.holds("a", urn);
     assert!(
-        fleet.until(Duration::from_mins(1), held).await,
+        fleet.until(Duration::from_mins(3), held).await,
         "{}",
         fleet.context()
     );

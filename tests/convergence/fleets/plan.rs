@@ -144,9 +144,10 @@ pub(super) enum What {
         lasts: Duration,
         by: Duration,
     },
-    /// A second process under the same name.
+    /// A second process under the same name, or even with the same identity to the last letter.
     Twin {
         replica: usize,
+        exact: bool,
     },
     /// Another server configuration: poll, watcher and stale interval in minutes, as valid as they are.
     Configure {
@@ -266,6 +267,7 @@ const FAMILIES: [Family; 17] = [
     },
     |dice, replicas, _| What::Twin {
         replica: dice.0.usize(0..replicas),
+        exact: dice.0.bool(),
     },
     |dice, _, _| {
         if dice.once_in(3) {

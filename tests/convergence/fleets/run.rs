@@ -335,10 +335,12 @@ impl<'p> Run<'p> {
             What::Slow { replica, lasts, by } => {
                 self.strike(*replica, *lasts, Fault::Delayed(*by));
             }
-            What::Twin { replica } => {
-                let twin = format!("r{replica}-twin");
-                if !self.fleet.runs(&twin) {
-                    self.fleet.start_as(&twin, &format!("r{replica}"));
+            What::Twin { replica, exact } => {
+                let (twin, of) = (format!("r{replica}-twin"), &self.names[*replica].0);
+                match (self.fleet.runs(&twin), *exact) {
+                    (true, _) => {}
+                    (false, true) if self.fleet.runs(of) => self.fleet.start_twin(&twin, of),
+                    (false, _) => self.fleet.start_as(&twin, of),
                 }
             }
             _ => self.trouble_of_the_site(n, trouble),
