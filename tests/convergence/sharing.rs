@@ -42,14 +42,14 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("sharing::five_replicas_share_a_burst_of_300", || {
             burst(5, 0.08, 0.15);
         }),
-        trial("sharing::single_arrivals_are_shared", || steady()),
-        trial("sharing::a_slow_replica_takes_less", || slow()),
-        trial("sharing::a_lost_hosts_clusters_are_shared", || herd()),
+        trial("sharing::single_arrivals_are_shared", steady),
+        trial("sharing::a_slow_replica_takes_less", slow),
+        trial("sharing::a_lost_hosts_clusters_are_shared", herd),
         trial(
             "sharing::a_restarted_replica_takes_its_share_at_most",
-            || restarted(),
+            restarted,
         ),
-        trial("sharing::no_tenant_waits_for_another_one", || starving()),
+        trial("sharing::no_tenant_waits_for_another_one", starving),
     ]
 }
 
@@ -107,9 +107,9 @@ impl Cost {
         self.claims.values().sum()
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     fn per_claim(&self, number: usize) -> f64 {
-        number as f64 / self.all().max(1) as f64
+        let fraction = |number: usize| f64::from(u32::try_from(number).unwrap());
+        fraction(number) / fraction(self.all().max(1))
     }
 
     /// Claims of each replica, the fewest first.

@@ -46,9 +46,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         trial(
             "fleets::the_same_seed_gives_the_same_run_byte_for_byte",
-            || {
-                same();
-            },
+            same,
         ),
     ]
 }
@@ -157,13 +155,19 @@ fn smaller(plan: &Plan) -> Option<String> {
     Some(format!("made smaller:\n{told}"))
 }
 
-fn show(good: &[Outcome], failures: usize, took: Duration) {
+/// How many clusters ended how.
+fn ends(good: &[Outcome]) -> String {
     let mut ends = BTreeMap::<&str, usize>::new();
-    for outcome in good {
-        for (end, count) in &outcome.ends {
-            *ends.entry(end).or_default() += count;
-        }
+    for (end, count) in good.iter().flat_map(|outcome| &outcome.ends) {
+        *ends.entry(end).or_default() += count;
     }
+    ["provisioned", "error", "gone"]
+        .map(|end| ends.get(end).copied().unwrap_or(0).to_string())
+        .join(" / ")
+}
+
+fn show(good: &[Outcome], failures: usize, took: Duration) {
+    let ends = ends(good);
     let sum = |of: fn(&Outcome) -> u64| good.iter().map(of).sum::<u64>();
     let mut settled: Vec<Duration> = good.iter().map(|outcome| outcome.settled_in).collect();
     settled.sort_unstable();
@@ -172,8 +176,7 @@ fn show(good: &[Outcome], failures: usize, took: Duration) {
         settled.get(at).map_or(0, Duration::as_secs)
     };
     let total = good.len() + failures;
-    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-    let rate = total as f64 * 60.0 / took.as_secs_f64();
+    let rate = f64::from(u32::try_from(total).unwrap()) * 60.0 / took.as_secs_f64();
     let rows = [
         ("seeds", total.to_string()),
         ("failures", failures.to_string()),
@@ -181,12 +184,7 @@ fn show(good: &[Outcome], failures: usize, took: Duration) {
             "clusters",
             sum(|one| u64::try_from(one.clusters).unwrap()).to_string(),
         ),
-        (
-            "of them provisioned / failed as they had to / gone",
-            ["provisioned", "error", "gone"]
-                .map(|end| ends.get(end).copied().unwrap_or(0).to_string())
-                .join(" / "),
-        ),
+        ("of them provisioned / failed as they had to / gone", ends),
         (
             "replicas",
             sum(|one| u64::try_from(one.replicas).unwrap()).to_string(),

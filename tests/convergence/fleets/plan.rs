@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use cse_server::sim::faults::Fault;
 use cse_server::sim::seed::CseShape;
 use fastrand::Rng;
 
@@ -103,6 +104,16 @@ pub(super) enum Way {
     There,
     /// Answers do not come back.
     Back,
+}
+
+impl Way {
+    pub(super) const fn fault(self) -> Fault {
+        match self {
+            Self::Refused => Fault::NotSent,
+            Self::There => Fault::RequestLost,
+            Self::Back => Fault::ReplyLost,
+        }
+    }
 }
 
 /// What a tenant does to the machine under the server's hands.
@@ -223,13 +234,9 @@ impl Dice {
 
     /// A number from 1 to `most`: evenly spread over the orders of magnitude.
     fn number(&mut self, most: f64) -> usize {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "between 1 and the most"
-        )]
-        let number = (most + 1.0).powf(self.0.f64()) as usize;
-        number
+        // The way from a fraction to a whole number that does not lose anything silently.
+        let whole = Duration::from_secs_f64((most + 1.0).powf(self.0.f64())).as_secs();
+        usize::try_from(whole).unwrap()
     }
 
     fn one<T: Copy>(&mut self, of: &[T]) -> T {

@@ -3,30 +3,25 @@
 //! Flow: steps in the order of their times; a step may put further ones in (the end of a freeze, the start
 //! after a kill). At the end of the troubles everything heals at once, and the judging begins.
 
+mod judging;
+mod troubles;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cse_server::clock::Moment;
-use cse_server::sim::faults::{Fault, Target};
-use cse_server::sim::seed::{ClusterEdit, ClusterRequest, default_config};
-use cse_server::sim::view::ClusterView;
-use serde_json::{Value, json};
+use cse_server::sim::faults::Fault;
+use cse_server::sim::seed::{ClusterRequest, default_config};
+use serde_json::Value;
 
-use super::hands::{self, Person};
-use super::plan::{Plan, Trouble, Way, What};
-use super::story::{Standing, Story};
+use super::hands;
+use super::plan::{Plan, What};
+use super::story::Story;
 use crate::support::client::Client;
-use crate::support::client::typed::rewritten;
 use crate::support::fleet::Fleet;
 
 /// Longest time between two looks at the site.
 const LOOK: Duration = Duration::from_secs(10);
-/// Longest time from the end of the troubles until every cluster is at rest.
-const BOUND: Duration = Duration::from_hours(3);
-/// How long it has to stay so.
-const STAY: Duration = Duration::from_mins(6);
-/// Time between two looks of a client whose cluster is to go.
-const MARK_AGAIN: Duration = Duration::from_mins(1);
 /// Size of the document of a cluster that runs already; what is tried here does not depend on it.
 const STANDING_BYTES: usize = 4_000;
 /// Time between two heartbeats of an original server.
@@ -196,7 +191,7 @@ impl<'p> Run<'p> {
         }
     }
 
-    fn note(&mut self, what: String) {
+    fn note(&mut self, what: &str) {
         let at = self.elapsed().as_secs_f64();
         self.done.push(format!("{at:9.3} s  {what}"));
     }
@@ -208,19 +203,19 @@ impl<'p> Run<'p> {
             Step::Copy(n) => self.copy(n),
             Step::Thaw(name) => {
                 if self.fleet.runs(&name) {
-                    self.note(format!("{name} goes on"));
+                    self.note(&format!("{name} goes on"));
                     self.fleet.freeze(&name, false);
                 }
             }
             Step::Start(name) => {
                 if !self.fleet.runs(&name) {
-                    self.note(format!("{name} starts"));
+                    self.note(&format!("{name} starts"));
                     self.fleet.restart(&name).await;
                 }
             }
             Step::Begin(n) => {
                 let trouble = &self.plan.troubles[n];
-                self.note(format!("{:?}", trouble.what));
+                self.note(&format!("{:?}", trouble.what));
                 self.trouble(n, trouble).await;
             }
         }
@@ -236,7 +231,7 @@ impl<'p> Run<'p> {
             pools: vec![("workers".to_owned(), 1)],
             auto_repair: wish.repaired,
         };
-        self.note(format!("{name} is asked for: {wish:?}"));
+        self.note(&format!("{name} is asked for: {wish:?}"));
         if let Some(guest) = wish.guest {
             hands::fail_guest(&self.fleet, &name, guest);
         }
@@ -289,193 +284,9 @@ impl<'p> Run<'p> {
         }
     }
 
-    async fn trouble(&mut self, n: usize, trouble: &Trouble) {
-        match &trouble.what {
-            What::Kill {
-                replica,
-                down,
-                anew,
-            } => {
-                let name = self.names[*replica].0.clone();
-                if self.fleet.runs(&name) {
-                    self.fleet.kill(&name).await;
-                    self.come_back(*replica, *down, *anew);
-                }
-            }
-            What::Terminate {
-                replica,
-                down,
-                anew,
-            } => {
-                let name = self.names[*replica].0.clone();
-                if self.fleet.runs(&name) {
-                    self.fleet.terminate(&name);
-                    self.come_back(*replica, *down, *anew);
-                }
-            }
-            What::Freeze { replica, lasts } => {
-                let name = self.names[*replica].0.clone();
-                if self.fleet.runs(&name) {
-                    self.fleet.freeze(&name, true);
-                    self.put(self.elapsed() + *lasts, Step::Thaw(name));
-                }
-            }
-            What::Partition {
-                replica,
-                lasts,
-                way,
-            } => {
-                let fault = match way {
-                    Way::Refused => Fault::NotSent,
-                    Way::There => Fault::RequestLost,
-                    Way::Back => Fault::ReplyLost,
-                };
-                self.strike(*replica, *lasts, fault);
-            }
-            What::Slow { replica, lasts, by } => {
-                self.strike(*replica, *lasts, Fault::Delayed(*by));
-            }
-            What::Twin { replica, exact } => {
-                let (twin, of) = (format!("r{replica}-twin"), &self.names[*replica].0);
-                match (self.fleet.runs(&twin), *exact) {
-                    (true, _) => {}
-                    (false, true) if self.fleet.runs(of) => self.fleet.start_twin(&twin, of),
-                    (false, _) => self.fleet.start_as(&twin, of),
-                }
-            }
-            _ => self.trouble_of_the_site(n, trouble),
-        }
-    }
-
-    /// All that is no trouble of one replica.
-    fn trouble_of_the_site(&mut self, n: usize, trouble: &Trouble) {
-        let secs = |time: &Duration| format!("{}ms", time.as_millis());
-        let lever = |action: Value| assert!(hands::pull(&self.fleet, action), "a site has it");
-        match &trouble.what {
-            What::Configure {
-                poll,
-                watcher,
-                stale,
-            } => self.configure(json!({
-                "rdePollIntervalInMin": poll,
-                "heartbeatWatcherTimeoutInMin": watcher,
-                "staleHeartbeatIntervalInMin": stale,
-            })),
-            What::Misconfigure => self.configure(json!({
-                "rdePollIntervalInMin": 1,
-                "heartbeatWatcherTimeoutInMin": 10,
-                "staleHeartbeatIntervalInMin": 5,
-            })),
-            What::FailTasks { operation, times } => {
-                lever(json!({"fail_task": {"operation": operation, "times": times}}))
-            }
-            What::Maintenance { lasts } => lever(json!({"maintenance": {"lasts": secs(lasts)}})),
-            What::FailOver { cut, stale } => {
-                lever(json!({"fail_over": {"cut": secs(cut), "stale_for": secs(stale)}}))
-            }
-            What::QueryLag { lag, lasts } => {
-                lever(json!({"query_lag": {"lag": secs(lag), "lasts": secs(lasts)}}))
-            }
-            What::ExpireSessions => lever(json!({"expire_sessions": {}})),
-            What::Delete { cluster, forced } => self.delete(*cluster, *forced),
-            What::Resize { cluster, replicas } => self.edit(
-                *cluster,
-                &ClusterEdit::Resize {
-                    pool: "workers".to_owned(),
-                    replicas: *replicas,
-                },
-            ),
-            What::Upgrade { cluster } => self.edit(*cluster, &hands::upgrade()),
-            What::Rollback { cluster, .. } => self.write_back(*cluster, n, false),
-            What::Rewrite { cluster, .. } => self.write_back(*cluster, n, true),
-            What::Remove { cluster, what } => self.remove(*cluster, *what),
-            What::FailNode { cluster, how } => {
-                if let Some(story) = self.stories.get_mut(cluster) {
-                    let order = json!({"cluster": story.urn, "how": how});
-                    story.node_failed |= hands::pull(&self.fleet, json!({"fail_node": order}));
-                }
-            }
-            What::Kill { .. }
-            | What::Terminate { .. }
-            | What::Freeze { .. }
-            | What::Partition { .. }
-            | What::Slow { .. }
-            | What::Twin { .. } => {}
-        }
-    }
-
-    /// A replica that is gone is back after a while, under its old name or as a new one.
-    fn come_back(&mut self, replica: usize, down: Duration, anew: bool) {
-        let (name, lives) = &mut self.names[replica];
-        if anew {
-            *lives += 1;
-            *name = format!("r{replica}-{lives}");
-        }
-        let name = name.clone();
-        self.put(self.elapsed() + down, Step::Start(name));
-    }
-
-    fn strike(&mut self, replica: usize, lasts: Duration, fault: Fault) {
-        let target = Target {
-            caller: Some(self.names[replica].0.clone()),
-            times: u64::MAX,
-            until: Some(self.fleet.clock.now().plus(lasts)),
-            ..Target::default()
-        };
-        self.fleet.faults.arm(target, fault);
-    }
-
-    fn configure(&self, intervals: Value) {
-        self.fleet.change(&self.configuration, |content| {
-            content["profiles"][0]["serverConfig"] = intervals;
-        });
-    }
-
-    fn edit(&self, cluster: usize, edit: &ClusterEdit) {
-        if let Some(story) = self.stories.get(&cluster) {
-            let tenant = &self.fleet.tenants[cluster % self.plan.tenants];
-            hands::edit(&self.fleet, (tenant, &story.urn), edit);
-        }
-    }
-
-    fn delete(&mut self, cluster: usize, forced: bool) {
-        let client = &self.clients[cluster % self.plan.tenants];
-        if let Some(story) = self.stories.get_mut(&cluster)
-            && client.mark(&self.fleet, &story.urn, forced).is_ok()
-        {
-            story.marked = Some(story.marked.unwrap_or(false) || forced);
-        }
-    }
-
-    fn write_back(&mut self, cluster: usize, n: usize, typed: bool) {
-        let (Some(story), Some(copy)) = (self.stories.get_mut(&cluster), self.copies.remove(&n))
-        else {
-            return;
-        };
-        let content = if typed { rewritten(&copy) } else { Ok(copy) };
-        let client = &self.clients[cluster % self.plan.tenants];
-        if let Ok(content) = content
-            && client.overwrite(&self.fleet, &story.urn, &content).is_ok()
-        {
-            story.rewritten = true;
-        }
-    }
-
-    fn remove(&mut self, cluster: usize, what: super::plan::Removal) {
-        let Some(story) = self.stories.get_mut(&cluster) else {
-            return;
-        };
-        if let Some(vm) = hands::machine(&self.fleet, &story.urn) {
-            story.taken_away += 1;
-            let tenant = &self.fleet.tenants[cluster % self.plan.tenants];
-            let person = Person::of(&self.fleet, tenant);
-            tokio::spawn(person.take_away(story.name.clone(), vm, what));
-        }
-    }
-
     /// The end of all troubles.
     async fn heal(&mut self) {
-        self.note("everything heals".to_owned());
+        self.note("everything heals");
         self.steps.clear();
         self.fleet.faults.disarm();
         let default = default_config()["profiles"][0]["serverConfig"].clone();
@@ -489,217 +300,5 @@ impl<'p> Run<'p> {
                 self.fleet.restart(&name).await;
             }
         }
-    }
-
-    /// Waits until every cluster is at rest and stays so; returns how long that took.
-    async fn come_to_rest(&mut self, healed: Moment) -> Result<Duration, String> {
-        let end = healed.plus(BOUND);
-        let mut rested: Option<Moment> = None;
-        let mut seen = BTreeMap::new();
-        let mut resting = false;
-        let mut marked = healed;
-        loop {
-            let now = self.fleet.clock.now();
-            if now.since(marked) >= MARK_AGAIN {
-                marked = now;
-                self.mark_again();
-            }
-            let revisions = self.revisions();
-            if rested.is_none() || revisions != seen {
-                resting = self.at_rest()?;
-                seen = revisions;
-            }
-            match rested {
-                _ if !resting => rested = None,
-                None => rested = Some(now),
-                Some(since) if now.since(since) >= STAY => return Ok(since.since(healed)),
-                Some(_) => {}
-            }
-            if now >= end {
-                return Err(format!(
-                    "not at rest {BOUND:?} after the end of all troubles: {:?}",
-                    self.restless
-                ));
-            }
-            self.fleet.pass_time(LOOK).await;
-        }
-    }
-
-    fn revisions(&self) -> BTreeMap<String, u64> {
-        let world = self.fleet.world();
-        let revisions = world.revisions();
-        revisions
-            .map(|(urn, revision)| (urn.to_owned(), revision))
-            .collect()
-    }
-
-    /// Clients go on marking what is to go, as Terraform does.
-    fn mark_again(&self) {
-        for (n, story) in &self.stories {
-            if let Some(forced) = story.marked {
-                let client = &self.clients[n % self.plan.tenants];
-                drop(client.mark(&self.fleet, &story.urn, forced));
-            }
-        }
-    }
-
-    fn at_rest(&mut self) -> Result<bool, String> {
-        let clusters = self.fleet.world().clusters();
-        let listed: BTreeMap<&str, &ClusterView> = clusters
-            .iter()
-            .map(|cluster| (cluster.urn.as_str(), cluster))
-            .collect();
-        self.restless.clear();
-        for story in self.stories.values() {
-            match story.standing(&listed, &self.fleet) {
-                Standing::Good(_) => {}
-                Standing::Working => self.restless.push(story.name.clone()),
-                Standing::Bad(why) => return Err(format!("{}: {why}", story.name)),
-            }
-        }
-        Ok(self.restless.is_empty())
-    }
-
-    /// Everything that holds for the whole fleet and its history.
-    fn judge(&self, settled_in: Duration, traced: bool) -> Result<Outcome, String> {
-        let mut outcome = Outcome {
-            replicas: self.plan.replicas,
-            clusters: self.stories.len(),
-            requests: self.fleet.faults.calls(),
-            struck: self.fleet.faults.struck(),
-            troubles: self.plan.troubles.len(),
-            settled_in,
-            lived: self.elapsed(),
-            ..Outcome::default()
-        };
-        self.count_ends(&mut outcome);
-        self.judge_leftovers()?;
-        for story in self.stories.values() {
-            outcome.spare_vapps += self.judge_effects(story)?;
-        }
-        let verdicts = self.fleet.verdicts();
-        if !verdicts.is_empty() {
-            return Err(format!("done against the rules:\n{}", verdicts.join("\n")));
-        }
-        if traced {
-            let mut world = Vec::new();
-            self.fleet.world().save(None, &mut world).unwrap();
-            let journal = self.fleet.journal.read(<[_]>::to_vec);
-            outcome.trace = Some(Trace { journal, world });
-        }
-        Ok(outcome)
-    }
-
-    fn count_ends(&self, outcome: &mut Outcome) {
-        let clusters = self.fleet.world().clusters();
-        let listed: BTreeMap<&str, &ClusterView> = clusters
-            .iter()
-            .map(|cluster| (cluster.urn.as_str(), cluster))
-            .collect();
-        for story in self.stories.values() {
-            if let Standing::Good(end) = story.standing(&listed, &self.fleet) {
-                *outcome.ends.entry(end).or_default() += 1;
-            }
-        }
-    }
-
-    fn judge_leftovers(&self) -> Result<(), String> {
-        let leaks = self.fleet.world().leaks();
-        if !leaks.is_empty() {
-            return Err(format!("leaks: {leaks:#?}"));
-        }
-        // A failed creation keeps its bootstrap VM for inspection.
-        let failed: Vec<String> = self
-            .fleet
-            .world()
-            .clusters()
-            .into_iter()
-            .filter(|cluster| cluster.state.as_deref() == Some("error"))
-            .map(|cluster| cluster.name)
-            .collect();
-        let leftovers = self.fleet.world().bootstrap_leftovers();
-        let strange: Vec<String> = leftovers
-            .into_iter()
-            .filter(|name| name.ends_with("_ephemeral_vapp"))
-            .filter(|name| {
-                let cluster = name.strip_suffix("_ephemeral_vapp").unwrap_or(name);
-                !failed.iter().any(|failed| failed == cluster)
-            })
-            .collect();
-        if strange.is_empty() {
-            return Ok(());
-        }
-        Err(format!("left of bootstraps: {strange:?}"))
-    }
-
-    /// Nothing doubled; how many vApps were made in vain.
-    fn judge_effects(&self, story: &Story) -> Result<u32, String> {
-        let world = self.fleet.world();
-        let subject = format!("rde={};", story.urn);
-        let mut on = BTreeMap::<&str, u32>::new();
-        let mut composed = BTreeMap::<&str, u32>::new();
-        for ((effect, about), count) in world.effects() {
-            let Some(of) = about.strip_prefix(&subject) else {
-                continue;
-            };
-            let incarnation = of.rsplit(';').next().unwrap_or_default();
-            match effect.as_ref() {
-                "vm.powered_on" => *on.entry(incarnation).or_default() += count,
-                "vapp.composed" => *composed.entry(incarnation).or_default() += count,
-                _ => {}
-            }
-        }
-        let name = &story.name;
-        if let Some((incarnation, times)) = on.iter().find(|(_, times)| **times > 1) {
-            return Err(format!(
-                "{name}: switched on {times} times in {incarnation}"
-            ));
-        }
-        if story.is_plain() && on.len() > 1 {
-            return Err(format!("{name}: attempts without a reason: {on:?}"));
-        }
-        drop(on);
-        let spare = composed.values().map(|times| times - 1).sum();
-        drop(composed);
-        drop(world);
-        if story.is_plain() && self.fleet.world().entity_content(&story.urn).is_some() {
-            let twice = self.fleet.events_twice(&story.urn);
-            if !twice.is_empty() {
-                return Err(format!("{name}: told twice: {twice:?}"));
-            }
-        }
-        Ok(spare)
-    }
-
-    /// A failure with all that a person needs.
-    fn told(&self, problem: &str) -> String {
-        let mut text = format!("seed {}: {problem}\n", self.plan.seed);
-        text += &format!(
-            "{} replicas, {} clusters, {} of 1000 requests wrong, unique names {}\nwhat was done:\n{}\n",
-            self.plan.replicas,
-            self.plan.wishes.len(),
-            self.plan.per_mille,
-            self.plan.unique_names,
-            self.done.join("\n"),
-        );
-        let clusters = self.fleet.world().clusters();
-        for story in self.stories.values() {
-            let view = clusters.iter().find(|cluster| cluster.urn == story.urn);
-            let errors: Vec<(String, String)> = self.fleet.errors(&story.urn);
-            let concerned = problem
-                .split(|c: char| !c.is_ascii_alphanumeric())
-                .any(|word| word == story.name);
-            if concerned {
-                let events = view.map(|_| self.fleet.event_names(&story.urn));
-                text += &format!(
-                    "{story:#?}\nis now {view:#?}\nerrors {errors:#?}\nevents {events:?}\n"
-                );
-            }
-        }
-        let tail = self.fleet.journal.read(|all| {
-            let tail = &all[all.len().saturating_sub(40)..];
-            tail.iter().map(ToString::to_string).collect::<Vec<_>>()
-        });
-        text + &format!("last requests\n{}\n", tail.join("\n"))
     }
 }
