@@ -28,6 +28,7 @@ pub mod orphans;
 pub mod policy;
 pub mod preflight;
 pub mod removal;
+pub mod sharing;
 pub mod standing;
 mod teardown;
 

@@ -24,7 +24,10 @@
 #![expect(clippy::print_stdout, reason = "figures are the result")]
 
 mod effort;
+mod failover;
 mod figures;
+mod fleets;
+mod sharing;
 #[expect(dead_code, reason = "a part of it serves the other tests only")]
 #[path = "../it/support/mod.rs"]
 mod support;
@@ -37,7 +40,10 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Each case uses every processor by itself.
     arguments.test_threads.get_or_insert(1);
-    let trials: Vec<Trial> = Vec::new();
+    let mut trials: Vec<Trial> = Vec::new();
+    trials.extend(fleets::trials());
+    trials.extend(failover::trials());
+    trials.extend(sharing::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     figures::show();
     conclusion.exit_code()

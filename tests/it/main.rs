@@ -11,6 +11,7 @@
 #[cfg(feature = "agent")]
 mod agent;
 mod binaries;
+mod claims;
 mod contract;
 mod control;
 mod day_two;

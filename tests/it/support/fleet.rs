@@ -4,6 +4,9 @@
 //! until the clusters are as they should be. All chance comes from its seed; every failure text carries
 //! the seed and the site's journal.
 
+mod departures;
+mod odd;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use super::frozen::{Freezable, Sent};
 use super::lawful::Bench;
 use super::life::Life;
-use super::serving::{ReplicaParts, serve};
+use super::serving::{Habits, ReplicaParts, serve};
 use super::versions::Versions;
 
 /// Base URL of the simulated site.
@@ -65,7 +68,11 @@ pub(crate) struct Fleet {
     pub(crate) tenants: Vec<Tenant>,
     pub(crate) urns: Vec<String>,
     pub(crate) life: Life,
+    /// Of the replicas that are started from now on.
+    pub(crate) habits: Habits,
     running: BTreeMap<String, Running>,
+    /// Told to stop, and perhaps still at it.
+    leaving: BTreeMap<String, Running>,
     dead: BTreeMap<String, Vec<HolderId>>,
     started: u64,
     bench: Bench,
@@ -112,7 +119,9 @@ impl Fleet {
             tenants,
             urns: Vec::new(),
             life: Life::default(),
+            habits: Habits::default(),
             running: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             dead: BTreeMap::new(),
             started: 0,
             provisioned: Mutex::default(),
@@ -198,11 +207,18 @@ impl Fleet {
 
     /// Starts a replica that the test calls `name` and that takes itself for `replica`.
     pub(crate) fn start_as(&mut self, name: &str, replica: &str) {
-        self.started += 1;
-        let chance = Arc::new(Chance::seeded(
-            self.seed.wrapping_mul(1_000).wrapping_add(self.started),
-        ));
+        let chance = self.next_chance();
         let me = HolderId::new(replica, chance.next_u128());
+        self.launch(name, me, (chance, self.clock.clone()));
+    }
+
+    fn next_chance(&mut self) -> Arc<Chance> {
+        self.started += 1;
+        let seed = self.seed.wrapping_mul(1_000).wrapping_add(self.started);
+        Arc::new(Chance::seeded(seed))
+    }
+
+    fn launch(&mut self, name: &str, me: HolderId, (chance, clock): (Arc<Chance>, Clock)) {
         let predecessors = self.dead.get(name).cloned().unwrap_or_default();
         let stop = CancellationToken::new();
         let transport = InProcess::new(
@@ -218,11 +234,12 @@ impl Fleet {
         let replica = ReplicaParts {
             transport: Freezable::new(transport, gate, (self.sent.clone(), self.versions.clone())),
             token: self.access.provider_token.clone(),
-            clock: self.clock.clone(),
+            clock,
             chance,
             me: me.clone(),
             predecessors,
             life: self.life.clone(),
+            habits: self.habits,
         };
         let task = tokio::spawn(serve(replica, stop.clone()));
         let running = Running {
