@@ -57,8 +57,11 @@ fn vapp_deed(change: MachineChange, vapp: &Vapp) -> Deed {
 }
 
 fn marker(description: &str) -> String {
-    let is_one = description.starts_with("rde=");
-    is_one.then(|| description.to_owned()).unwrap_or_default()
+    if description.starts_with("rde=") {
+        description.to_owned()
+    } else {
+        String::new()
+    }
 }
 
 fn clusters((name, description): (&str, &str), metadata: &Metadata) -> Vec<String> {

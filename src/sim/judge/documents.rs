@@ -118,7 +118,7 @@ fn forbidden_edge((before, after): (&Look, &Look)) -> Option<String> {
     let allowed = match (from, to) {
         (S::Unclaimed | S::Provisioning, S::Provisioning | S::Error | S::Provisioned) => true,
         // An attempt that failed is followed by the next one; when none follows, its record is at its end.
-        (S::Error, S::Provisioning) => rolled_back || (before.auto_repair && !over) || !over,
+        (S::Error, S::Provisioning) => rolled_back || !over,
         (S::Error, S::Provisioned) => before.ready,
         // Only a document that went back to before the deletion ends one.
         (_, S::Error) => rolled_back,

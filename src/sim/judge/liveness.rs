@@ -113,13 +113,13 @@ impl Wait {
             poll,
             margin,
         } = pace;
-        let (invariant, limit, what) = match &claim.heartbeat {
-            None if look.state.is_empty() && claim.holder.is_none() => {
+        let over = claim.phase() == ClaimPhase::Done && !look.marked;
+        let (invariant, limit, what) = match claim.heartbeat.as_ref().filter(|_| !over) {
+            None if look.state.is_empty() && claim.holder.is_none() && !over => {
                 (Invariant::L4, poll * 10, "nobody claims the new cluster")
             }
             None => return None,
             Some(record) => match record.hold {
-                _ if record.phase == ClaimPhase::Done && !look.marked => return None,
                 Hold::Released => (
                     Invariant::L3,
                     hot_poll + margin,

@@ -4,7 +4,8 @@
 //! - I2 holds whoever switched the machines on; the others are about replicas alone.
 //! - An address that goes back to its IP space names no cluster: I6 does not judge it.
 //!
-//! Source: `docs` of the protocol in `crate::domain::{claim, marker}`; proofs as in `reconcile::estate`.
+//! Source: claim and marker as `crate::domain` has them; what CAPVCD, CPI and CSI write into names,
+//! descriptions and metadata.
 
 use std::collections::BTreeSet;
 
@@ -168,7 +169,7 @@ fn adopted(facts: &Facts, written: &Written, findings: &mut Findings<'_>) {
 }
 
 fn ended(facts: &Facts, entity: &str, findings: &mut Findings<'_>) {
-    for (id, machine) in facts.machines.iter() {
+    for (id, machine) in &facts.machines {
         if is_marked(machine.marker.as_ref(), entity) {
             let what = format!(
                 "the cluster is removed while {} ({id}) with its marker exists",
