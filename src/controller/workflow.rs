@@ -25,7 +25,7 @@ mod told;
 
 use super::Deps;
 use super::act::{ActError, execute, take_back};
-use super::claim::{Held, Step, WriteError};
+use super::claim::{Held, WriteError};
 use super::document::Edit;
 use super::memory::Memory;
 use super::observe::observe;
@@ -37,6 +37,7 @@ use crate::reconcile::backoff::delay;
 use crate::reconcile::decide;
 use crate::reconcile::decision::{Action, Change, Decision, WaitReason};
 use crate::reconcile::observation::{Observation, TaskSeen};
+use crate::reconcile::step::Step;
 use crate::telemetry::{chain, event};
 use crate::vcd::error::VcdError;
 use crate::vcd::transport::Transport;
@@ -201,9 +202,22 @@ impl<T: Transport> Work<T> {
                 self.waiting_on = Some(on);
                 Ok(Next::After(recheck_in))
             }
+            Decision::Act(action) if !self.held.admits(&seen.document, &action) => {
+                Ok(self.refuse(&action))
+            }
             Decision::Act(action) => self.act(&action).await,
             Decision::Commit(change) => self.commit(&change, &seen).await,
         }
+    }
+
+    /// Decided on another document than the claim stands for: a defect, and nothing is done.
+    fn refuse(&self, action: &Action) -> Next {
+        error!(
+            event = event::CLAIM_FENCED,
+            action = action.name(),
+            "an action that the claim does not allow was refused; this is a defect of this server"
+        );
+        Next::After(self.deps.policy.heartbeat)
     }
 
     fn note_wait(

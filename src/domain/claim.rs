@@ -63,7 +63,7 @@ impl fmt::Display for HolderId {
 }
 
 /// How far a cluster's workflow has come; written before the first effect of each step (intent).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ClaimPhase {
     /// Nothing has been made yet.
     Pending,
