@@ -23,6 +23,7 @@
 )]
 #![expect(clippy::print_stdout, reason = "figures are the result")]
 
+mod calls;
 mod effort;
 mod figures;
 #[expect(dead_code, reason = "a part of it serves the other tests only")]
@@ -37,7 +38,8 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Each case uses every processor by itself.
     arguments.test_threads.get_or_insert(1);
-    let trials: Vec<Trial> = Vec::new();
+    let mut trials: Vec<Trial> = Vec::new();
+    trials.extend(calls::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     figures::show();
     conclusion.exit_code()

@@ -4,6 +4,8 @@
 //! until the clusters are as they should be. All chance comes from its seed; every failure text carries
 //! the seed and the site's journal.
 
+mod snared;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use super::frozen::{Freezable, Sent};
 use super::life::Life;
 use super::serving::{ReplicaParts, serve};
+use super::snare::Snares;
 use super::versions::Versions;
 
 /// Base URL of the simulated site.
@@ -59,6 +62,7 @@ pub(crate) struct Fleet {
     pub(crate) faults: Arc<Faults>,
     pub(crate) journal: Journal,
     pub(crate) sent: Sent,
+    pub(crate) snares: Snares,
     pub(crate) versions: Versions,
     pub(crate) access: SiteAccess,
     pub(crate) tenants: Vec<Tenant>,
@@ -104,6 +108,7 @@ impl Fleet {
             faults: Arc::new(Faults::none()),
             journal: Journal::default(),
             sent: Sent::default(),
+            snares: Snares::default(),
             versions: Versions::default(),
             access,
             tenants,
@@ -209,7 +214,8 @@ impl Fleet {
         .recorded(&self.journal);
         let (frozen, gate) = watch::channel(false);
         let replica = ReplicaParts {
-            transport: Freezable::new(transport, gate, (self.sent.clone(), self.versions.clone())),
+            transport: Freezable::new(transport, gate, (self.sent.clone(), self.versions.clone()))
+                .snared(name, &self.snares, &frozen),
             token: self.access.provider_token.clone(),
             clock: self.clock.clone(),
             chance,

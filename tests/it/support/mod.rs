@@ -9,6 +9,7 @@ pub(crate) mod life;
 pub(crate) mod process;
 mod serving;
 pub(crate) mod site;
+pub(crate) mod snare;
 pub(crate) mod systemd;
 pub(crate) mod vcd;
 pub(crate) mod versions;
