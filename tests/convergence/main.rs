@@ -26,6 +26,8 @@
 mod calls;
 mod effort;
 mod figures;
+mod sieve;
+mod stage;
 #[expect(dead_code, reason = "a part of it serves the other tests only")]
 #[path = "../it/support/mod.rs"]
 mod support;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
     arguments.test_threads.get_or_insert(1);
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(calls::trials());
+    trials.extend(sieve::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     figures::show();
     conclusion.exit_code()

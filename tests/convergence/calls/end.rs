@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::workflow::urn;
+use super::workflow::Workflow;
+use crate::stage::urn;
 use crate::support::fleet::Fleet;
 
 /// Entries that say who works on a cluster, not what became of it.
@@ -28,7 +29,7 @@ pub(super) type End = BTreeMap<String, u32>;
 
 /// The end of a fleet's first cluster and of the site around it; `told` stood in its document when it was
 /// last there.
-pub(super) fn end_of(fleet: &Fleet, told: &[String], progress: &[&str]) -> End {
+pub(super) fn end_of(fleet: &Fleet, told: &[String], workflow: &Workflow) -> End {
     let mut end = End::new();
     let mut add = |line: String, times: u32| *end.entry(line).or_default() += times;
     let world = fleet.world();
@@ -42,9 +43,15 @@ pub(super) fn end_of(fleet: &Fleet, told: &[String], progress: &[&str]) -> End {
     }
     let lasting = |name: &&String| {
         let name = name.as_str();
-        !ABOUT_SERVERS.contains(&name) && !progress.contains(&name)
+        !ABOUT_SERVERS.contains(&name) && !workflow.progress.contains(&name)
     };
-    for name in told.iter().filter(lasting) {
+    let mut names: Vec<&String> = told.iter().filter(lasting).collect();
+    if workflow.windowed {
+        // What fell out of the window depends on who else has told something.
+        names.sort();
+        names.dedup();
+    }
+    for name in names {
         add(format!("entry {name}"), 1);
     }
     for vapp in world.vapps() {
@@ -64,7 +71,11 @@ pub(super) fn end_of(fleet: &Fleet, told: &[String], progress: &[&str]) -> End {
     for leak in world.leaks() {
         add(format!("leak {} {}", leak.kind, leak.why), 1);
     }
-    for ((effect, _), times) in world.effects() {
+    for ((effect, subject), times) in world.effects() {
+        let node = effect.starts_with("vm.") && !subject.starts_with("rde=");
+        if node && workflow.grows {
+            continue;
+        }
         if COUNTED.iter().any(|ending| effect.ends_with(ending)) {
             add(format!("effect {effect}"), *times);
         }

@@ -28,8 +28,8 @@ use crate::effort::{everything, on_virtual_time, parallel, trial};
 use crate::figures;
 use crate::support::fleet::Saved;
 
-/// Repetitions of one read that are tried by default.
-const READS: usize = 2;
+/// Repetitions of one read that are tried: by default, and when everything is.
+const READS: (usize, usize) = (1, 3);
 /// Failures shown in full.
 const SHOWN: usize = 3;
 
@@ -138,16 +138,15 @@ fn experiments(workflow: &Workflow, clean: &Lived, turn: usize) -> Vec<Experimen
             .collect();
         let times = reads.entry(line).or_default();
         *times += 1;
-        let diagonal = if is_read && *times > READS {
-            None
-        } else {
-            let at = (all.len() + turn * 5) % faults.len();
-            faults.get(at).copied()
-        };
+        let reads = if everything() { READS.1 } else { READS.0 };
+        if is_read && *times > reads && only.is_none() {
+            continue;
+        }
         let tried: Vec<Fault> = if only.is_some() || everything() {
             faults
         } else {
-            diagonal.into_iter().collect()
+            let at = (all.len() + turn * 5) % faults.len();
+            faults.get(at).copied().into_iter().collect()
         };
         all.extend(tried.into_iter().map(|fault| Experiment { call, fault }));
     }

@@ -1,19 +1,15 @@
 //! One run of a workflow: with nothing wrong, or with one fault at one call of replica `a`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use cse_server::clock::Moment;
-use cse_server::controller::settings::read_settings;
-use cse_server::sim::transport::InProcess;
-use cse_server::vcd::{ClientOptions, Login, VcdClient};
-use secrecy::SecretString;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::end::{End, end_of};
 use super::fault::Fault;
-use super::workflow::{Deed, Workflow, urn};
+use super::workflow::{Deed, Workflow};
+use crate::stage::{configure, urn};
 use crate::support::fleet::{Fleet, Saved};
 
 /// Longest life of a run.
@@ -26,8 +22,9 @@ const PAUSE: Duration = Duration::from_secs(245);
 const RESTART: Duration = Duration::from_secs(2);
 /// How long the end has to last.
 const SETTLING: Duration = Duration::from_secs(30);
-/// Requests in ten seconds beyond those of the clean run that are no frenzy.
-const HASTE: usize = 30;
+/// Requests in ten seconds beyond those of the clean run that are no frenzy: a deletion that goes wrong
+/// looks everything up again, a dozen requests each time, after one, two and four seconds.
+const HASTE: usize = 50;
 /// Calls before the first turn that belong to it.
 const BEFORE_TURN: usize = 3;
 
@@ -244,7 +241,7 @@ impl Run<'_> {
                 self.fleet
                     .change(urn(&self.fleet), |content| *content = first);
             }
-            Deed::Configure => configure(&self.fleet).await,
+            Deed::Configure => configure(&self.fleet, 40, false).await,
         }
     }
 
@@ -278,9 +275,13 @@ impl Run<'_> {
         Lived {
             calls,
             from: self.from.unwrap_or(0),
-            end: end_of(fleet, &self.told, self.workflow.progress),
+            end: end_of(fleet, &self.told, self.workflow),
             violations,
-            context: fleet.context(),
+            context: if std::env::var("CONVERGENCE_ONLY").is_ok() {
+                format!("{}\n{}", fleet.journal.lines().join("\n"), fleet.context())
+            } else {
+                fleet.context()
+            },
             void,
             after_fault: ended.since(self.struck.unwrap_or(self.begun)),
             took: ended.since(self.begun),
@@ -324,24 +325,4 @@ fn requests(lines: &[String]) -> (usize, usize) {
         }
     }
     (busiest, failed)
-}
-
-/// Changes the limits of health checks in the shared configuration.
-async fn configure(fleet: &Fleet) {
-    let transport = InProcess::new(
-        Arc::clone(&fleet.world),
-        fleet.clock.clone(),
-        Arc::clone(&fleet.faults),
-    );
-    let login = Login {
-        org: "System".to_owned(),
-        token: SecretString::from(fleet.access.provider_token.clone()),
-    };
-    let client = VcdClient::connect(Arc::new(transport), login, ClientOptions::default());
-    let settings = read_settings(&client.await.unwrap()).await.unwrap();
-    fleet.change(settings.document.id.as_str(), |content| {
-        let profile = &mut content["profiles"][0];
-        profile["K8Config"]["mhc"]["maxUnhealthyNodes"] = json!(40);
-        profile["serverConfig"]["staleHeartbeatIntervalInMin"] = json!(25);
-    });
 }

@@ -16,6 +16,10 @@ pub(super) struct Workflow {
     pub(super) truths: &'static [(&'static str, fn(&Fleet) -> bool)],
     /// Entries that tell how something advances: how many there are depends on who looks when.
     pub(super) progress: &'static [&'static str],
+    /// Whether the sets of entries get longer than is kept of them.
+    pub(super) windowed: bool,
+    /// Whether the cluster makes and removes machines by itself meanwhile.
+    pub(super) grows: bool,
     /// Time between two looks.
     pub(super) step: Duration,
 }
@@ -39,14 +43,4 @@ pub(super) enum Deed {
     Restore,
     /// An operator changes the shared configuration.
     Configure,
-}
-
-/// URN of the cluster that the workflow is about.
-pub(super) fn urn(fleet: &Fleet) -> &str {
-    &fleet.urns[0]
-}
-
-/// Whether the cluster is no more.
-pub(super) fn is_gone(fleet: &Fleet) -> bool {
-    fleet.world().entity_content(urn(fleet)).is_none()
 }

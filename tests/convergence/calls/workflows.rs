@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use cse_server::sim::seed::{ClusterEdit, TKG_IMAGES};
-use serde_json::json;
 
-use super::workflow::{Deed, Turn, Workflow, is_gone, urn};
+use super::workflow::{Deed, Turn, Workflow};
 use crate::effort::on_virtual_time;
-use crate::support::fleet::{Fleet, Saved};
+use crate::stage::{
+    asked, begun, edited, fail, has, is_collected, is_gone, kept, mark, orphaned, provisioned,
+    tells, urn, with_services,
+};
 
-const HOUR: Duration = Duration::from_hours(1);
 /// A second; deletions and creations are looked at that often.
 const SECOND: Duration = Duration::from_secs(1);
 const POOL: &str = "workers-a";
@@ -33,6 +34,7 @@ pub(super) static ALL: [Workflow; 20] = [
     Workflow {
         name: "create, repaired",
         prepare: || asked(5_020, true, |fleet| fail(fleet, "workers")),
+        windowed: true,
         ..CREATE
     },
     Workflow {
@@ -142,6 +144,7 @@ pub(super) static ALL: [Workflow; 20] = [
     Workflow {
         name: "delete, guest at work",
         prepare: || on_virtual_time(begun(5_250, |fleet| fleet.world().vms().len() > 2)),
+        grows: true,
         ..DELETE
     },
     Workflow {
@@ -150,10 +153,10 @@ pub(super) static ALL: [Workflow; 20] = [
         ..DELETE
     },
     Workflow {
-        name: "marked while the VM is made",
+        name: "marked when the VM is made",
         prepare: || asked(5_270, false, |_| {}),
         turns: &[Turn {
-            when: |fleet| has(fleet, "vapp.composed"),
+            when: |fleet| has(fleet, "vm.created"),
             deed: Deed::Change(|fleet| mark(fleet, false)),
         }],
         ..DELETE
@@ -161,6 +164,7 @@ pub(super) static ALL: [Workflow; 20] = [
     Workflow {
         name: "marked while the cluster grows",
         prepare: || asked(5_280, true, |_| {}),
+        grows: true,
         turns: &[Turn {
             when: |fleet| fleet.world().vms().len() > 3,
             deed: Deed::Change(|fleet| mark(fleet, true)),
@@ -185,6 +189,8 @@ const CREATE: Workflow = Workflow {
         }),
     ],
     progress: &[],
+    windowed: false,
+    grows: false,
     step: SECOND,
 };
 
@@ -211,129 +217,3 @@ const DELETE: Workflow = Workflow {
     ],
     ..CREATE
 };
-
-/// A cluster that was asked for, and nobody at work.
-fn asked(seed: u64, repaired: bool, then: fn(&Fleet)) -> Saved {
-    on_virtual_time(async {
-        let mut fleet = Fleet::quick(seed);
-        if repaired {
-            fleet.ask_for_repaired("oak");
-        } else {
-            fleet.ask_for("oak");
-        }
-        then(&fleet);
-        fleet.save()
-    })
-}
-
-/// A fleet whose only replica has brought its only cluster so far.
-async fn brought(seed: u64, there: impl Fn(&Fleet) -> bool) -> Fleet {
-    let mut fleet = Fleet::quick(seed);
-    fleet.ask_for("oak");
-    fleet.start("z");
-    assert!(fleet.until(HOUR, there).await, "{}", fleet.context());
-    fleet
-}
-
-/// A cluster whose creation has begun, marked for deletion after its replica was stopped.
-async fn begun(seed: u64, there: impl Fn(&Fleet) -> bool) -> Saved {
-    let mut fleet = brought(seed, there).await;
-    fleet.stop("z").await;
-    mark(&fleet, false);
-    fleet.save()
-}
-
-/// A running cluster, marked for deletion.
-async fn provisioned(seed: u64, with: impl AsyncFnOnce(&Fleet), forced: bool) -> Saved {
-    let mut fleet = brought(seed, Fleet::all_provisioned).await;
-    fleet.stop("z").await;
-    with(&fleet).await;
-    mark(&fleet, forced);
-    fleet.save()
-}
-
-/// Two Services, of one and of two ports.
-async fn with_services(fleet: &Fleet) {
-    for (name, ports) in [("web", &[80_u16, 443][..]), ("db", &[5432])] {
-        let at = (fleet.clock.now(), fleet.clock.wall());
-        let made = fleet
-            .world()
-            .create_load_balancer_service("oak", ("default", name), ports, at);
-        made.unwrap();
-        let up = |fleet: &Fleet| {
-            let objects = fleet.world().network_objects();
-            let wanted = format!("ingress-vs-{name}-");
-            objects
-                .iter()
-                .filter(|object| object.contains(&wanted))
-                .count()
-                == ports.len()
-        };
-        assert!(fleet.until(HOUR, up).await, "{}", fleet.context());
-    }
-}
-
-/// A bootstrap VM that nobody looks after, because its replica was killed.
-async fn orphaned(seed: u64) -> Saved {
-    let mut fleet = brought(seed, |fleet| has(fleet, "vm.powered_on")).await;
-    fleet.kill("z").await;
-    fleet.save()
-}
-
-/// The bootstrap VM of a failed creation, right after the time for its inspection is over.
-async fn kept(seed: u64) -> Saved {
-    let mut fleet = Fleet::quick(seed);
-    fleet.ask_for("oak");
-    fail(&fleet, "kind");
-    fleet.start("z");
-    let failed = |fleet: &Fleet| fleet.is_in(urn(fleet), "error") && fleet.is_let_go(urn(fleet));
-    assert!(fleet.until(HOUR, failed).await, "{}", fleet.context());
-    fleet.stop("z").await;
-    fleet.pass_time(24 * HOUR + HOUR / 12).await;
-    fleet.save()
-}
-
-/// A running cluster at rest that a tenant has just edited; its machines take a while.
-async fn edited(seed: u64, edit: ClusterEdit) -> Saved {
-    let mut fleet = brought(seed, Fleet::all_provisioned).await;
-    // Its report follows, and half an hour later nobody takes it for new any more.
-    fleet.pass_time(Duration::from_mins(35)).await;
-    fleet.stop("z").await;
-    fleet.world().timings_mut().node = Duration::from_mins(6);
-    let (now, wall) = (fleet.clock.now(), fleet.clock.wall());
-    let tenant = fleet.tenants[0].clone();
-    let edited = fleet
-        .world()
-        .edit_cluster((&tenant, urn(&fleet)), &edit, now, wall);
-    assert!(edited, "{}", fleet.context());
-    fleet.save()
-}
-
-/// Lets the bootstrap fail once in a phase.
-fn fail(fleet: &Fleet, phase: &str) {
-    fleet.world().fail_guest("oak", phase, 1);
-}
-
-/// Marks the cluster for deletion, as the portal or Terraform does.
-fn mark(fleet: &Fleet, forced: bool) {
-    fleet.change(urn(fleet), |content| {
-        let section = &mut content["spec"]["vcdKe"];
-        section["markForDelete"] = json!(true);
-        section["forceDelete"] = json!(forced);
-    });
-}
-
-fn has(fleet: &Fleet, effect: &str) -> bool {
-    fleet.effect(effect, urn(fleet)) > 0
-}
-
-fn tells(fleet: &Fleet, event: &str) -> bool {
-    fleet
-        .event_names(urn(fleet))
-        .iter()
-        .any(|name| name == event)
-}
-
-fn is_collected(fleet: &Fleet) -> bool {
-    fleet.world().bootstrap_leftovers().is_empty()
-}
