@@ -175,7 +175,7 @@ async fn try_token<T: Transport>(deps: &Deps<T>, held: &Held<T>, follow: &mut Fo
             Err(NoTenant::Refused(error)) => {
                 follow.token_refused = Some(chain(&error).to_string());
             }
-            Ok(_) | Err(NoTenant::Blocked(_) | NoTenant::Failed(_)) => {
+            Ok(_) | Err(NoTenant::Blocked(_) | NoTenant::Failed(_) | NoTenant::Unshown(_)) => {
                 follow.token_refused = None;
                 return;
             }

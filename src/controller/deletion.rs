@@ -24,7 +24,6 @@ use crate::domain::ids::VappId;
 use crate::reconcile::decision::Action;
 use crate::reconcile::delete::nothing_is_left;
 use crate::reconcile::estate::EstateSeen;
-use crate::reconcile::failure::FailureReason;
 use crate::reconcile::observation::{Observation, Preparation, RemovalSeen, TaskSeen, VappSeen};
 use crate::reconcile::removal::after;
 use crate::telemetry::chain;
@@ -38,6 +37,9 @@ const SURVEY_GOOD_FOR: Duration = Duration::from_mins(1);
 
 /// Surveys in a row with gaps after which these are believed.
 const BELIEVED_GAPS: u32 = 3;
+
+/// Requests to resolve an entity, of which none may have reached VCD, after which it is deleted as it is.
+const MAX_RESOLVES: u32 = 3;
 
 /// What one holder remembers of a removal.
 pub(super) struct Demolition<T: Transport> {
@@ -54,6 +56,8 @@ pub(super) struct Demolition<T: Transport> {
     empty_since: Option<Moment>,
     busy_since: Option<Moment>,
     resolve_tried: bool,
+    /// How often VCD was asked to resolve the entity.
+    resolves: u32,
     /// Surveys in a row that had gaps.
     gaps: u32,
     /// Whether VCD was asked to delete the entity.
@@ -73,6 +77,7 @@ impl<T: Transport> Default for Demolition<T> {
             empty_since: None,
             busy_since: None,
             resolve_tried: false,
+            resolves: 0,
             gaps: 0,
             entity_asked: false,
             touched: false,
@@ -119,9 +124,10 @@ impl<T: Transport> Demolition<T> {
         *tries
     }
 
-    /// VCD was asked to resolve the entity.
-    pub(super) const fn resolving(&mut self) {
-        self.resolve_tried = true;
+    /// VCD was asked to resolve the entity; `in_vain`: the request may not have reached it.
+    pub(super) const fn resolving(&mut self, in_vain: bool) {
+        self.resolves = self.resolves.saturating_add(1);
+        self.resolve_tried = !in_vain || self.resolves >= MAX_RESOLVES;
     }
 
     /// Tries at an object so far.
@@ -265,8 +271,8 @@ async fn sign_in<T: Transport>(
     document: &EntityDocument,
 ) -> Result<VcdClient<T>, NoTenant> {
     let full = full_entity(deps, &document.id).await?;
-    let content = full.as_ref().unwrap_or(&document.entity);
-    let token = api_token(content).ok_or(FailureReason::TokenMissing)?;
+    let content = full.content().unwrap_or(&document.entity);
+    let token = api_token(content).ok_or_else(|| full.no_token())?;
     let named = document.entity.get("metadata");
     let named = named.and_then(|at| at.get("orgName")?.as_str());
     let org = document.org.as_ref().map(|org| org.name.as_str());

@@ -101,11 +101,16 @@ impl<T: Transport> Memory<T> {
             NoTenant::Blocked(reason) => Ok(reason),
             NoTenant::Failed(error) if hiccup => Err(error),
             NoTenant::Failed(error) => {
-                self.doubts = self.doubts.saturating_add(1);
-                if self.doubts < DOUBTS {
+                if self.doubt() {
                     return Err(error);
                 }
                 Ok(FailureReason::OperationRefused(chain(&error).to_string()))
+            }
+            NoTenant::Unshown(error) => {
+                if self.doubt() {
+                    return Err(error);
+                }
+                Ok(FailureReason::TokenMissing)
             }
             NoTenant::Refused(error) => {
                 self.token_refusals = self.token_refusals.saturating_add(1);
@@ -115,6 +120,12 @@ impl<T: Transport> Memory<T> {
                 Ok(FailureReason::TokenRefused(chain(&error).to_string()))
             }
         }
+    }
+
+    /// Counts an answer that may be a mistake; whether it is still to be doubted.
+    pub(super) const fn doubt(&mut self) -> bool {
+        self.doubts = self.doubts.saturating_add(1);
+        self.doubts < DOUBTS
     }
 
     pub(super) fn stage_age(&mut self, held: &Held<T>, now: Moment) -> Duration {

@@ -19,7 +19,7 @@ use super::guest::guest_seen;
 use super::history;
 use super::memory::Memory;
 use super::preflight::{Look, PATIENCE, VappOwner, examine, find_targets, vapp_owner};
-use super::tenant::{NoTenant, full_entity, has_kubeconfig, refused_token, sign_in};
+use super::tenant::{Full, NoTenant, full_entity, has_kubeconfig, refused_token, sign_in};
 use crate::domain::claim::ClaimPhase;
 use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::VappId;
@@ -359,8 +359,12 @@ async fn await_kubeconfig<T: Transport>(
     }
     if !memory.kubeconfig_seen {
         let full = full_entity(deps, &seen.document.entity).await?;
-        // CSE 4.0 types have no such behavior, and no secure kubeconfig either.
-        memory.kubeconfig_seen = full.as_ref().is_none_or(has_kubeconfig);
+        memory.kubeconfig_seen = match &full {
+            Full::Shown(content) => has_kubeconfig(content),
+            // CSE 4.0 types have no such behavior, and no secure kubeconfig either.
+            Full::Absent => true,
+            Full::Refused(_) => !memory.doubt(),
+        };
     }
     seen.document.control_plane_ready = memory.kubeconfig_seen;
     Ok(())

@@ -56,6 +56,8 @@ pub(crate) enum NoTenant {
     Refused(VcdError),
     /// It may work later.
     Failed(VcdError),
+    /// The document shows no token, and VCD refused to show more in a way that may be a mistake.
+    Unshown(VcdError),
 }
 
 impl From<VcdError> for NoTenant {
@@ -76,14 +78,14 @@ pub(crate) async fn sign_in<T: Transport>(
     document: &EntityDocument,
 ) -> Result<Tenant<T>, NoTenant> {
     let full = full_entity(deps, &document.id).await?;
-    let parsed = match &full {
+    let parsed = match full.content() {
         Some(content) => ClusterSpec::parse(content, SecureFields::Included),
         None => ClusterSpec::parse(&document.entity, SecureFields::LeftOut),
     };
     let spec = parsed.map_err(|problems| {
         FailureReason::Preflight(problems.into_iter().map(PreflightProblem::Spec).collect())
     })?;
-    let token = spec.api_token.clone().ok_or(FailureReason::TokenMissing)?;
+    let token = spec.api_token.clone().ok_or_else(|| full.no_token())?;
     let org = document
         .org
         .as_ref()
@@ -136,11 +138,38 @@ pub(crate) fn vdc_not_found(name: &str) -> FailureReason {
     FailureReason::Preflight(vec![PreflightProblem::VdcNotFound { name }])
 }
 
-/// The entity's content with its secure fields; `None` where the behavior is not there (CSE 4.0 types).
+/// What VCD shows of an entity besides what a read does.
+pub(crate) enum Full {
+    /// The content with its secure fields.
+    Shown(Map<String, Value>),
+    /// The behavior is not there (CSE 4.0 types), or shows nothing.
+    Absent,
+    /// Refused in a way that may be a mistake: "not visible", a page that is not VCD's.
+    Refused(VcdError),
+}
+
+impl Full {
+    pub(crate) const fn content(&self) -> Option<&Map<String, Value>> {
+        match self {
+            Self::Shown(content) => Some(content),
+            Self::Absent | Self::Refused(_) => None,
+        }
+    }
+
+    /// Why there is no token: it is missing only where nothing was held back.
+    pub(crate) fn no_token(self) -> NoTenant {
+        match self {
+            Self::Shown(_) | Self::Absent => FailureReason::TokenMissing.into(),
+            Self::Refused(error) => NoTenant::Unshown(error),
+        }
+    }
+}
+
+/// The entity's content with its secure fields.
 pub(crate) async fn full_entity<T: Transport>(
     deps: &Deps<T>,
     entity: &EntityId,
-) -> Result<Option<Map<String, Value>>, VcdError> {
+) -> Result<Full, VcdError> {
     let arguments = Value::Object(Map::new());
     let task = match deps
         .client
@@ -148,7 +177,10 @@ pub(crate) async fn full_entity<T: Transport>(
         .await
     {
         Ok(task) => task,
-        Err(error) if error.class() == ErrorClass::Terminal => return Ok(None),
+        Err(error) if error.class() == ErrorClass::Terminal && error.is_verdict() => {
+            return Ok(Full::Absent);
+        }
+        Err(error) if error.class() == ErrorClass::Terminal => return Ok(Full::Refused(error)),
         Err(error) => return Err(error),
     };
     for _ in 0..MAX_TASK_LOOKS {
@@ -163,13 +195,14 @@ pub(crate) async fn full_entity<T: Transport>(
 }
 
 /// A task that failed for a reason that may pass says nothing about what the entity holds.
-fn contents_of(task: &Task) -> Result<Option<Map<String, Value>>, VcdError> {
+fn contents_of(task: &Task) -> Result<Full, VcdError> {
     match &task.status {
         TaskStatus::Failed { class, .. } if *class != ErrorClass::Terminal => {
             Err(VcdError::behavior_failed())
         }
         TaskStatus::Failed { .. } | TaskStatus::Running | TaskStatus::Success => {
-            Ok(task.result.as_deref().and_then(entity_of))
+            let content = task.result.as_deref().and_then(entity_of);
+            Ok(content.map_or(Full::Absent, Full::Shown))
         }
     }
 }

@@ -311,7 +311,7 @@ impl<T: Transport> Work<T> {
         match outcome {
             Ok(outcome) => {
                 let next = self.acted(action, outcome, subject.as_deref());
-                self.see_resolution(action).await?;
+                self.see_resolution(action, false).await?;
                 Ok(next)
             }
             Err(ActError::Blocked(reason)) => {
@@ -323,16 +323,16 @@ impl<T: Transport> Work<T> {
                     Some(subject) => self.removal_failed((action, subject), &error),
                     None => self.act_failed(action, &error),
                 };
-                self.see_resolution(action).await?;
+                self.see_resolution(action, !error.is_verdict()).await?;
                 Ok(next)
             }
         }
     }
 
     /// The entity's own state changes under the hands of whoever resolves it, answered or not.
-    async fn see_resolution(&mut self, action: &Action) -> Result<(), WriteError> {
+    async fn see_resolution(&mut self, action: &Action, in_vain: bool) -> Result<(), WriteError> {
         if *action == Action::ResolveEntity {
-            self.memory.demolition.resolving();
+            self.memory.demolition.resolving(in_vain);
             self.held.refresh().await?;
         }
         Ok(())

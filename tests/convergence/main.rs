@@ -23,11 +23,14 @@
 )]
 #![expect(clippy::print_stdout, reason = "figures are the result")]
 
+mod calls;
 mod effort;
 mod failover;
 mod figures;
 mod fleets;
 mod sharing;
+mod sieve;
+mod stage;
 #[expect(dead_code, reason = "a part of it serves the other tests only")]
 #[path = "../it/support/mod.rs"]
 mod support;
@@ -44,6 +47,8 @@ fn main() -> ExitCode {
     trials.extend(fleets::trials());
     trials.extend(failover::trials());
     trials.extend(sharing::trials());
+    trials.extend(calls::trials());
+    trials.extend(sieve::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     figures::show();
     conclusion.exit_code()

@@ -6,6 +6,7 @@
 
 mod departures;
 mod odd;
+mod snared;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,6 +30,7 @@ use super::frozen::{Freezable, Sent};
 use super::lawful::Bench;
 use super::life::Life;
 use super::serving::{Habits, ReplicaParts, serve};
+use super::snare::Snares;
 use super::versions::Versions;
 
 /// Base URL of the simulated site.
@@ -63,6 +65,7 @@ pub(crate) struct Fleet {
     pub(crate) faults: Arc<Faults>,
     pub(crate) journal: Journal,
     pub(crate) sent: Sent,
+    pub(crate) snares: Snares,
     pub(crate) versions: Versions,
     pub(crate) access: SiteAccess,
     pub(crate) tenants: Vec<Tenant>,
@@ -114,6 +117,7 @@ impl Fleet {
             faults: Arc::new(Faults::none()),
             journal: Journal::default(),
             sent: Sent::default(),
+            snares: Snares::default(),
             versions: Versions::default(),
             access,
             tenants,
@@ -232,7 +236,8 @@ impl Fleet {
         let at = (self.clock.now(), self.clock.wall());
         self.world().note_started(name, at);
         let replica = ReplicaParts {
-            transport: Freezable::new(transport, gate, (self.sent.clone(), self.versions.clone())),
+            transport: Freezable::new(transport, gate, (self.sent.clone(), self.versions.clone()))
+                .snared(name, &self.snares, &frozen),
             token: self.access.provider_token.clone(),
             clock,
             chance,

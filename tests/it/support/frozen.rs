@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cse_server::sim::transport::InProcess;
 use cse_server::vcd::transport::{CallLimits, Request, Response, Transport, TransportError};
+use http::Method;
 use tokio::sync::watch;
 
+use super::snare::{Snare, Snares};
 use super::versions::Versions;
 
 /// A connection that can be stopped in both directions.
@@ -18,6 +20,15 @@ pub(crate) struct Freezable {
     frozen: watch::Receiver<bool>,
     sent: Sent,
     versions: Versions,
+    snared: Option<Snared>,
+}
+
+/// Whose way snares are laid in, and what stops it.
+#[derive(Clone)]
+struct Snared {
+    name: Arc<str>,
+    snares: Snares,
+    freeze: watch::Sender<bool>,
 }
 
 /// Method and target, with its query, of every request that left.
@@ -46,6 +57,45 @@ impl Freezable {
             frozen,
             sent,
             versions,
+            snared: None,
+        }
+    }
+
+    /// The same on a way on which snares may lie; some of them freeze the replica.
+    pub(crate) fn snared(self, name: &str, snares: &Snares, freeze: &watch::Sender<bool>) -> Self {
+        let snared = Snared {
+            name: Arc::from(name),
+            snares: snares.clone(),
+            freeze: freeze.clone(),
+        };
+        Self {
+            snared: Some(snared),
+            ..self
+        }
+    }
+
+    fn step(&self, request: &Request) -> Option<Snare> {
+        let snared = self.snared.as_ref()?;
+        snared.snares.step(&snared.name, request)
+    }
+
+    fn hold(&self) {
+        if let Some(snared) = &self.snared {
+            snared.freeze.send_replace(true);
+        }
+    }
+
+    fn answered(
+        &self,
+        (method, target): (&Method, &str),
+        snare: Option<Snare>,
+        answer: Response,
+    ) -> Response {
+        match &self.snared {
+            Some(snared) => snared
+                .snares
+                .answered(&snared.name, (method, target), snare, answer),
+            None => answer,
         }
     }
 
@@ -72,12 +122,27 @@ impl Transport for Freezable {
         self.versions.sent(&request);
         let reads =
             (request.method() == http::Method::GET).then(|| request.uri().path().to_owned());
-        let answer = self.inner.send_from(request, limits, decided).await;
+        let snare = self.step(&request);
+        if snare == Some(Snare::HoldRequest) {
+            self.hold();
+            self.thawed().await;
+        }
+        let (method, target) = (request.method().clone(), request.uri().to_string());
+        let mut answer = self.inner.send_from(request.clone(), limits, decided).await;
+        match snare {
+            Some(Snare::TwiceFirst) => drop(self.inner.send_from(request, limits, decided).await),
+            Some(Snare::TwiceSecond) => {
+                answer = self.inner.send_from(request, limits, decided).await;
+            }
+            Some(Snare::HoldAnswer) => self.hold(),
+            Some(Snare::HoldRequest | Snare::Stale) | None => {}
+        }
         self.look();
         self.thawed().await;
-        if let (Some(path), Ok(response)) = (reads, &answer) {
-            self.inner.note_received(&path, response);
+        let answer = self.answered((&method, &target), snare, answer?);
+        if let Some(path) = reads {
+            self.inner.note_received(&path, &answer);
         }
-        answer
+        Ok(answer)
     }
 }

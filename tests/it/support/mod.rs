@@ -11,6 +11,7 @@ pub(crate) mod original;
 pub(crate) mod process;
 pub(crate) mod serving;
 pub(crate) mod site;
+pub(crate) mod snare;
 pub(crate) mod systemd;
 pub(crate) mod vcd;
 pub(crate) mod versions;

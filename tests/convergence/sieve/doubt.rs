@@ -1,0 +1,72 @@
+//! Single answers that are mistakes: nobody believes them at once, and no tenant is told.
+
+use cse_server::sim::faults::{Fault, Refusal, Target};
+use http::Method;
+use libtest_mimic::Trial;
+
+use super::{until_created, until_deleted};
+use crate::effort::{on_virtual_time, trial};
+use crate::stage::{asked, mark, provisioned, urn};
+use crate::support::fleet::{Fleet, Saved};
+
+const UNHEARD: [Fault; 3] = [
+    Fault::NotSent,
+    Fault::RequestLost,
+    Fault::Refused(Refusal::Forbidden),
+];
+
+pub(super) fn trials() -> Vec<Trial> {
+    vec![
+        trial(
+            "sieve: a resolution that never reached VCD is asked for again before the entity goes",
+            || {
+                for fault in UNHEARD {
+                    let saved = asked(6_900, false, |fleet| mark(fleet, false));
+                    on_virtual_time(unheard(&saved, "/resolve", fault, true));
+                }
+            },
+        ),
+        trial(
+            "sieve: one refusal to show the token of a cluster to delete is no missing token",
+            || {
+                let saved = on_virtual_time(provisioned(6_910, async |_| {}, false));
+                let fault = Fault::Refused(Refusal::Forbidden);
+                on_virtual_time(unheard(&saved, "/invocations", fault, true));
+            },
+        ),
+        trial(
+            "sieve: one refusal to show the token of a cluster to create is no missing token",
+            || {
+                let saved = asked(6_920, false, |_| {});
+                let fault = Fault::Refused(Refusal::Forbidden);
+                on_virtual_time(unheard(&saved, "/invocations", fault, false));
+            },
+        ),
+    ]
+}
+
+/// One request of this kind goes wrong; no error is ever told for it.
+async fn unheard(saved: &Saved, path: &str, fault: Fault, deletes: bool) {
+    let mut fleet = Fleet::resume(saved);
+    fleet.seed += 500;
+    fleet.what = format!("{fault:?} on {path}");
+    fleet.versions.watch();
+    fleet.faults.arm(Target::next(1, Method::POST, path), fault);
+    fleet.start("a");
+    if deletes {
+        until_deleted(&fleet).await;
+    } else {
+        until_created(&fleet).await;
+        fleet.assert_converged();
+    }
+    assert_eq!(fleet.faults.struck(), 1, "{}", fleet.context());
+    let told = fleet.versions.of(urn(&fleet));
+    assert!(told.len() > 1, "{} versions", told.len());
+    for content in told {
+        let own = content
+            .get("status")
+            .map(|status| &status["vcdKe"]["errorSet"]);
+        let errors = own.and_then(|set| set.as_array()).map_or(0, Vec::len);
+        assert_eq!(errors, 0, "{content}\n{}", fleet.context());
+    }
+}

@@ -1,0 +1,73 @@
+//! Requests that arrive twice, because something on the way repeats them: every effect of a creation and of a
+//! deletion, and every write of the document.
+
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+
+use super::{until_created, until_deleted};
+use crate::effort::{on_virtual_time, trial};
+use crate::stage::{asked, provisioned, with_services};
+use crate::support::fleet::{Fleet, Saved};
+use crate::support::snare::{Snare, Which};
+
+/// Which requests are repeated, each time.
+const REPEATED: [(&str, &str, &str); 5] = [
+    ("write of the document", "PUT", "/entities/"),
+    ("POST", "POST", "/api/"),
+    ("change of a section", "PUT", "/api/"),
+    ("removal", "DELETE", ""),
+    ("call of a behavior or for a token", "POST", "/"),
+];
+
+pub(super) fn trials() -> Vec<Trial> {
+    let answers = [("first", Snare::TwiceFirst), ("second", Snare::TwiceSecond)];
+    let mut all = Vec::new();
+    for (what, method, path) in REPEATED {
+        for (answer, snare) in answers {
+            let name = |of: &str| {
+                format!(
+                    "sieve: a {of} in which every {what} arrives twice, and the {answer} answer comes back"
+                )
+            };
+            all.push(trial(name("creation"), move || {
+                let saved = asked(6_700, false, |_| {});
+                on_virtual_time(async {
+                    let fleet = repeated(&saved, (method, path), snare).await;
+                    until_created(&fleet).await;
+                    fleet.assert_converged();
+                });
+            }));
+            all.push(trial(name("deletion"), move || {
+                let saved = on_virtual_time(provisioned(6_710, with_services, true));
+                on_virtual_time(async {
+                    let fleet = repeated(&saved, (method, path), snare).await;
+                    until_deleted(&fleet).await;
+                });
+            }));
+        }
+    }
+    all
+}
+
+async fn repeated(
+    saved: &Saved,
+    (method, path): (&'static str, &'static str),
+    snare: Snare,
+) -> Fleet {
+    let mut fleet = Fleet::resume(saved);
+    fleet.seed += 500;
+    fleet.what = format!("{snare:?}: {method} {path}");
+    for name in ["a", "b"] {
+        let which = Which {
+            times: u64::MAX,
+            ..Which::next(method, path)
+        };
+        fleet.snare(name, which, snare);
+    }
+    fleet.start("a");
+    fleet.pass_time(Duration::from_secs(5)).await;
+    assert!(fleet.snares.sprung("a") > 0 || method == "DELETE" || path == "/api/");
+    fleet.start("b");
+    fleet
+}
