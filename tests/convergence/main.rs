@@ -25,6 +25,7 @@
 
 mod effort;
 mod figures;
+mod processes;
 #[expect(dead_code, reason = "a part of it serves the other tests only")]
 #[path = "../it/support/mod.rs"]
 mod support;
@@ -37,7 +38,8 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Each case uses every processor by itself.
     arguments.test_threads.get_or_insert(1);
-    let trials: Vec<Trial> = Vec::new();
+    let mut trials: Vec<Trial> = Vec::new();
+    trials.extend(processes::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     figures::show();
     conclusion.exit_code()

@@ -1,0 +1,258 @@
+//! What is done to the replicas and to the site, and when: all of it follows from one seed.
+//!
+//! Invariants:
+//! - Pure: seed and length in, steps out. What a step meets when its time comes is the world's affair.
+//! - Every kind of trouble has its turn before any has a second one.
+//! - In a long run each replica is spared for a while: what grows slowly needs a long life to be seen.
+
+use std::time::Duration;
+
+use super::network::Net;
+
+/// How many replicas there are.
+pub(crate) const REPLICAS: usize = 3;
+/// Real time for which one replica is spared, in turns.
+pub(crate) const SPARED: Duration = Duration::from_mins(5);
+/// Runs below this spare nobody.
+const LONG_RUN: Duration = Duration::from_mins(20);
+/// Clusters that are asked for at the very beginning.
+const FIRST_CLUSTERS: u64 = 5;
+/// Real time between two steps of a rolling restart.
+const ROLLING: Duration = Duration::from_millis(900);
+
+/// One thing that is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// SIGKILL; the next process starts `down` later, on top of the pause that systemd makes.
+    Kill { replica: usize, down: Duration },
+    /// SIGSTOP, and SIGCONT after that time.
+    Freeze { replica: usize, lasts: Duration },
+    /// SIGTERM, and a new process after the pause that systemd makes.
+    Terminate { replica: usize },
+    /// The network of one replica, or of all, goes wrong; `late` bytes arrive after it, or the connections are reset.
+    Cut {
+        replica: Option<usize>,
+        how: Net,
+        lasts: Duration,
+        late: bool,
+    },
+    /// A tenant asks for a cluster.
+    Create,
+    /// A tenant deletes one.
+    Delete { which: usize },
+    /// A tenant changes the number of workers.
+    Resize { which: usize, workers: u32 },
+    /// A client writes back what it had read `age` before.
+    RollBack { which: usize, age: Duration },
+}
+
+/// A thing and its time, counted in real time from the beginning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) at: Duration,
+    pub(crate) act: Act,
+}
+
+/// Kinds of trouble.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Kill,
+    Lose,
+    KillAll,
+    Blink,
+    Freeze,
+    Terminate,
+    Roll,
+    Cut(Net),
+    CutAll,
+}
+
+/// Kinds of wishes.
+#[derive(Clone, Copy, Debug)]
+enum Wish {
+    Create,
+    Delete,
+    Resize,
+    RollBack,
+}
+
+const KINDS: [Kind; 14] = [
+    Kind::Kill,
+    Kind::Kill,
+    Kind::Lose,
+    Kind::KillAll,
+    Kind::Blink,
+    Kind::Freeze,
+    Kind::Terminate,
+    Kind::Roll,
+    Kind::Cut(Net::Broken),
+    Kind::Cut(Net::Silent),
+    Kind::Cut(Net::Mute),
+    Kind::Cut(Net::Deaf),
+    Kind::Cut(Net::Slow(Duration::from_millis(120))),
+    Kind::CutAll,
+];
+
+const WISHES: [Wish; 8] = [
+    Wish::Create,
+    Wish::Create,
+    Wish::Create,
+    Wish::Delete,
+    Wish::Resize,
+    Wish::Resize,
+    Wish::RollBack,
+    Wish::RollBack,
+];
+
+/// The steps of a run of that length, by time.
+pub(crate) fn script(seed: u64, length: Duration) -> Vec<Step> {
+    let mut drawn = Drawn {
+        rng: fastrand::Rng::with_seed(seed),
+        spares: length >= LONG_RUN,
+        steps: Vec::new(),
+    };
+    for first in 0..FIRST_CLUSTERS {
+        drawn.step(Duration::from_millis(150 * first), Act::Create);
+    }
+    let mut bag = Vec::new();
+    let mut at = Duration::from_secs(2);
+    while at < length {
+        let kind = drawn.next_of(&mut bag, &KINDS);
+        drawn.trouble(at, kind);
+        at += drawn.between(500, 1400);
+    }
+    let mut bag = Vec::new();
+    let mut at = Duration::from_secs(1);
+    while at < length {
+        let wish = drawn.next_of(&mut bag, &WISHES);
+        drawn.wish(at, wish);
+        at += drawn.between(500, 1500);
+    }
+    let mut steps = drawn.steps;
+    steps.retain(|step| step.at < length);
+    steps.sort_by_key(|step| step.at);
+    steps
+}
+
+struct Drawn {
+    rng: fastrand::Rng,
+    spares: bool,
+    steps: Vec<Step>,
+}
+
+impl Drawn {
+    /// The next one out of the bag, which is filled again when it is empty.
+    fn next_of<T: Copy>(&mut self, bag: &mut Vec<T>, all: &[T]) -> T {
+        if bag.is_empty() {
+            bag.extend_from_slice(all);
+            self.rng.shuffle(bag);
+        }
+        bag.pop().expect("it has just been filled")
+    }
+
+    fn between(&mut self, least_ms: u64, most_ms: u64) -> Duration {
+        Duration::from_millis(self.rng.u64(least_ms..most_ms))
+    }
+
+    fn step(&mut self, at: Duration, act: Act) {
+        self.steps.push(Step { at, act });
+    }
+
+    /// A replica that may be ended at that time.
+    fn victim(&mut self, at: Duration) -> usize {
+        let spared = self.spared(at);
+        let choice: Vec<usize> = (0..REPLICAS).filter(|one| Some(*one) != spared).collect();
+        choice[self.rng.usize(..choice.len())]
+    }
+
+    /// Who is spared at that time, in turns, and now and then nobody.
+    fn spared(&self, at: Duration) -> Option<usize> {
+        if !self.spares {
+            return None;
+        }
+        let turns = (0_u64..).take_while(|turn| SPARED * u32::try_from(*turn).unwrap() < at);
+        let turn = turns.count() % (REPLICAS + 1);
+        (turn < REPLICAS).then_some(turn)
+    }
+
+    fn trouble(&mut self, at: Duration, kind: Kind) {
+        let replica = self.victim(at);
+        // Now and then two things befall the same replica at the same time.
+        let late = self.rng.bool();
+        match kind {
+            Kind::Kill => {
+                let down = Duration::ZERO;
+                self.step(at, Act::Kill { replica, down });
+            }
+            Kind::Lose => {
+                let down = self.between(6000, 9000);
+                self.step(at, Act::Kill { replica, down });
+            }
+            Kind::KillAll => {
+                let spared = self.spared(at);
+                for replica in (0..REPLICAS).filter(|one| Some(*one) != spared) {
+                    let down = self.between(0, 1500);
+                    self.step(at, Act::Kill { replica, down });
+                }
+            }
+            Kind::Blink => {
+                let lasts = self.between(50, 1500);
+                self.step(at, Act::Freeze { replica, lasts });
+            }
+            Kind::Freeze => {
+                let lasts = self.between(4500, 8000);
+                self.step(at, Act::Freeze { replica, lasts });
+            }
+            Kind::Terminate => self.step(at, Act::Terminate { replica }),
+            Kind::Roll => {
+                let spared = self.spared(at);
+                let mut at = at;
+                for replica in (0..REPLICAS).filter(|one| Some(*one) != spared) {
+                    self.step(at, Act::Terminate { replica });
+                    at += ROLLING;
+                }
+            }
+            Kind::Cut(how) => {
+                let lasts = self.between(300, 7000);
+                let cut = Act::Cut {
+                    replica: Some(replica),
+                    how,
+                    lasts,
+                    late,
+                };
+                self.step(at, cut);
+            }
+            Kind::CutAll => self.cut_all(at, late),
+        }
+    }
+
+    fn cut_all(&mut self, at: Duration, late: bool) {
+        let kinds = [Net::Broken, Net::Silent, Net::Deaf];
+        let how = kinds[self.rng.usize(..kinds.len())];
+        let lasts = self.between(500, 3000);
+        let cut = Act::Cut {
+            replica: None,
+            how,
+            lasts,
+            late,
+        };
+        self.step(at, cut);
+    }
+
+    fn wish(&mut self, at: Duration, wish: Wish) {
+        let which = self.rng.usize(..1000);
+        let act = match wish {
+            Wish::Create => Act::Create,
+            Wish::Delete => Act::Delete { which },
+            Wish::Resize => Act::Resize {
+                which,
+                workers: self.rng.u32(1..=4),
+            },
+            Wish::RollBack => Act::RollBack {
+                which,
+                age: self.between(100, 6000),
+            },
+        };
+        self.step(at, act);
+    }
+}

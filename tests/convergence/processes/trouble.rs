@@ -1,0 +1,430 @@
+//! Everything at once: replicas that are killed, frozen, ended and cut off, and tenants who go on wishing.
+//!
+//! Flow: script -> play -> calm -> everything is as wished, and stays so -> what must not have happened.
+//!
+//! Not here: what is done when (`script`), what is wrong at the end (`verdict`).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cse_server::clock::{Clock, Moment};
+use serde_json::Value;
+
+use super::daemon::Usage;
+use super::network::Net;
+use super::replica::Replica;
+use super::script::{Act, REPLICAS, Step};
+use super::site::{Plan, Seen, Site};
+use super::tenant::{Author, FIRST_WORKERS, workers};
+use super::usage::Usages;
+use super::verdict;
+
+/// How much faster than real time everybody lives.
+const SCALE: u32 = 40;
+/// A cluster is complete within about four minutes instead of ten.
+const TIMINGS: &[&str] = &["guest_phase=12s", "recompose=20s", "node=30s"];
+/// Real seconds for one call: 80 s for everybody else, below the takeover time.
+const CALL_LIMIT: &str = "request_timeout_secs = 2\n";
+/// Real time between two looks at everything.
+const LOOK_EVERY: Duration = Duration::from_millis(15);
+/// Real time between two looks of a client that waits for a deletion.
+const CLIENT_LOOKS_EVERY: Duration = Duration::from_millis(1500);
+/// Real time between two looks at memory and files.
+const MEASURE_EVERY: Duration = Duration::from_millis(500);
+/// Most clusters at once; beyond that tenants delete instead.
+const MOST_CLUSTERS: usize = 14;
+/// Real time of a broken network after one whose bytes are not to arrive late.
+const RESET: Duration = Duration::from_millis(40);
+/// Time after the last trouble in which everything has to be as wished, on the site's clock.
+pub(crate) const CONVERGED_WITHIN: Duration = Duration::from_mins(40);
+/// For so long it has to stay so, on the site's clock.
+const STAYS_FOR: Duration = Duration::from_mins(1);
+
+/// What a tenant wants of a cluster.
+#[derive(Clone, Debug)]
+pub(crate) struct Wished {
+    pub(crate) urn: String,
+    pub(crate) name: String,
+    tenant: usize,
+    workers: u32,
+    pub(crate) deleted: bool,
+    gone: bool,
+}
+
+/// What ends or happens later.
+#[derive(Debug)]
+enum Later {
+    Thaw(usize),
+    Heal { replica: usize, late: bool },
+    Open(usize),
+    Overwrite { which: usize, copy: Value },
+}
+
+/// Everything that is going on.
+pub(crate) struct Trouble<'a> {
+    pub(crate) site: &'a Site,
+    pub(crate) replicas: Vec<Replica>,
+    pub(crate) wished: Vec<Wished>,
+    pub(crate) usages: Usages,
+    /// What was done, and how often.
+    pub(crate) done: BTreeMap<&'static str, u32>,
+    /// The same in order, with its time.
+    pub(crate) told: Vec<String>,
+    later: Vec<(Moment, Later)>,
+    clock: Clock,
+    began: Moment,
+    next_measure: Moment,
+    next_client_look: Moment,
+}
+
+/// The site of such a run.
+pub(crate) fn plan(seed: u64) -> Plan {
+    Plan {
+        seed,
+        scale: SCALE,
+        timings: TIMINGS,
+    }
+}
+
+impl<'a> Trouble<'a> {
+    pub(crate) async fn at(site: &'a Site) -> Self {
+        let mut replicas = Vec::new();
+        for number in 1..=REPLICAS {
+            let name = format!("replica-{number}");
+            replicas.push(Replica::at(site, &name, CALL_LIMIT).await);
+        }
+        let clock = Clock::system();
+        let now = clock.now();
+        Self {
+            site,
+            replicas,
+            wished: Vec::new(),
+            usages: Usages::default(),
+            done: BTreeMap::new(),
+            told: Vec::new(),
+            later: Vec::new(),
+            began: now,
+            next_measure: now,
+            next_client_look: now,
+            clock,
+        }
+    }
+
+    fn tell(&mut self, what: &'static str, more: &str) {
+        *self.done.entry(what).or_default() += 1;
+        let at = self.clock.now().since(self.began).as_secs_f64();
+        self.told.push(format!("{at:7.2} s  {what} {more}"));
+    }
+
+    /// Does everything in the script, each thing at its time.
+    pub(crate) async fn play(&mut self, steps: &[Step]) {
+        self.began = self.clock.now();
+        for step in steps {
+            let at = self.began.plus(step.at);
+            while self.clock.now() < at {
+                self.look().await;
+            }
+            self.act(&step.act).await;
+        }
+    }
+
+    /// Lets happen what is due.
+    async fn look(&mut self) {
+        let now = self.clock.now();
+        for replica in &mut self.replicas {
+            replica.tend(self.site);
+        }
+        let all = std::mem::take(&mut self.later);
+        let (due, later) = all.into_iter().partition(|(at, _)| *at <= now);
+        self.later = later;
+        let due: Vec<(Moment, Later)> = due;
+        for (_, one) in due {
+            self.happen(one).await;
+        }
+        if now >= self.next_measure {
+            self.next_measure = now.plus(MEASURE_EVERY);
+            let at = now.since(self.began);
+            for replica in &mut self.replicas {
+                if let Some((process, usage)) = replica.usage() {
+                    self.usages.note(process, at, usage);
+                }
+            }
+        }
+        if now >= self.next_client_look {
+            self.next_client_look = now.plus(CLIENT_LOOKS_EVERY);
+            self.mark_again().await;
+        }
+        self.clock.sleep(LOOK_EVERY).await;
+    }
+
+    async fn happen(&mut self, one: Later) {
+        match one {
+            Later::Thaw(replica) => self.replicas[replica].thaw(),
+            Later::Heal { replica, late } => {
+                if late {
+                    self.replicas[replica].network.set(Net::Open);
+                } else {
+                    self.replicas[replica].network.set(Net::Broken);
+                    let at = self.clock.now().plus(RESET);
+                    self.later.push((at, Later::Open(replica)));
+                }
+            }
+            Later::Open(replica) => self.replicas[replica].network.set(Net::Open),
+            Later::Overwrite { which, copy } => self.overwrite(which, &copy).await,
+        }
+    }
+
+    async fn act(&mut self, act: &Act) {
+        let now = self.clock.now();
+        match *act {
+            Act::Kill { replica, down } => {
+                if self.replicas[replica].kill(down) {
+                    let what = if down.is_zero() { "kill" } else { "lose" };
+                    self.tell(what, &format!("{} for {down:?}", replica + 1));
+                }
+            }
+            Act::Freeze { replica, lasts } => {
+                if self.replicas[replica].freeze() {
+                    self.later.push((now.plus(lasts), Later::Thaw(replica)));
+                    self.tell("freeze", &format!("{} for {lasts:?}", replica + 1));
+                }
+            }
+            Act::Terminate { replica } => {
+                if self.replicas[replica].terminate() {
+                    self.tell("terminate", &format!("{}", replica + 1));
+                }
+            }
+            Act::Cut {
+                replica,
+                how,
+                lasts,
+                late,
+            } => {
+                let whom = replica.map_or(0..REPLICAS, |one| one..one + 1);
+                for replica in whom.clone() {
+                    self.replicas[replica].network.set(how);
+                    let heal = Later::Heal { replica, late };
+                    self.later.push((now.plus(lasts), heal));
+                }
+                let who = replica.map_or("all".to_owned(), |one| (one + 1).to_string());
+                self.tell("cut", &format!("{who} {how:?} for {lasts:?}, late {late}"));
+            }
+            Act::Create if self.alive().len() < MOST_CLUSTERS => self.create().await,
+            Act::Create => self.delete(self.wished.len()).await,
+            Act::Delete { which } => self.delete(which).await,
+            Act::Resize { which, workers } => self.resize(which, workers).await,
+            Act::RollBack { which, age } => self.take_copy(which, age).await,
+        }
+    }
+
+    /// Clusters that are to stay, as indices.
+    fn alive(&self) -> Vec<usize> {
+        let all = self.wished.iter().enumerate();
+        all.filter(|(_, one)| !one.deleted)
+            .map(|(at, _)| at)
+            .collect()
+    }
+
+    async fn author(&self, which: usize) -> Author<'a> {
+        Author::of(self.site, self.wished[which].tenant).await
+    }
+
+    async fn create(&mut self) {
+        let number = self.wished.len();
+        let tenant = number % self.site.tenants.len();
+        let name = format!("c{number}");
+        let urn = Author::of(self.site, tenant).await.ask_for(&name).await;
+        self.tell("create", &format!("{name} {urn}"));
+        self.wished.push(Wished {
+            urn,
+            name,
+            tenant,
+            workers: FIRST_WORKERS,
+            deleted: false,
+            gone: false,
+        });
+    }
+
+    async fn delete(&mut self, which: usize) {
+        let alive = self.alive();
+        let Some(&which) = alive.get(which % alive.len().max(1)) else {
+            return;
+        };
+        let author = self.author(which).await;
+        // If it cannot be written now, it is later: whoever deletes looks again and again.
+        author.mark(&self.wished[which].urn).await;
+        self.wished[which].deleted = true;
+        self.tell("delete", &self.wished[which].name.clone());
+    }
+
+    /// As a client does that waits for its cluster to go: it asks again when its wish was lost.
+    async fn mark_again(&mut self) {
+        for which in 0..self.wished.len() {
+            let one = &self.wished[which];
+            if !one.deleted || one.gone {
+                continue;
+            }
+            let urn = one.urn.clone();
+            let author = self.author(which).await;
+            match author.read(&urn).await {
+                None => self.wished[which].gone = true,
+                Some(read) if !read.is_marked() => {
+                    author.mark(&urn).await;
+                    self.tell("mark again", &self.wished[which].name.clone());
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    async fn resize(&mut self, which: usize, workers: u32) {
+        let seen = self.site.clusters().await;
+        let provisioned = |urn: &str| {
+            let one = seen.iter().find(|seen| seen.urn == urn);
+            one.is_some_and(|one| one.state == "provisioned")
+        };
+        let mut ready = self.alive();
+        ready.retain(|at| provisioned(&self.wished[*at].urn));
+        let Some(&which) = ready.get(which % ready.len().max(1)) else {
+            return;
+        };
+        let author = self.author(which).await;
+        if author.resize(&self.wished[which].urn, workers).await {
+            self.wished[which].workers = workers;
+            let name = &self.wished[which].name;
+            self.tell("resize", &format!("{name} to {workers}"));
+        }
+    }
+
+    /// Reads now what will be written back `age` later.
+    async fn take_copy(&mut self, which: usize, age: Duration) {
+        let mut there: Vec<usize> = (0..self.wished.len()).collect();
+        there.retain(|at| !self.wished[*at].gone);
+        let Some(&which) = there.get(which % there.len().max(1)) else {
+            return;
+        };
+        let author = self.author(which).await;
+        if let Some(read) = author.read(&self.wished[which].urn).await {
+            let copy = read.copy();
+            let at = self.clock.now().plus(age);
+            self.later.push((at, Later::Overwrite { which, copy }));
+        }
+    }
+
+    async fn overwrite(&mut self, which: usize, copy: &Value) {
+        let author = self.author(which).await;
+        if author.overwrite(&self.wished[which].urn, copy).await {
+            self.wished[which].workers = workers(copy);
+            let record = &copy["status"]["vcdKe"]["heartbeatString"];
+            let name = self.wished[which].name.clone();
+            self.tell("roll back", &format!("{name} to {record}"));
+        }
+    }
+
+    /// Ends all trouble.
+    fn calm(&mut self) {
+        self.later.clear();
+        for replica in &mut self.replicas {
+            replica.network.set(Net::Open);
+            replica.thaw();
+        }
+        self.tell("calm", "");
+    }
+
+    /// Ends all trouble and waits until everything is as wished, and has been for a while. Returns how long it
+    /// took on the site's clock.
+    ///
+    /// # Errors
+    /// What is not as wished when the time is over.
+    pub(crate) async fn converge(&mut self) -> Result<Duration, Vec<String>> {
+        self.calm();
+        let calm = self.clock.now();
+        let mut since = None;
+        loop {
+            self.look().await;
+            let now = self.clock.now();
+            let left = self.unfinished().await;
+            if left.is_empty() {
+                let first = *since.get_or_insert(now);
+                if now.since(first) >= self.site.real(STAYS_FOR) {
+                    return Ok(first.since(calm) * self.site.plan.scale);
+                }
+            } else if since.take().is_some() {
+                self.tell("not as wished any more", &format!("{left:?}"));
+            }
+            if now.since(calm) > self.site.real(CONVERGED_WITHIN) {
+                return Err(left);
+            }
+        }
+    }
+
+    /// What is not as wished.
+    async fn unfinished(&mut self) -> Vec<String> {
+        let seen = self.site.clusters().await;
+        let mut left = Vec::new();
+        for which in 0..self.wished.len() {
+            let one = self.wished[which].clone();
+            let found = seen.iter().find(|seen| seen.urn == one.urn);
+            match (one.deleted, found) {
+                (true, None) => self.wished[which].gone = true,
+                (true, Some(_)) => left.push(format!("{} is still there", one.name)),
+                (false, None) => left.push(format!("{} is gone", one.name)),
+                (false, Some(seen)) => left.extend(self.lacks(which, seen).await),
+            }
+        }
+        if left.is_empty() {
+            left = self.site.leaks().await;
+        }
+        left
+    }
+
+    /// What a cluster that is to stay lacks.
+    async fn lacks(&self, which: usize, seen: &Seen) -> Option<String> {
+        let Wished {
+            urn, name, workers, ..
+        } = &self.wished[which];
+        if seen.state != "provisioned" {
+            return Some(format!("{name} is {:?}", seen.state));
+        }
+        if !seen.holder.is_empty() {
+            return Some(format!("{name} is held by {}", seen.holder));
+        }
+        let read = self.author(which).await.read(urn).await;
+        let Some(read) = read else {
+            return Some(format!("{name} is gone"));
+        };
+        let wanted = u64::from(*workers);
+        if read.workers() != *workers {
+            let asked = read.workers();
+            return Some(format!("{name} asks for {asked} workers, not for {wanted}"));
+        }
+        let has = read.has();
+        (has != Some((wanted, wanted)))
+            .then(|| format!("{name} wants and has {has:?} workers, not {wanted}"))
+    }
+
+    /// What each replica has of the machine now.
+    pub(crate) fn usages_now(&mut self) -> Vec<Usage> {
+        let usages = self.replicas.iter_mut().filter_map(Replica::usage);
+        usages.map(|(_, usage)| usage).collect()
+    }
+
+    /// Ends every replica.
+    pub(crate) async fn stop(&mut self) {
+        for replica in &mut self.replicas {
+            replica.terminate();
+        }
+        for replica in &mut self.replicas {
+            replica.stop().await;
+        }
+        self.tell("stopped", "");
+    }
+}
+
+impl Drop for Trouble<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("{}", verdict::story(&self.told, &self.site.logs()));
+        }
+    }
+}
