@@ -16,7 +16,7 @@ use cse_server::clock::Clock;
 use tokio::task::JoinHandle;
 
 use super::replica::Replica;
-use super::site::{Plan, Seen, Site};
+use super::site::{Lines, Plan, Seen, Site};
 use super::tenant::Author;
 use crate::figures;
 
@@ -137,7 +137,7 @@ impl<'a> Lab<'a> {
     async fn open(site: &'a Site, replicas: usize) -> Self {
         let mut all = Vec::new();
         for number in 1..=replicas {
-            all.push(Replica::at(site, &format!("replica-{number}"), "").await);
+            all.push(Replica::at(site, &format!("replica-{number}"), Lines::default()).await);
         }
         let mut lab = Self {
             site,
@@ -269,13 +269,17 @@ pub(crate) async fn of_processes(rounds: usize) -> Vec<Failover> {
         scale: SCALE,
         timings: TIMINGS,
     };
-    let mut site = Site::open(plan).await;
+    let mut site = Site::open(plan.clone()).await;
     let mut lab = Lab::open(&site, 3).await;
     for _ in 0..9 {
         lab.create().await;
     }
+    let mut rng = fastrand::Rng::with_seed(plan.seed);
     let (mut drained, mut restarted) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
+        // The polls of the others have just served the last round; a signal comes at any time between two.
+        let pause = Duration::from_millis(rng.u64(0..10_000));
+        lab.clock.sleep(site.real(pause)).await;
         let (victim, held) = lab.busiest().await;
         let since = site.moment().await;
         let orphans = Lab::orphans(&lab.replicas[victim], since, held);
@@ -314,7 +318,7 @@ pub(crate) async fn of_processes(rounds: usize) -> Vec<Failover> {
 
 /// `losses` hosts of a fleet are lost one after the other; two more replicas than that share what they leave.
 pub(crate) async fn of_hosts(losses: usize) -> Failover {
-    const SCALE: u32 = 20;
+    const SCALE: u32 = 30;
     let plan = Plan {
         seed: 4,
         scale: SCALE,
@@ -347,7 +351,7 @@ pub(crate) async fn of_hosts(losses: usize) -> Failover {
         let since = site.moment().await;
         lab.replicas[at].lose();
         orphans.extend(Lab::orphans(&lab.replicas[at], since, held));
-        let pause = Duration::from_secs(rng.u64(5..40));
+        let pause = Duration::from_secs(rng.u64(5..30));
         lab.clock.sleep(site.real(pause)).await;
     }
     let samples = lab.samples(&orphans, by_another).await;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::daemon::PROGRAM;
 use super::replica::Replica;
-use super::site::{Plan, Site};
+use super::site::{Lines, Plan, Site};
 use super::tenant::Author;
 use crate::support::process::Process;
 
@@ -25,7 +25,7 @@ const FEW_FILES: &str = "ulimit -n 11";
 fn plan(seed: u64) -> Plan {
     Plan {
         seed,
-        scale: 40,
+        scale: 100,
         timings: &["guest_phase=12s", "recompose=20s", "node=30s"],
     }
 }
@@ -77,7 +77,7 @@ async fn end(process: Process) {
 /// Goal: a full disk costs the quick return after a crash, which is said, and nothing else.
 pub(crate) async fn a_full_disk() {
     let mut site = Site::open(plan(5)).await;
-    let config = site.configure("replica-1", site.address(), "");
+    let config = site.configure("replica-1", site.address(), Lines::default());
     let process = limited(NO_SPACE, &config);
     until("ready", &process, async || {
         process.count("replica.ready") == 1
@@ -103,7 +103,7 @@ pub(crate) async fn a_full_disk() {
 /// Goal: a replica that may open too few files says so, and whatever it cannot do, another one does.
 pub(crate) async fn too_few_files() {
     let mut site = Site::open(plan(6)).await;
-    let config = site.configure("replica-1", site.address(), "");
+    let config = site.configure("replica-1", site.address(), Lines::default());
     let process = limited(FEW_FILES, &config);
     until("ready", &process, async || {
         process.count("replica.ready") == 1
@@ -115,7 +115,7 @@ pub(crate) async fn too_few_files() {
         told.iter().any(|one| one.contains("Too many open files"))
     })
     .await;
-    let mut other = Replica::at(&site, "replica-2", "").await;
+    let mut other = Replica::at(&site, "replica-2", Lines::default()).await;
     until("provisioned", &process, async || {
         other.tend(&site);
         all_provisioned(&site).await

@@ -50,6 +50,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             assert_eq!(script(1), script(1));
             assert_ne!(script(1), script(2));
         }),
+        effort::trial("processes::verdict_notices", verdict::notices),
         effort::trial("processes::failover_in_time", || on_real_time(failover())),
         effort::trial("processes::limits_of_the_machine", || {
             on_real_time(async {

@@ -13,7 +13,7 @@ use cse_server::clock::{Clock, Moment};
 use super::daemon::{Daemon, PROGRAM, Usage};
 use super::log;
 use super::network::{Net, Network};
-use super::site::Site;
+use super::site::{Lines, Site};
 
 /// `RestartSec=` of the unit, on the site's clock.
 const RESTART_AFTER: Duration = Duration::from_secs(2);
@@ -68,8 +68,8 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
-    /// Prepares a replica that is started at the next look; `more` are lines of its `[vcd]`.
-    pub(crate) async fn at(site: &Site, name: &str, more: &str) -> Self {
+    /// Prepares a replica that is started at the next look.
+    pub(crate) async fn at(site: &Site, name: &str, more: Lines) -> Self {
         let network = Network::to(site.address()).await;
         Self {
             config: site.configure(name, network.address(), more),

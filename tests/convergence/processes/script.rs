@@ -2,6 +2,8 @@
 //!
 //! Invariants:
 //! - Pure: seed and length in, steps out. What a step meets when its time comes is the world's affair.
+//! - Storms and sieges take turns. In a storm anything befalls anybody. In a siege one replica is away for longer
+//!   than the takeover time, and the others live long enough to notice.
 //! - Every kind of trouble has its turn before any has a second one.
 //! - In a long run each replica is spared for a while: what grows slowly needs a long life to be seen.
 
@@ -20,6 +22,15 @@ const FIRST_CLUSTERS: u64 = 5;
 /// Real time between two steps of a rolling restart.
 const ROLLING: Duration = Duration::from_millis(900);
 
+/// Real time that a siege lasts: the takeover time, the time between two looks, and some to go on in.
+const SIEGE_MS: (u64, u64) = (5500, 7500);
+/// Longest trouble of a storm, in milliseconds.
+const LONGEST: u64 = 5000;
+/// Longest trouble beside a siege, in milliseconds.
+const SHORTEST: u64 = 400;
+/// Real time that a storm lasts.
+const STORM_MS: (u64, u64) = (4000, 7000);
+
 /// One thing that is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
@@ -35,6 +46,13 @@ pub(crate) enum Act {
         how: Net,
         lasts: Duration,
         late: bool,
+    },
+    /// The replica that holds most clusters is away for so long; nothing else befalls it meanwhile.
+    Besiege {
+        how: Siege,
+        lasts: Duration,
+        /// Who must not be chosen.
+        spared: Option<usize>,
     },
     /// A tenant asks for a cluster.
     Create,
@@ -53,11 +71,21 @@ pub(crate) struct Step {
     pub(crate) act: Act,
 }
 
+/// How a replica is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Siege {
+    /// Its host is lost; another one comes in its place.
+    Lost,
+    /// It is stopped, and goes on where it was.
+    Frozen,
+    /// Its network is cut; what it had sent arrives afterwards.
+    Cut(Net),
+}
+
 /// Kinds of trouble.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Kill,
-    Lose,
     KillAll,
     Blink,
     Freeze,
@@ -76,10 +104,9 @@ enum Wish {
     RollBack,
 }
 
-const KINDS: [Kind; 14] = [
+const STORM: [Kind; 13] = [
     Kind::Kill,
     Kind::Kill,
-    Kind::Lose,
     Kind::KillAll,
     Kind::Blink,
     Kind::Freeze,
@@ -91,6 +118,22 @@ const KINDS: [Kind; 14] = [
     Kind::Cut(Net::Deaf),
     Kind::Cut(Net::Slow(Duration::from_millis(120))),
     Kind::CutAll,
+];
+
+/// What befalls others during a siege.
+const MEANWHILE: [Kind; 3] = [
+    Kind::Blink,
+    Kind::Cut(Net::Slow(Duration::from_millis(40))),
+    Kind::Cut(Net::Broken),
+];
+
+const SIEGES: [Siege; 6] = [
+    Siege::Lost,
+    Siege::Frozen,
+    Siege::Cut(Net::Silent),
+    Siege::Cut(Net::Deaf),
+    Siege::Cut(Net::Mute),
+    Siege::Frozen,
 ];
 
 const WISHES: [Wish; 8] = [
@@ -114,13 +157,7 @@ pub(crate) fn script(seed: u64, length: Duration) -> Vec<Step> {
     for first in 0..FIRST_CLUSTERS {
         drawn.step(Duration::from_millis(150 * first), Act::Create);
     }
-    let mut bag = Vec::new();
-    let mut at = Duration::from_secs(2);
-    while at < length {
-        let kind = drawn.next_of(&mut bag, &KINDS);
-        drawn.trouble(at, kind);
-        at += drawn.between(500, 1400);
-    }
+    drawn.troubles(length);
     let mut bag = Vec::new();
     let mut at = Duration::from_secs(1);
     while at < length {
@@ -158,6 +195,32 @@ impl Drawn {
         self.steps.push(Step { at, act });
     }
 
+    /// Storms and sieges in turns.
+    fn troubles(&mut self, length: Duration) {
+        let (mut storm, mut sieges, mut meanwhile) = (Vec::new(), Vec::new(), Vec::new());
+        let mut at = Duration::from_secs(2);
+        while at < length {
+            let end = at + self.between(STORM_MS.0, STORM_MS.1);
+            while at < end {
+                let kind = self.next_of(&mut storm, &STORM);
+                self.trouble(at, kind, LONGEST);
+                at += self.between(400, 1100);
+            }
+            let how = self.next_of(&mut sieges, &SIEGES);
+            let lasts = self.between(SIEGE_MS.0, SIEGE_MS.1);
+            let spared = self.spared(at);
+            self.step(at, Act::Besiege { how, lasts, spared });
+            let end = at + lasts;
+            at += self.between(500, 1500);
+            while at < end {
+                let kind = self.next_of(&mut meanwhile, &MEANWHILE);
+                self.trouble(at, kind, SHORTEST);
+                at += self.between(700, 1900);
+            }
+            at = end + self.between(100, 1500);
+        }
+    }
+
     /// A replica that may be ended at that time.
     fn victim(&mut self, at: Duration) -> usize {
         let spared = self.spared(at);
@@ -175,17 +238,13 @@ impl Drawn {
         (turn < REPLICAS).then_some(turn)
     }
 
-    fn trouble(&mut self, at: Duration, kind: Kind) {
+    /// Trouble of a kind that lasts, if it does, `most_ms` at most.
+    fn trouble(&mut self, at: Duration, kind: Kind, most_ms: u64) {
         let replica = self.victim(at);
-        // Now and then two things befall the same replica at the same time.
         let late = self.rng.bool();
         match kind {
             Kind::Kill => {
                 let down = Duration::ZERO;
-                self.step(at, Act::Kill { replica, down });
-            }
-            Kind::Lose => {
-                let down = self.between(6000, 9000);
                 self.step(at, Act::Kill { replica, down });
             }
             Kind::KillAll => {
@@ -196,11 +255,11 @@ impl Drawn {
                 }
             }
             Kind::Blink => {
-                let lasts = self.between(50, 1500);
+                let lasts = self.between(50, most_ms.min(1500));
                 self.step(at, Act::Freeze { replica, lasts });
             }
             Kind::Freeze => {
-                let lasts = self.between(4500, 8000);
+                let lasts = self.between(1500, most_ms);
                 self.step(at, Act::Freeze { replica, lasts });
             }
             Kind::Terminate => self.step(at, Act::Terminate { replica }),
@@ -213,7 +272,7 @@ impl Drawn {
                 }
             }
             Kind::Cut(how) => {
-                let lasts = self.between(300, 7000);
+                let lasts = self.between(100, most_ms);
                 let cut = Act::Cut {
                     replica: Some(replica),
                     how,

@@ -34,6 +34,13 @@ pub(crate) struct Plan {
     pub(crate) timings: &'static [&'static str],
 }
 
+/// What the configuration of a replica says besides the usual, by section.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lines {
+    pub(crate) vcd: &'static str,
+    pub(crate) replica: &'static str,
+}
+
 /// A cluster as the operator sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
@@ -144,18 +151,20 @@ impl Site {
         site_time / self.plan.scale
     }
 
-    /// Writes the configuration of a replica that reaches the site at `address`; `more` are lines of `[vcd]`.
-    pub(crate) fn configure(&self, name: &str, address: SocketAddr, more: &str) -> PathBuf {
+    /// Writes the configuration of a replica that reaches the site at `address`.
+    pub(crate) fn configure(&self, name: &str, address: SocketAddr, more: Lines) -> PathBuf {
         let dir = self.dir.path();
         let mut text = String::new();
         write!(
             text,
-            "[vcd]\nurl = 'https://{address}'\nca_file = '{}'\n{more}\n[credentials]\ntoken_file = '{}'\n\n\
-             [replica]\nname = '{name}'\nstate_dir = '{}'\n\n[log]\nformat = 'json'\n\n\
+            "[vcd]\nurl = 'https://{address}'\nca_file = '{}'\n{}\n[credentials]\ntoken_file = '{}'\n\n\
+             [replica]\nname = '{name}'\nstate_dir = '{}'\n{}\n[log]\nformat = 'json'\n\n\
              [simulation]\ntime_scale = {}.0\n",
             dir.join("ca.pem").display(),
+            more.vcd,
             dir.join("token").display(),
             dir.join(format!("{name}.state")).display(),
+            more.replica,
             self.plan.scale,
         )
         .unwrap();

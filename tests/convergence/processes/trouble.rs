@@ -13,8 +13,8 @@ use serde_json::Value;
 use super::daemon::Usage;
 use super::network::Net;
 use super::replica::Replica;
-use super::script::{Act, REPLICAS, Step};
-use super::site::{Plan, Seen, Site};
+use super::script::{Act, REPLICAS, Siege, Step};
+use super::site::{Lines, Plan, Seen, Site};
 use super::tenant::{Author, FIRST_WORKERS, workers};
 use super::usage::Usages;
 use super::verdict;
@@ -23,8 +23,12 @@ use super::verdict;
 const SCALE: u32 = 40;
 /// A cluster is complete within about four minutes instead of ten.
 const TIMINGS: &[&str] = &["guest_phase=12s", "recompose=20s", "node=30s"];
-/// Real seconds for one call: 80 s for everybody else, below the takeover time.
-const CALL_LIMIT: &str = "request_timeout_secs = 2\n";
+/// Shortest timers that are allowed. A call has two real seconds, 80 s for everybody else: what a replica begins
+/// just before it fences itself may come to its end after the takeover.
+const LINES: Lines = Lines {
+    vcd: "request_timeout_secs = 2\n",
+    replica: "heartbeat_secs = 20\nself_fence_secs = 60\ntakeover_secs = 120\n",
+};
 /// Real time between two looks at everything.
 const LOOK_EVERY: Duration = Duration::from_millis(15);
 /// Real time between two looks of a client that waits for a deletion.
@@ -60,6 +64,18 @@ enum Later {
     Overwrite { which: usize, copy: Value },
 }
 
+impl Later {
+    /// Whom it concerns, if it is a replica.
+    const fn replica(&self) -> Option<usize> {
+        match self {
+            Self::Thaw(replica) | Self::Heal { replica, .. } | Self::Open(replica) => {
+                Some(*replica)
+            }
+            Self::Overwrite { .. } => None,
+        }
+    }
+}
+
 /// Everything that is going on.
 pub(crate) struct Trouble<'a> {
     pub(crate) site: &'a Site,
@@ -71,6 +87,8 @@ pub(crate) struct Trouble<'a> {
     /// The same in order, with its time.
     pub(crate) told: Vec<String>,
     later: Vec<(Moment, Later)>,
+    /// A replica to which nothing more happens until then.
+    besieged: Option<(usize, Moment)>,
     clock: Clock,
     began: Moment,
     next_measure: Moment,
@@ -91,7 +109,7 @@ impl<'a> Trouble<'a> {
         let mut replicas = Vec::new();
         for number in 1..=REPLICAS {
             let name = format!("replica-{number}");
-            replicas.push(Replica::at(site, &name, CALL_LIMIT).await);
+            replicas.push(Replica::at(site, &name, LINES).await);
         }
         let clock = Clock::system();
         let now = clock.now();
@@ -103,6 +121,7 @@ impl<'a> Trouble<'a> {
             done: BTreeMap::new(),
             told: Vec::new(),
             later: Vec::new(),
+            besieged: None,
             began: now,
             next_measure: now,
             next_client_look: now,
@@ -175,25 +194,10 @@ impl<'a> Trouble<'a> {
     }
 
     async fn act(&mut self, act: &Act) {
-        let now = self.clock.now();
         match *act {
-            Act::Kill { replica, down } => {
-                if self.replicas[replica].kill(down) {
-                    let what = if down.is_zero() { "kill" } else { "lose" };
-                    self.tell(what, &format!("{} for {down:?}", replica + 1));
-                }
-            }
-            Act::Freeze { replica, lasts } => {
-                if self.replicas[replica].freeze() {
-                    self.later.push((now.plus(lasts), Later::Thaw(replica)));
-                    self.tell("freeze", &format!("{} for {lasts:?}", replica + 1));
-                }
-            }
-            Act::Terminate { replica } => {
-                if self.replicas[replica].terminate() {
-                    self.tell("terminate", &format!("{}", replica + 1));
-                }
-            }
+            Act::Kill { replica, down } => self.kill(replica, down),
+            Act::Freeze { replica, lasts } => self.freeze(replica, lasts),
+            Act::Terminate { replica } => self.terminate(replica),
             Act::Cut {
                 replica,
                 how,
@@ -201,20 +205,83 @@ impl<'a> Trouble<'a> {
                 late,
             } => {
                 let whom = replica.map_or(0..REPLICAS, |one| one..one + 1);
-                for replica in whom.clone() {
-                    self.replicas[replica].network.set(how);
-                    let heal = Later::Heal { replica, late };
-                    self.later.push((now.plus(lasts), heal));
+                for replica in whom {
+                    self.cut(replica, how, (lasts, late));
                 }
-                let who = replica.map_or("all".to_owned(), |one| (one + 1).to_string());
-                self.tell("cut", &format!("{who} {how:?} for {lasts:?}, late {late}"));
             }
+            Act::Besiege { how, lasts, spared } => self.besiege(how, lasts, spared).await,
             Act::Create if self.alive().len() < MOST_CLUSTERS => self.create().await,
             Act::Create => self.delete(self.wished.len()).await,
             Act::Delete { which } => self.delete(which).await,
             Act::Resize { which, workers } => self.resize(which, workers).await,
             Act::RollBack { which, age } => self.take_copy(which, age).await,
         }
+    }
+
+    /// Whether nothing more is to happen to a replica for now.
+    fn is_besieged(&self, replica: usize) -> bool {
+        let now = self.clock.now();
+        self.besieged
+            .is_some_and(|(one, until)| one == replica && now < until)
+    }
+
+    fn kill(&mut self, replica: usize, down: Duration) {
+        if !self.is_besieged(replica) && self.replicas[replica].kill(down) {
+            self.tell("kill", &format!("{} for {down:?}", replica + 1));
+        }
+    }
+
+    fn freeze(&mut self, replica: usize, lasts: Duration) {
+        if !self.is_besieged(replica) && self.replicas[replica].freeze() {
+            let end = self.clock.now().plus(lasts);
+            self.later.push((end, Later::Thaw(replica)));
+            self.tell("freeze", &format!("{} for {lasts:?}", replica + 1));
+        }
+    }
+
+    fn terminate(&mut self, replica: usize) {
+        if !self.is_besieged(replica) && self.replicas[replica].terminate() {
+            self.tell("terminate", &format!("{}", replica + 1));
+        }
+    }
+
+    fn cut(&mut self, replica: usize, how: Net, (lasts, late): (Duration, bool)) {
+        if !self.is_besieged(replica) {
+            self.replicas[replica].network.set(how);
+            let end = self.clock.now().plus(lasts);
+            self.later.push((end, Later::Heal { replica, late }));
+            let rest = if late { "arrives late" } else { "is lost" };
+            let text = format!("{} {how:?} for {lasts:?}, the rest {rest}", replica + 1);
+            self.tell("cut", &text);
+        }
+    }
+
+    /// Takes the replica that holds most out of the world for a while.
+    async fn besiege(&mut self, how: Siege, lasts: Duration, spared: Option<usize>) {
+        let seen = self.site.clusters().await;
+        let held_by = |at: usize| {
+            let name = &self.replicas[at].name;
+            seen.iter().filter(|one| one.replica() == name).count()
+        };
+        let others = (0..REPLICAS).filter(|one| Some(*one) != spared);
+        let victim = others.max_by_key(|at| held_by(*at)).unwrap_or(0);
+        let held = held_by(victim);
+        // Whatever was to end meanwhile would end the siege.
+        self.later
+            .retain(|(_, later)| later.replica() != Some(victim));
+        self.replicas[victim].network.set(Net::Open);
+        self.replicas[victim].thaw();
+        let end = self.clock.now().plus(lasts);
+        match how {
+            Siege::Lost => {
+                self.replicas[victim].kill(lasts);
+            }
+            Siege::Frozen => self.freeze(victim, lasts),
+            Siege::Cut(net) => self.cut(victim, net, (lasts, true)),
+        }
+        self.besieged = Some((victim, end));
+        let text = format!("{} {how:?} for {lasts:?}, with {held} clusters", victim + 1);
+        self.tell("siege", &text);
     }
 
     /// Clusters that are to stay, as indices.
@@ -324,6 +391,7 @@ impl<'a> Trouble<'a> {
     /// Ends all trouble.
     fn calm(&mut self) {
         self.later.clear();
+        self.besieged = None;
         for replica in &mut self.replicas {
             replica.network.set(Net::Open);
             replica.thaw();

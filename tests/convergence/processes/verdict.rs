@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::daemon::Usage;
 use super::log;
-use super::site::Site;
 use super::trouble::{CONVERGED_WITHIN, Trouble};
 use super::usage::Growth;
 
@@ -20,6 +19,9 @@ const MOST_GROWTH: (f64, f64) = (20.0 * 1024.0, 60.0);
 /// Lines of each log that a failure shows.
 const TAIL: usize = 25;
 
+/// (effect, subject) -> how often.
+type Effects = BTreeMap<(String, String), u64>;
+
 /// What a run has shown.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
@@ -30,11 +32,11 @@ pub(crate) struct Findings {
 }
 
 /// Columns of the table.
-pub(crate) const COLUMNS: [&str; 15] = [
+pub(crate) const COLUMNS: [&str; 18] = [
     "seed",
     "trouble",
     "kills",
-    "losses",
+    "sieges",
     "freezes",
     "SIGTERM",
     "cuts",
@@ -43,6 +45,9 @@ pub(crate) const COLUMNS: [&str; 15] = [
     "resized",
     "rolled back",
     "taken over / back",
+    "made again",
+    "failed starts",
+    "longest stop",
     "converged in",
     "RSS / files most",
     "growth per hour",
@@ -60,7 +65,8 @@ pub(crate) async fn judge(
         let within = format!("{CONVERGED_WITHIN:?} of the site's time");
         wrong.extend(left.iter().map(|one| format!("after {within}: {one}")));
     }
-    wrong.extend(doubled(trouble.site).await);
+    let effects = trouble.site.effects().await;
+    wrong.extend(doubled(&effects));
     let logs = trouble.site.logs();
     wrong.extend(errors(&logs));
     for replica in &trouble.replicas {
@@ -68,34 +74,37 @@ pub(crate) async fn judge(
     }
     wrong.extend(excess(trouble, idle));
     wrong.extend(idleness(trouble, length));
-    let row = row(trouble, (seed, length), converged, &logs);
+    let row = row(trouble, (seed, length), converged, (&logs, &effects));
     Findings { wrong, row }
 }
 
-/// Bootstrap machines that were switched on more than once.
-async fn doubled(site: &Site) -> Vec<String> {
-    let mut on: BTreeMap<String, u64> = BTreeMap::new();
-    for ((effect, subject), count) in site.effects().await {
-        let mark: BTreeMap<&str, &str> = subject
-            .split(';')
-            .filter_map(|part| part.split_once('='))
-            .collect();
-        if effect == "vm.powered_on"
-            && let (Some(urn), Some(incarnation)) = (mark.get("rde"), mark.get("i"))
-        {
-            *on.entry(format!("{urn}, incarnation {incarnation}"))
-                .or_default() += count;
+/// How often an effect was applied to bootstrap objects, by cluster and incarnation. Subjects are marks:
+/// `rde=<urn>;e=<epoch>;i=<incarnation>`.
+fn times(effects: &Effects, wanted: &str) -> BTreeMap<(String, String), u64> {
+    let mut times = BTreeMap::new();
+    for ((_, subject), count) in effects.iter().filter(|((effect, _), _)| effect == wanted) {
+        let pairs = subject.split(';').filter_map(|part| part.split_once('='));
+        let mark: BTreeMap<&str, &str> = pairs.collect();
+        if let (Some(urn), Some(incarnation)) = (mark.get("rde"), mark.get("i")) {
+            let about = ((*urn).to_owned(), (*incarnation).to_owned());
+            *times.entry(about).or_default() += count;
         }
     }
-    let mut wrong: Vec<String> = on
-        .iter()
-        .filter(|(_, times)| **times > 1)
-        .map(|(what, times)| format!("the bootstrap VM of {what} was switched on {times} times"))
-        .collect();
+    times
+}
+
+/// Bootstrap machines that were switched on more than once.
+fn doubled(effects: &Effects) -> Vec<String> {
+    let on = times(effects, "vm.powered_on");
     if on.is_empty() {
-        wrong.push("nothing was ever switched on".to_owned());
+        return vec!["nothing was ever switched on".to_owned()];
     }
-    wrong
+    let twice = on.iter().filter(|(_, times)| **times > 1);
+    twice
+        .map(|((urn, i), times)| {
+            format!("the bootstrap VM of {urn}, incarnation {i}, was switched on {times} times")
+        })
+        .collect()
 }
 
 /// ERROR records and panics that no cut explains.
@@ -130,7 +139,7 @@ fn excess(trouble: &Trouble<'_>, idle: &[Usage]) -> Vec<String> {
 fn idleness(trouble: &Trouble<'_>, length: Duration) -> Vec<String> {
     const NEEDED: [&str; 9] = [
         "kill",
-        "lose",
+        "siege",
         "freeze",
         "terminate",
         "cut",
@@ -155,7 +164,7 @@ fn row(
     trouble: &Trouble<'_>,
     (seed, length): (u64, Duration),
     converged: &Result<Duration, Vec<String>>,
-    logs: &BTreeMap<String, String>,
+    (logs, effects): (&BTreeMap<String, String>, &Effects),
 ) -> Vec<String> {
     let done = |what: &str| {
         trouble
@@ -173,6 +182,13 @@ fn row(
         .values()
         .map(|text| text.matches("cluster taken back after a restart").count())
         .sum();
+    let again = ["vapp.composed", "vm.created"].map(|effect| {
+        let times = times(effects, effect).into_values();
+        times.filter(|times| *times > 1).count()
+    });
+    let lives = || trouble.replicas.iter().map(|replica| &replica.lives);
+    let failed: u32 = lives().map(|lives| lives.failed_starts).sum();
+    let stop = lives().map(|lives| lives.longest_stop).max();
     let most = trouble.usages.most();
     let growth = trouble.usages.growth().map_or("-".to_owned(), |growth| {
         let Growth {
@@ -187,7 +203,7 @@ fn row(
         seed.to_string(),
         format!("{length:?}"),
         done("kill"),
-        done("lose"),
+        done("siege"),
         done("freeze"),
         done("terminate"),
         done("cut"),
@@ -196,12 +212,50 @@ fn row(
         done("resize"),
         done("roll back"),
         format!("{} / {back}", logged("claim.taken_over")),
+        format!("{} vApps, {} VMs", again[0], again[1]),
+        failed.to_string(),
+        format!("{:.1?}", stop.unwrap_or_default()),
         converged.as_ref().map_or("never".to_owned(), |took| {
             format!("{:.0} s", took.as_secs_f64())
         }),
         format!("{} MiB / {}", most.rss_kib / 1024, most.files),
         growth,
     ]
+}
+
+/// Goal: what must not happen would be noticed.
+pub(crate) fn notices() {
+    let effect = |name: &str, subject: &str| (name.to_owned(), subject.to_owned());
+    let mut effects = Effects::from([
+        (effect("vm.powered_on", "rde=a;e=1;i=1"), 1),
+        (effect("vm.powered_on", "rde=a;e=2;i=2"), 1),
+        (effect("vm.powered_on", "a-worker-1"), 2),
+        (effect("vm.created", "rde=a;e=1;i=1"), 2),
+    ]);
+    assert_eq!(doubled(&effects), Vec::<String>::new());
+    // By another holder, for the same attempt.
+    effects.insert(effect("vm.powered_on", "rde=a;e=3;i=2"), 1);
+    assert_eq!(doubled(&effects).len(), 1);
+    assert_eq!(doubled(&Effects::new()).len(), 1, "nothing happened at all");
+
+    let stopped = |code: u32| {
+        let fields = format!(r#"{{"event":"replica.stopped","exit_code":{code}}}"#);
+        format!(r#"{{"level":"ERROR","fields":{fields}}}"#)
+    };
+    let rows = [
+        (stopped(69), 0),
+        (stopped(78), 1),
+        (
+            r#"{"level":"WARN","fields":{"message":"ERROR"}}"#.to_owned(),
+            0,
+        ),
+        ("thread 'x' panicked at src/x.rs:1:1:".to_owned(), 1),
+        (r#"{"level":"ERROR","fields":{"#.to_owned(), 0),
+    ];
+    for (line, want) in rows {
+        let logs = BTreeMap::from([("replica-1".to_owned(), format!("{line}\n"))]);
+        assert_eq!(errors(&logs).len(), want, "{line}");
+    }
 }
 
 /// Everything that helps to understand a failure.
