@@ -168,6 +168,12 @@ impl<'a> Lab<'a> {
         }
     }
 
+    async fn create_some(&mut self, clusters: usize) {
+        for _ in 0..clusters {
+            self.create().await;
+        }
+    }
+
     async fn create(&mut self) {
         let author = Author::of(self.site, self.clusters % self.site.tenants.len()).await;
         author.ask_for(&format!("c{}", self.clusters)).await;
@@ -226,8 +232,9 @@ impl<'a> Lab<'a> {
         samples
     }
 
-    /// What the replicas' logs and ends say that they must not.
-    async fn close(&mut self) -> Vec<String> {
+    /// Longest stall on the site's clock, and what the replicas' logs and ends say that they must not.
+    async fn close(mut self) -> (Duration, Vec<String>) {
+        let stall = self.gauge.longest() * self.site.plan.scale;
         let mut wrong = Vec::new();
         for replica in &mut self.replicas {
             replica.terminate();
@@ -240,7 +247,7 @@ impl<'a> Lab<'a> {
             let errors = super::log::errors(&text).into_iter();
             wrong.extend(errors.map(|error| format!("{name}: {error}")));
         }
-        wrong
+        (stall, wrong)
     }
 
     fn orphans(victim: &Replica, since: Duration, held: Vec<Seen>) -> Vec<Orphan> {
@@ -253,6 +260,14 @@ impl<'a> Lab<'a> {
     }
 }
 
+fn plan(seed: u64, scale: u32) -> Plan {
+    Plan {
+        seed,
+        scale,
+        timings: TIMINGS,
+    }
+}
+
 fn by_another(name: &str, orphan: &Orphan) -> bool {
     name != orphan.of
 }
@@ -261,21 +276,15 @@ fn by_the_same(name: &str, orphan: &Orphan) -> bool {
     name == orphan.of
 }
 
-/// SIGTERM and SIGKILL with a restart, `rounds` times each, one after the other.
-pub(crate) async fn of_processes(rounds: usize) -> Vec<Failover> {
-    const SCALE: u32 = 3;
-    let plan = Plan {
-        seed: 3,
-        scale: SCALE,
-        timings: TIMINGS,
-    };
+/// Replicas of a fleet of three end on SIGTERM, one after the other; each is back before the next one goes.
+pub(crate) async fn of_stopped(rounds: usize) -> Failover {
+    let plan = plan(3, 4);
     let mut site = Site::open(plan.clone()).await;
     let mut lab = Lab::open(&site, 3).await;
-    for _ in 0..9 {
-        lab.create().await;
-    }
+    // Nobody comes to hold more than are claimed at one look.
+    lab.create_some(6).await;
     let mut rng = fastrand::Rng::with_seed(plan.seed);
-    let (mut drained, mut restarted) = (Vec::new(), Vec::new());
+    let mut samples = Vec::new();
     for _ in 0..rounds {
         // The polls of the others have just served the last round; a signal comes at any time between two.
         let pause = Duration::from_millis(rng.u64(0..10_000));
@@ -284,49 +293,58 @@ pub(crate) async fn of_processes(rounds: usize) -> Vec<Failover> {
         let since = site.moment().await;
         let orphans = Lab::orphans(&lab.replicas[victim], since, held);
         lab.replicas[victim].stop().await;
-        drained.extend(lab.samples(&orphans, by_another).await);
+        samples.extend(lab.samples(&orphans, by_another).await);
         lab.replicas[victim].start_again();
         lab.all_ready().await;
     }
-    for _ in 0..rounds {
-        let (victim, held) = lab.busiest().await;
-        lab.replicas[victim].lose();
-        let since = site.moment().await;
-        let orphans = Lab::orphans(&lab.replicas[victim], since, held);
-        lab.replicas[victim].start_again();
-        lab.all_ready().await;
-        restarted.extend(lab.samples(&orphans, by_the_same).await);
-    }
-    let stall = lab.gauge.longest() * SCALE;
-    let wrong = lab.close().await;
-    drop(lab);
-    let closed = site.close().await;
-    let failover = |what, secs, samples, wrong| Failover {
-        what,
-        scale: SCALE,
-        limit: Duration::from_secs(secs),
+    let (stall, mut wrong) = lab.close().await;
+    wrong.extend(site.close().await);
+    Failover {
+        what: "SIGTERM to the next claim",
+        scale: plan.scale,
+        limit: Duration::from_secs(12),
         events: rounds,
         samples,
         stall,
         wrong,
-    };
-    vec![
-        failover("SIGTERM to the next claim", 12, drained, wrong),
-        failover("restart to the claims taken back", 5, restarted, closed),
-    ]
+    }
+}
+
+/// Replicas of a fleet of three die of SIGKILL, one after the other, and start again at once.
+pub(crate) async fn of_killed(rounds: usize) -> Failover {
+    let plan = plan(5, 2);
+    let mut site = Site::open(plan.clone()).await;
+    let mut lab = Lab::open(&site, 3).await;
+    lab.create_some(9).await;
+    let mut samples = Vec::new();
+    for _ in 0..rounds {
+        let (victim, held) = lab.busiest().await;
+        lab.replicas[victim].lose().await;
+        let since = site.moment().await;
+        let orphans = Lab::orphans(&lab.replicas[victim], since, held);
+        lab.replicas[victim].start_again();
+        lab.all_ready().await;
+        samples.extend(lab.samples(&orphans, by_the_same).await);
+    }
+    let (stall, mut wrong) = lab.close().await;
+    wrong.extend(site.close().await);
+    Failover {
+        what: "restart to the claims taken back",
+        scale: plan.scale,
+        limit: Duration::from_secs(5),
+        events: rounds,
+        samples,
+        stall,
+        wrong,
+    }
 }
 
 /// `losses` hosts of a fleet are lost one after the other; two more replicas than that share what they leave.
 pub(crate) async fn of_hosts(losses: usize) -> Failover {
-    const SCALE: u32 = 30;
-    let plan = Plan {
-        seed: 4,
-        scale: SCALE,
-        timings: TIMINGS,
-    };
-    let mut site = Site::open(plan).await;
+    let plan = plan(4, 30);
+    let mut site = Site::open(plan.clone()).await;
     let mut lab = Lab::open(&site, losses + 2).await;
-    let mut rng = fastrand::Rng::with_seed(4);
+    let mut rng = fastrand::Rng::with_seed(plan.seed);
     // One after the other, so that nobody takes them all.
     let holders = |seen: &[Seen]| {
         let names = seen.iter().map(|one| one.replica().to_owned());
@@ -349,19 +367,17 @@ pub(crate) async fn of_hosts(losses: usize) -> Failover {
         let held = site.clusters().await.into_iter();
         let held = held.filter(|one| one.replica() == name).collect();
         let since = site.moment().await;
-        lab.replicas[at].lose();
+        lab.replicas[at].lose().await;
         orphans.extend(Lab::orphans(&lab.replicas[at], since, held));
         let pause = Duration::from_secs(rng.u64(5..30));
         lab.clock.sleep(site.real(pause)).await;
     }
     let samples = lab.samples(&orphans, by_another).await;
-    let stall = lab.gauge.longest() * SCALE;
-    let mut wrong = lab.close().await;
-    drop(lab);
+    let (stall, mut wrong) = lab.close().await;
     wrong.extend(site.close().await);
     Failover {
         what: "loss of a host to the claim of another",
-        scale: SCALE,
+        scale: plan.scale,
         limit: Duration::from_secs(230),
         events: losses,
         samples,

@@ -77,7 +77,7 @@ async fn end(process: Process) {
 /// Goal: a full disk costs the quick return after a crash, which is said, and nothing else.
 pub(crate) async fn a_full_disk() {
     let mut site = Site::open(plan(5)).await;
-    let config = site.configure("replica-1", site.address(), Lines::default());
+    let config = site.configure(("replica-1", "replica-1"), site.address(), Lines::default());
     let process = limited(NO_SPACE, &config);
     until("ready", &process, async || {
         process.count("replica.ready") == 1
@@ -103,7 +103,7 @@ pub(crate) async fn a_full_disk() {
 /// Goal: a replica that may open too few files says so, and whatever it cannot do, another one does.
 pub(crate) async fn too_few_files() {
     let mut site = Site::open(plan(6)).await;
-    let config = site.configure("replica-1", site.address(), Lines::default());
+    let config = site.configure(("replica-1", "replica-1"), site.address(), Lines::default());
     let process = limited(FEW_FILES, &config);
     until("ready", &process, async || {
         process.count("replica.ready") == 1

@@ -13,6 +13,7 @@
 //! Invariants:
 //! - Nothing outlives the test, has a fixed port, or needs another right than that to start processes.
 
+mod clones;
 mod daemon;
 mod failover;
 mod limits;
@@ -52,9 +53,13 @@ pub(crate) fn trials() -> Vec<Trial> {
         }),
         effort::trial("processes::verdict_notices", verdict::notices),
         effort::trial("processes::failover_in_time", || on_real_time(failover())),
-        effort::trial("processes::limits_of_the_machine", || {
+        effort::trial("processes::limits_of_the_machine_and_clones_of_it", || {
             on_real_time(async {
-                tokio::join!(limits::a_full_disk(), limits::too_few_files());
+                tokio::join!(
+                    limits::a_full_disk(),
+                    limits::too_few_files(),
+                    clones::one_identity_twice()
+                );
             });
         }),
     ];
@@ -86,11 +91,12 @@ fn length() -> Duration {
 
 async fn failover() {
     let all = usize::from(effort::everything());
-    let (processes, hosts) = tokio::join!(
-        failover::of_processes(FAILOVERS[all]),
+    let (stopped, killed, lost) = tokio::join!(
+        failover::of_stopped(FAILOVERS[all]),
+        failover::of_killed(FAILOVERS[all]),
         failover::of_hosts(LOSSES[all])
     );
-    let verdicts = processes.into_iter().chain([hosts]);
+    let verdicts = [stopped, killed, lost].into_iter();
     let wrong: Vec<String> = verdicts.flat_map(failover::Failover::verdict).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

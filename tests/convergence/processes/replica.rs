@@ -71,9 +71,22 @@ impl Replica {
     /// Prepares a replica that is started at the next look.
     pub(crate) async fn at(site: &Site, name: &str, more: Lines) -> Self {
         let network = Network::to(site.address()).await;
+        let config = site.configure((name, name), network.address(), more);
+        Self::with(site, (name, name), (config, network))
+    }
+
+    /// Prepares another one of the same name, whose files are called `files`.
+    pub(crate) async fn copy_of(site: &Site, name: &str, files: &str) -> Self {
+        let network = Network::to(site.address()).await;
+        let config = site.configure((name, files), network.address(), Lines::default());
+        Self::with(site, (name, files), (config, network))
+    }
+
+    fn with(site: &Site, (name, files): (&str, &str), parts: (PathBuf, Network)) -> Self {
+        let (config, network) = parts;
         Self {
-            config: site.configure(name, network.address(), more),
-            log: site.file(&format!("{name}.log")),
+            config,
+            log: site.file(&format!("{files}.log")),
             name: name.to_owned(),
             network,
             lives: Lives::default(),
@@ -165,11 +178,14 @@ impl Replica {
         true
     }
 
-    /// SIGKILL, and nobody starts it again before [`Replica::start_again`].
-    pub(crate) fn lose(&mut self) {
+    /// SIGKILL, and its end; nobody starts it again before [`Replica::start_again`].
+    pub(crate) async fn lose(&mut self) {
         self.kill(Duration::ZERO);
-        self.asked = Asked::Killed;
-        self.state = State::Stopped;
+        if let State::Running(mut daemon) = std::mem::replace(&mut self.state, State::Stopped) {
+            while daemon.ended().is_none() {
+                self.clock.sleep(Duration::from_millis(1)).await;
+            }
+        }
     }
 
     /// Starts it at the next look after it was lost or stopped.

@@ -151,8 +151,14 @@ impl Site {
         site_time / self.plan.scale
     }
 
-    /// Writes the configuration of a replica that reaches the site at `address`.
-    pub(crate) fn configure(&self, name: &str, address: SocketAddr, more: Lines) -> PathBuf {
+    /// Writes the configuration of a replica of that name, with files of that name, that reaches the site at
+    /// `address`.
+    pub(crate) fn configure(
+        &self,
+        (name, files): (&str, &str),
+        address: SocketAddr,
+        more: Lines,
+    ) -> PathBuf {
         let dir = self.dir.path();
         let mut text = String::new();
         write!(
@@ -163,12 +169,12 @@ impl Site {
             dir.join("ca.pem").display(),
             more.vcd,
             dir.join("token").display(),
-            dir.join(format!("{name}.state")).display(),
+            dir.join(format!("{files}.state")).display(),
             more.replica,
             self.plan.scale,
         )
         .unwrap();
-        let path = dir.join(format!("{name}.toml"));
+        let path = dir.join(format!("{files}.toml"));
         write_private(&path, &text);
         path
     }

@@ -94,7 +94,7 @@ fn times(effects: &Effects, wanted: &str) -> BTreeMap<(String, String), u64> {
 }
 
 /// Bootstrap machines that were switched on more than once.
-fn doubled(effects: &Effects) -> Vec<String> {
+pub(crate) fn doubled(effects: &Effects) -> Vec<String> {
     let on = times(effects, "vm.powered_on");
     if on.is_empty() {
         return vec!["nothing was ever switched on".to_owned()];
@@ -108,7 +108,7 @@ fn doubled(effects: &Effects) -> Vec<String> {
 }
 
 /// ERROR records and panics that no cut explains.
-fn errors(logs: &BTreeMap<String, String>) -> Vec<String> {
+pub(crate) fn errors(logs: &BTreeMap<String, String>) -> Vec<String> {
     let mut wrong = Vec::new();
     for (name, text) in logs {
         let errors = log::errors(text).into_iter();
