@@ -15,7 +15,7 @@ use super::site::{Lines, Plan, Site};
 use super::tenant::Author;
 use super::verdict;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const CLUSTERS: usize = 6;
 /// Name of the machine and of its copy.

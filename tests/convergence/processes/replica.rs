@@ -28,7 +28,7 @@ const SIGTERM: i32 = 15;
 
 /// What a replica is doing as a process.
 enum State {
-    Running(Daemon),
+    Running(Box<Daemon>),
     /// Until then it stays away.
     Waiting(Moment),
     Stopped,
@@ -123,7 +123,7 @@ impl Replica {
                 let config = self.config.to_str().unwrap();
                 let arguments = ["run", "--config", config];
                 let daemon = Daemon::start(&site.group, PROGRAM, &arguments, &self.log);
-                self.state = State::Running(daemon);
+                self.state = State::Running(Box::new(daemon));
                 self.asked = Asked::Nothing;
                 self.lives.starts += 1;
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::daemon::Usage;
 
 /// Start of a life that is not judged: memory still grows to its working size.
-const WARM_UP: Duration = Duration::from_secs(60);
+const WARM_UP: Duration = Duration::from_mins(1);
 /// Shortest rest of a life whose slope says anything.
 const WORTH_JUDGING: Duration = Duration::from_mins(3);
 

@@ -262,7 +262,8 @@ pub(crate) fn notices() {
 pub(crate) fn story(told: &[String], logs: &BTreeMap<String, String>) -> String {
     let mut text = format!("what was done:\n{}\n", told.join("\n"));
     for (name, log) in logs {
-        text += &format!("\nend of the log of {name}:\n{}\n", log::tail(log, TAIL));
+        let tail = log::tail(log, TAIL);
+        text.extend(["\nend of the log of ", name, ":\n", &tail, "\n"]);
     }
     text
 }
