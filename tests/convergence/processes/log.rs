@@ -23,11 +23,18 @@ pub(crate) fn errors(log: &str) -> Vec<String> {
     lines.map(str::to_owned).collect()
 }
 
-/// Whether an ERROR record says that the process could not start because VCD did not answer.
-pub(crate) fn is_unreachable(error: &str) -> bool {
+/// Whether this exit code blames VCD: it cannot be reached, answers what is of no use, or refuses the token.
+pub(crate) fn is_vcds_fault(exit_code: i32) -> bool {
+    [69, 76, 77].contains(&exit_code)
+}
+
+/// Whether an ERROR record says that the process could not start, and blames VCD for it.
+pub(crate) fn is_start(error: &str) -> bool {
     let record: Value = serde_json::from_str(error).unwrap_or_default();
     let fields = &record["fields"];
-    fields["event"] == "replica.stopped" && fields["exit_code"] == 69
+    let code = fields["exit_code"].as_i64();
+    let code = code.and_then(|code| i32::try_from(code).ok());
+    fields["event"] == "replica.stopped" && code.is_some_and(is_vcds_fault)
 }
 
 /// The last lines of a log.

@@ -105,12 +105,12 @@ async fn trouble(seed: u64) {
     let length = length();
     let mut site = Site::open(trouble::plan(seed)).await;
     let mut trouble = Trouble::at(&site).await;
-    trouble.play(&script::script(seed, length)).await;
+    trouble.play(&script::script(seed, length), length).await;
     let converged = trouble.converge().await;
     let idle: Vec<Usage> = trouble.usages_now();
     trouble.stop().await;
     let findings = verdict::judge(&trouble, (seed, length), &converged, &idle).await;
-    let story = verdict::story(&trouble.told, &site.logs());
+    let story = trouble.story();
     drop(trouble);
     let mut wrong = findings.wrong;
     wrong.extend(site.close().await);
@@ -119,12 +119,5 @@ async fn trouble(seed: u64) {
         &verdict::COLUMNS,
         [findings.row],
     );
-    let seconds = length.as_secs();
-    assert!(
-        wrong.is_empty(),
-        "seed {seed}: {wrong:#?}\n\n{story}\n\
-         again: CONVERGENCE_SEEDS={seed}..{} CONVERGENCE_SECONDS={seconds} \
-         cargo test --test convergence -- processes::trouble",
-        seed + 1
-    );
+    assert!(wrong.is_empty(), "{story}\nwrong: {wrong:#?}");
 }

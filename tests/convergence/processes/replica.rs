@@ -19,10 +19,8 @@ use super::site::{Lines, Site};
 const RESTART_AFTER: Duration = Duration::from_secs(2);
 /// Real time that a drain may take: of scaled seconds a few, and the time limits of calls under way, which are real.
 const STOP_LIMIT: Duration = Duration::from_secs(8);
-/// Exit code of a start while VCD does not answer.
-const UNREACHABLE: i32 = 69;
-/// Real time after a cut in which a failed start is still its doing.
-const CUT_ECHO: Duration = Duration::from_secs(6);
+/// Real time after trouble in which a failed start is still its doing.
+const ECHO: Duration = Duration::from_secs(6);
 /// Signal number of SIGTERM.
 const SIGTERM: i32 = 15;
 
@@ -46,7 +44,7 @@ enum Asked {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lives {
     pub(crate) starts: u32,
-    /// Starts that failed because VCD could not be reached, during a cut.
+    /// Starts that failed while VCD could not be reached, or answered nonsense.
     pub(crate) failed_starts: u32,
     /// Real time from SIGTERM to the end; the longest.
     pub(crate) longest_stop: Duration,
@@ -63,7 +61,7 @@ pub(crate) struct Replica {
     log: PathBuf,
     state: State,
     asked: Asked,
-    last_cut: Option<Moment>,
+    last_trouble: Option<Moment>,
     clock: Clock,
 }
 
@@ -92,16 +90,21 @@ impl Replica {
             lives: Lives::default(),
             state: State::Waiting(Moment::default()),
             asked: Asked::Nothing,
-            last_cut: None,
+            last_trouble: None,
             clock: Clock::system(),
         }
+    }
+
+    /// VCD does not answer as it should at this moment.
+    pub(crate) fn note_trouble(&mut self) {
+        self.last_trouble = Some(self.clock.now());
     }
 
     /// Notices an end, and starts it when it is time.
     pub(crate) fn tend(&mut self, site: &Site) {
         let now = self.clock.now();
         if self.network.state() != Net::Open {
-            self.last_cut = Some(now);
+            self.note_trouble();
         }
         match &mut self.state {
             State::Running(daemon) => {
@@ -132,9 +135,10 @@ impl Replica {
     }
 
     fn note_end(&mut self, status: ExitStatus, said: &str) {
-        let cut = self
-            .last_cut
-            .is_some_and(|cut| self.clock.now().since(cut) < CUT_ECHO);
+        let now = self.clock.now();
+        let explained = self.last_trouble.is_some_and(|at| {
+            now.since(at) < ECHO && log::errors(said).iter().all(|error| log::is_start(error))
+        });
         let started = log::count(said, "replica.started") > 0;
         let fine = match self.asked {
             Asked::Killed => true,
@@ -146,7 +150,7 @@ impl Replica {
             }
             Asked::Nothing => false,
         };
-        if !fine && status.code() == Some(UNREACHABLE) && cut {
+        if !fine && explained && status.code().is_some_and(log::is_vcds_fault) {
             self.lives.failed_starts += 1;
         } else if !fine {
             let words = log::tail(said, 5);

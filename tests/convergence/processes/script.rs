@@ -9,6 +9,8 @@
 
 use std::time::Duration;
 
+use cse_server::sim::faults::Fault;
+
 use super::network::Net;
 
 /// How many replicas there are.
@@ -54,6 +56,14 @@ pub(crate) enum Act {
         /// Who must not be chosen.
         spared: Option<usize>,
     },
+    /// Of a thousand requests of all replicas so many meet this fault, for so long.
+    Weather {
+        fault: Fault,
+        per_mille: u32,
+        lasts: Duration,
+    },
+    /// The sessions of the service account end.
+    ExpireSessions,
     /// A tenant asks for a cluster.
     Create,
     /// A tenant deletes one.
@@ -93,6 +103,8 @@ enum Kind {
     Roll,
     Cut(Net),
     CutAll,
+    Weather,
+    ExpireSessions,
 }
 
 /// Kinds of wishes.
@@ -104,7 +116,7 @@ enum Wish {
     RollBack,
 }
 
-const STORM: [Kind; 13] = [
+const STORM: [Kind; 16] = [
     Kind::Kill,
     Kind::Kill,
     Kind::KillAll,
@@ -118,6 +130,9 @@ const STORM: [Kind; 13] = [
     Kind::Cut(Net::Deaf),
     Kind::Cut(Net::Slow(Duration::from_millis(120))),
     Kind::CutAll,
+    Kind::Weather,
+    Kind::Weather,
+    Kind::ExpireSessions,
 ];
 
 /// What befalls others during a siege.
@@ -282,6 +297,18 @@ impl Drawn {
                 self.step(at, cut);
             }
             Kind::CutAll => self.cut_all(at, late),
+            Kind::Weather => {
+                let fault = Fault::ALL[self.rng.usize(..Fault::ALL.len())];
+                let per_mille = self.rng.u32(50..400);
+                let lasts = self.between(500, most_ms);
+                let weather = Act::Weather {
+                    fault,
+                    per_mille,
+                    lasts,
+                };
+                self.step(at, weather);
+            }
+            Kind::ExpireSessions => self.step(at, Act::ExpireSessions),
         }
     }
 

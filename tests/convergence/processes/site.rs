@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cse_server::clock::Clock;
+use cse_server::sim::faults::Fault;
 use cse_server::sim::seed::Tenant;
 use cse_server::vcd::http::install_crypto_provider;
 use serde_json::{Value, json};
@@ -189,6 +190,39 @@ impl Site {
         serde_json::from_str(&text).unwrap()
     }
 
+    async fn order(&self, path: &str, order: &Value) {
+        let url = format!("{}{path}", self.control);
+        let post = self.http.post(url).body(order.to_string());
+        let answer = post.header("content-type", "application/json").send().await;
+        let answer = answer.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert_eq!(status, 200, "{order}: {text}");
+    }
+
+    /// Lets of a thousand requests of replicas so many go wrong, for so much real time.
+    pub(crate) async fn arm(&self, fault: Fault, per_mille: u32, lasts: Duration) {
+        let lasts = lasts * self.plan.scale;
+        let order = json!({
+            "what": fault,
+            "caller": "cse-server",
+            "per_mille": per_mille,
+            "lasts": format!("{}ms", lasts.as_millis()),
+        });
+        self.order("/faults", &order).await;
+    }
+
+    /// Nothing goes wrong any more.
+    pub(crate) async fn disarm(&self) {
+        let disarm = self.http.delete(format!("{}/faults", self.control));
+        assert_eq!(disarm.send().await.unwrap().status(), 200);
+    }
+
+    /// Ends all sessions of the replicas' account.
+    pub(crate) async fn expire_sessions(&self) {
+        let order = json!({"expire_sessions": {"org": "System"}});
+        self.order("/levers", &order).await;
+    }
+
     /// All clusters.
     pub(crate) async fn clusters(&self) -> Vec<Seen> {
         let clusters = self.look("/clusters").await;
@@ -237,10 +271,7 @@ impl Site {
     /// marks, `rde=<urn>;e=<epoch>;i=<incarnation>`.
     pub(crate) async fn effects(&self) -> BTreeMap<(String, String), u64> {
         let file = self.file("effects.state");
-        let save = self.http.post(format!("{}/state/save", self.control));
-        let save = save.header("content-type", "application/json");
-        let save = save.body(json!({"file": file}).to_string()).send().await;
-        assert_eq!(save.unwrap().status(), 200);
+        self.order("/state/save", &json!({"file": file})).await;
         let text = std::fs::read_to_string(&file).unwrap();
         // The second line is the world without its entities.
         let world: Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();

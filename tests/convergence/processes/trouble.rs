@@ -89,8 +89,11 @@ pub(crate) struct Trouble<'a> {
     later: Vec<(Moment, Later)>,
     /// A replica to which nothing more happens until then.
     besieged: Option<(usize, Moment)>,
+    /// Until then requests may meet faults.
+    bad_until: Moment,
     clock: Clock,
     began: Moment,
+    length: Duration,
     next_measure: Moment,
     next_client_look: Moment,
 }
@@ -122,7 +125,9 @@ impl<'a> Trouble<'a> {
             told: Vec::new(),
             later: Vec::new(),
             besieged: None,
+            bad_until: now,
             began: now,
+            length: Duration::ZERO,
             next_measure: now,
             next_client_look: now,
             clock,
@@ -136,8 +141,9 @@ impl<'a> Trouble<'a> {
     }
 
     /// Does everything in the script, each thing at its time.
-    pub(crate) async fn play(&mut self, steps: &[Step]) {
+    pub(crate) async fn play(&mut self, steps: &[Step], length: Duration) {
         self.began = self.clock.now();
+        self.length = length;
         for step in steps {
             let at = self.began.plus(step.at);
             while self.clock.now() < at {
@@ -151,6 +157,9 @@ impl<'a> Trouble<'a> {
     async fn look(&mut self) {
         let now = self.clock.now();
         for replica in &mut self.replicas {
+            if now < self.bad_until {
+                replica.note_trouble();
+            }
             replica.tend(self.site);
         }
         let all = std::mem::take(&mut self.later);
@@ -210,6 +219,21 @@ impl<'a> Trouble<'a> {
                 }
             }
             Act::Besiege { how, lasts, spared } => self.besiege(how, lasts, spared).await,
+            Act::Weather {
+                fault,
+                per_mille,
+                lasts,
+            } => {
+                self.site.arm(fault, per_mille, lasts).await;
+                let end = self.clock.now().plus(lasts);
+                self.bad_until = self.bad_until.max(end);
+                let text = format!("{per_mille} of 1000 meet {fault:?} for {lasts:?}");
+                self.tell("weather", &text);
+            }
+            Act::ExpireSessions => {
+                self.site.expire_sessions().await;
+                self.tell("expire sessions", "");
+            }
             Act::Create if self.alive().len() < MOST_CLUSTERS => self.create().await,
             Act::Create => self.delete(self.wished.len()).await,
             Act::Delete { which } => self.delete(which).await,
@@ -389,7 +413,8 @@ impl<'a> Trouble<'a> {
     }
 
     /// Ends all trouble.
-    fn calm(&mut self) {
+    async fn calm(&mut self) {
+        self.site.disarm().await;
         self.later.clear();
         self.besieged = None;
         for replica in &mut self.replicas {
@@ -405,7 +430,7 @@ impl<'a> Trouble<'a> {
     /// # Errors
     /// What is not as wished when the time is over.
     pub(crate) async fn converge(&mut self) -> Result<Duration, Vec<String>> {
-        self.calm();
+        self.calm().await;
         let calm = self.clock.now();
         let mut since = None;
         loop {
@@ -471,6 +496,17 @@ impl<'a> Trouble<'a> {
             .then(|| format!("{name} wants and has {has:?} workers, not {wanted}"))
     }
 
+    /// Everything that helps to understand a failure, and how to repeat it.
+    pub(crate) fn story(&self) -> String {
+        let (seed, seconds) = (self.site.plan.seed, self.length.as_secs());
+        let story = verdict::story(&self.told, &self.site.logs());
+        format!(
+            "{story}\nagain: CONVERGENCE_SEEDS={seed}..{} CONVERGENCE_SECONDS={seconds} \
+             cargo test --test convergence -- processes::trouble\n",
+            seed + 1
+        )
+    }
+
     /// What each replica has of the machine now.
     pub(crate) fn usages_now(&mut self) -> Vec<Usage> {
         let usages = self.replicas.iter_mut().filter_map(Replica::usage);
@@ -492,7 +528,7 @@ impl<'a> Trouble<'a> {
 impl Drop for Trouble<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("{}", verdict::story(&self.told, &self.site.logs()));
+            println!("{}", self.story());
         }
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct Findings {
 }
 
 /// Columns of the table.
-pub(crate) const COLUMNS: [&str; 18] = [
+pub(crate) const COLUMNS: [&str; 19] = [
     "seed",
     "trouble",
     "kills",
@@ -40,6 +40,7 @@ pub(crate) const COLUMNS: [&str; 18] = [
     "freezes",
     "SIGTERM",
     "cuts",
+    "faults",
     "created",
     "deleted",
     "resized",
@@ -107,12 +108,12 @@ pub(crate) fn doubled(effects: &Effects) -> Vec<String> {
         .collect()
 }
 
-/// ERROR records and panics that no cut explains.
+/// ERROR records and panics, but for failed starts: whether trouble explains these is seen at their ends.
 pub(crate) fn errors(logs: &BTreeMap<String, String>) -> Vec<String> {
     let mut wrong = Vec::new();
     for (name, text) in logs {
         let errors = log::errors(text).into_iter();
-        let errors = errors.filter(|error| !log::is_unreachable(error));
+        let errors = errors.filter(|error| !log::is_start(error));
         wrong.extend(errors.map(|error| format!("{name}: {error}")));
     }
     wrong
@@ -207,6 +208,7 @@ fn row(
         done("freeze"),
         done("terminate"),
         done("cut"),
+        done("weather"),
         done("create"),
         done("delete"),
         done("resize"),
