@@ -26,6 +26,7 @@ mod tenant;
 mod trouble;
 mod usage;
 mod verdict;
+mod wishes;
 
 use std::time::Duration;
 

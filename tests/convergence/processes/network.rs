@@ -7,6 +7,8 @@
 //! - The relay ends with its value: no port stays taken.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use cse_server::clock::Clock;
@@ -18,6 +20,9 @@ use tokio::task::{JoinHandle, JoinSet};
 
 /// Bytes that are under way at once, for each connection and direction.
 const CHUNK_BYTES: usize = 16 * 1024;
+
+/// Real time after which whoever has sent a request has given up on it.
+const LATE: Duration = Duration::from_secs(2);
 
 /// What the network does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +67,16 @@ impl Net {
 pub(crate) struct Network {
     address: SocketAddr,
     state: watch::Sender<Net>,
+    late: Arc<AtomicU32>,
     relay: JoinHandle<()>,
+}
+
+/// One way of one connection.
+struct Lane {
+    from: OwnedReadHalf,
+    to: OwnedWriteHalf,
+    way: Way,
+    late: Arc<AtomicU32>,
 }
 
 impl Network {
@@ -71,10 +85,12 @@ impl Network {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (state, seen) = watch::channel(Net::Open);
-        let relay = tokio::spawn(relay(listener, site, seen));
+        let late = Arc::new(AtomicU32::new(0));
+        let relay = tokio::spawn(relay(listener, site, (seen, Arc::clone(&late))));
         Self {
             address,
             state,
+            late,
             relay,
         }
     }
@@ -88,6 +104,11 @@ impl Network {
         *self.state.borrow()
     }
 
+    /// Pieces of requests that arrived when their sender had given up.
+    pub(crate) fn late_requests(&self) -> u32 {
+        self.late.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn set(&self, net: Net) {
         self.state.send_replace(net);
     }
@@ -99,16 +120,18 @@ impl Drop for Network {
     }
 }
 
-async fn relay(listener: TcpListener, site: SocketAddr, state: watch::Receiver<Net>) {
+type Shared = (watch::Receiver<Net>, Arc<AtomicU32>);
+
+async fn relay(listener: TcpListener, site: SocketAddr, shared: Shared) {
     // Connections end with this set.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((replica, _)) = accepted
-                    && *state.borrow() != Net::Broken
+                    && *shared.0.borrow() != Net::Broken
                 {
-                    connections.spawn(connection(replica, site, state.clone()));
+                    connections.spawn(connection(replica, site, shared.clone()));
                 }
             }
             Some(_) = connections.join_next() => {}
@@ -116,7 +139,7 @@ async fn relay(listener: TcpListener, site: SocketAddr, state: watch::Receiver<N
     }
 }
 
-async fn connection(replica: TcpStream, site: SocketAddr, mut state: watch::Receiver<Net>) {
+async fn connection(replica: TcpStream, site: SocketAddr, (mut state, late): Shared) {
     let Ok(site) = TcpStream::connect(site).await else {
         return;
     };
@@ -125,8 +148,14 @@ async fn connection(replica: TcpStream, site: SocketAddr, mut state: watch::Rece
     }
     let (from_replica, to_replica) = replica.into_split();
     let (from_site, to_site) = site.into_split();
-    let requests = carry(from_replica, to_site, Way::Requests, state.clone());
-    let answers = carry(from_site, to_replica, Way::Answers, state.clone());
+    let along = |from, to, way| Lane {
+        from,
+        to,
+        way,
+        late: Arc::clone(&late),
+    };
+    let requests = along(from_replica, to_site, Way::Requests).carry(state.clone());
+    let answers = along(from_site, to_replica, Way::Answers).carry(state.clone());
     let both = async {
         tokio::join!(requests, answers);
     };
@@ -137,24 +166,25 @@ async fn connection(replica: TcpStream, site: SocketAddr, mut state: watch::Rece
     }
 }
 
-/// Carries bytes one way until their sender has said all, or nobody takes them.
-async fn carry(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    way: Way,
-    mut state: watch::Receiver<Net>,
-) {
-    let clock = Clock::system();
-    let mut chunk = vec![0; CHUNK_BYTES];
-    while let Ok(length @ 1..) = from.read(&mut chunk).await {
-        let free = state.wait_for(|state| state.delay(way).is_some()).await;
-        let Ok(delay) = free.map(|state| state.delay(way)) else {
-            return;
-        };
-        clock.sleep(delay.unwrap_or_default()).await;
-        if to.write_all(&chunk[..length]).await.is_err() {
-            return;
+impl Lane {
+    /// Carries bytes until their sender has said all, or nobody takes them.
+    async fn carry(mut self, mut state: watch::Receiver<Net>) {
+        let clock = Clock::system();
+        let mut chunk = vec![0; CHUNK_BYTES];
+        while let Ok(length @ 1..) = self.from.read(&mut chunk).await {
+            let came = clock.now();
+            let free = state.wait_for(|state| state.delay(self.way).is_some());
+            let Ok(delay) = free.await.map(|state| state.delay(self.way)) else {
+                return;
+            };
+            clock.sleep(delay.unwrap_or_default()).await;
+            if self.way == Way::Requests && clock.now().since(came) > LATE {
+                self.late.fetch_add(1, Ordering::Relaxed);
+            }
+            if self.to.write_all(&chunk[..length]).await.is_err() {
+                return;
+            }
         }
+        self.to.shutdown().await.unwrap_or_default();
     }
-    to.shutdown().await.unwrap_or_default();
 }

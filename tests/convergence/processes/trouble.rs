@@ -8,16 +8,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cse_server::clock::{Clock, Moment};
-use serde_json::Value;
+use cse_server::sim::faults::Fault;
 
 use super::daemon::Usage;
 use super::network::Net;
 use super::replica::Replica;
 use super::script::{Act, REPLICAS, Siege, Step};
-use super::site::{Lines, Plan, Seen, Site};
-use super::tenant::{Author, FIRST_WORKERS, workers};
+use super::site::{Lines, Plan, Site};
 use super::usage::Usages;
 use super::verdict;
+use super::wishes::{Copy, Told, Wishes};
 
 /// How much faster than real time everybody lives.
 const SCALE: u32 = 40;
@@ -35,8 +35,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(15);
 const CLIENT_LOOKS_EVERY: Duration = Duration::from_millis(1500);
 /// Real time between two looks at memory and files.
 const MEASURE_EVERY: Duration = Duration::from_millis(500);
-/// Most clusters at once; beyond that tenants delete instead.
-const MOST_CLUSTERS: usize = 14;
 /// Real time of a broken network after one whose bytes are not to arrive late.
 const RESET: Duration = Duration::from_millis(40);
 /// Time after the last trouble in which everything has to be as wished, on the site's clock.
@@ -44,24 +42,13 @@ pub(crate) const CONVERGED_WITHIN: Duration = Duration::from_mins(40);
 /// For so long it has to stay so, on the site's clock.
 const STAYS_FOR: Duration = Duration::from_mins(1);
 
-/// What a tenant wants of a cluster.
-#[derive(Clone, Debug)]
-pub(crate) struct Wished {
-    pub(crate) urn: String,
-    pub(crate) name: String,
-    tenant: usize,
-    workers: u32,
-    pub(crate) deleted: bool,
-    gone: bool,
-}
-
 /// What ends or happens later.
 #[derive(Debug)]
 enum Later {
     Thaw(usize),
     Heal { replica: usize, late: bool },
     Open(usize),
-    Overwrite { which: usize, copy: Value },
+    Overwrite(Copy),
 }
 
 impl Later {
@@ -71,7 +58,7 @@ impl Later {
             Self::Thaw(replica) | Self::Heal { replica, .. } | Self::Open(replica) => {
                 Some(*replica)
             }
-            Self::Overwrite { .. } => None,
+            Self::Overwrite(_) => None,
         }
     }
 }
@@ -80,7 +67,7 @@ impl Later {
 pub(crate) struct Trouble<'a> {
     pub(crate) site: &'a Site,
     pub(crate) replicas: Vec<Replica>,
-    pub(crate) wished: Vec<Wished>,
+    wishes: Wishes<'a>,
     pub(crate) usages: Usages,
     /// What was done, and how often.
     pub(crate) done: BTreeMap<&'static str, u32>,
@@ -119,7 +106,7 @@ impl<'a> Trouble<'a> {
         Self {
             site,
             replicas,
-            wished: Vec::new(),
+            wishes: Wishes::of(site),
             usages: Usages::default(),
             done: BTreeMap::new(),
             told: Vec::new(),
@@ -138,6 +125,12 @@ impl<'a> Trouble<'a> {
         *self.done.entry(what).or_default() += 1;
         let at = self.clock.now().since(self.began).as_secs_f64();
         self.told.push(format!("{at:7.2} s  {what} {more}"));
+    }
+
+    fn tell_if(&mut self, told: Option<Told>) {
+        if let Some((what, more)) = told {
+            self.tell(what, &more);
+        }
     }
 
     /// Does everything in the script, each thing at its time.
@@ -180,7 +173,9 @@ impl<'a> Trouble<'a> {
         }
         if now >= self.next_client_look {
             self.next_client_look = now.plus(CLIENT_LOOKS_EVERY);
-            self.mark_again().await;
+            for told in self.wishes.mark_again().await {
+                self.tell_if(Some(told));
+            }
         }
         self.clock.sleep(LOOK_EVERY).await;
     }
@@ -198,7 +193,10 @@ impl<'a> Trouble<'a> {
                 }
             }
             Later::Open(replica) => self.replicas[replica].network.set(Net::Open),
-            Later::Overwrite { which, copy } => self.overwrite(which, &copy).await,
+            Later::Overwrite(copy) => {
+                let told = self.wishes.overwrite(&copy).await;
+                self.tell_if(told);
+            }
         }
     }
 
@@ -223,22 +221,29 @@ impl<'a> Trouble<'a> {
                 fault,
                 per_mille,
                 lasts,
-            } => {
-                self.site.arm(fault, per_mille, lasts).await;
-                let end = self.clock.now().plus(lasts);
-                self.bad_until = self.bad_until.max(end);
-                let text = format!("{per_mille} of 1000 meet {fault:?} for {lasts:?}");
-                self.tell("weather", &text);
-            }
+            } => self.weather(fault, per_mille, lasts).await,
             Act::ExpireSessions => {
                 self.site.expire_sessions().await;
                 self.tell("expire sessions", "");
             }
-            Act::Create if self.alive().len() < MOST_CLUSTERS => self.create().await,
-            Act::Create => self.delete(self.wished.len()).await,
-            Act::Delete { which } => self.delete(which).await,
-            Act::Resize { which, workers } => self.resize(which, workers).await,
-            Act::RollBack { which, age } => self.take_copy(which, age).await,
+            Act::Create => {
+                let told = self.wishes.create().await;
+                self.tell_if(told);
+            }
+            Act::Delete { which } => {
+                let told = self.wishes.delete(which).await;
+                self.tell_if(told);
+            }
+            Act::Resize { which, workers } => {
+                let told = self.wishes.resize(which, workers).await;
+                self.tell_if(told);
+            }
+            Act::RollBack { which, age } => {
+                if let Some(copy) = self.wishes.copy(which).await {
+                    let at = self.clock.now().plus(age);
+                    self.later.push((at, Later::Overwrite(copy)));
+                }
+            }
         }
     }
 
@@ -280,6 +285,15 @@ impl<'a> Trouble<'a> {
         }
     }
 
+    /// Lets VCD answer wrongly for a while.
+    async fn weather(&mut self, fault: Fault, per_mille: u32, lasts: Duration) {
+        self.site.arm(fault, per_mille, lasts).await;
+        let end = self.clock.now().plus(lasts);
+        self.bad_until = self.bad_until.max(end);
+        let text = format!("{per_mille} of 1000 meet {fault:?} for {lasts:?}");
+        self.tell("weather", &text);
+    }
+
     /// Takes the replica that holds most out of the world for a while.
     async fn besiege(&mut self, how: Siege, lasts: Duration, spared: Option<usize>) {
         let seen = self.site.clusters().await;
@@ -308,110 +322,6 @@ impl<'a> Trouble<'a> {
         self.tell("siege", &text);
     }
 
-    /// Clusters that are to stay, as indices.
-    fn alive(&self) -> Vec<usize> {
-        let all = self.wished.iter().enumerate();
-        all.filter(|(_, one)| !one.deleted)
-            .map(|(at, _)| at)
-            .collect()
-    }
-
-    async fn author(&self, which: usize) -> Author<'a> {
-        Author::of(self.site, self.wished[which].tenant).await
-    }
-
-    async fn create(&mut self) {
-        let number = self.wished.len();
-        let tenant = number % self.site.tenants.len();
-        let name = format!("c{number}");
-        let urn = Author::of(self.site, tenant).await.ask_for(&name).await;
-        self.tell("create", &format!("{name} {urn}"));
-        self.wished.push(Wished {
-            urn,
-            name,
-            tenant,
-            workers: FIRST_WORKERS,
-            deleted: false,
-            gone: false,
-        });
-    }
-
-    async fn delete(&mut self, which: usize) {
-        let alive = self.alive();
-        let Some(&which) = alive.get(which % alive.len().max(1)) else {
-            return;
-        };
-        let author = self.author(which).await;
-        // If it cannot be written now, it is later: whoever deletes looks again and again.
-        author.mark(&self.wished[which].urn).await;
-        self.wished[which].deleted = true;
-        self.tell("delete", &self.wished[which].name.clone());
-    }
-
-    /// As a client does that waits for its cluster to go: it asks again when its wish was lost.
-    async fn mark_again(&mut self) {
-        for which in 0..self.wished.len() {
-            let one = &self.wished[which];
-            if !one.deleted || one.gone {
-                continue;
-            }
-            let urn = one.urn.clone();
-            let author = self.author(which).await;
-            match author.read(&urn).await {
-                None => self.wished[which].gone = true,
-                Some(read) if !read.is_marked() => {
-                    author.mark(&urn).await;
-                    self.tell("mark again", &self.wished[which].name.clone());
-                }
-                Some(_) => {}
-            }
-        }
-    }
-
-    async fn resize(&mut self, which: usize, workers: u32) {
-        let seen = self.site.clusters().await;
-        let provisioned = |urn: &str| {
-            let one = seen.iter().find(|seen| seen.urn == urn);
-            one.is_some_and(|one| one.state == "provisioned")
-        };
-        let mut ready = self.alive();
-        ready.retain(|at| provisioned(&self.wished[*at].urn));
-        let Some(&which) = ready.get(which % ready.len().max(1)) else {
-            return;
-        };
-        let author = self.author(which).await;
-        if author.resize(&self.wished[which].urn, workers).await {
-            self.wished[which].workers = workers;
-            let name = &self.wished[which].name;
-            self.tell("resize", &format!("{name} to {workers}"));
-        }
-    }
-
-    /// Reads now what will be written back `age` later.
-    async fn take_copy(&mut self, which: usize, age: Duration) {
-        let mut there: Vec<usize> = (0..self.wished.len()).collect();
-        there.retain(|at| !self.wished[*at].gone);
-        let Some(&which) = there.get(which % there.len().max(1)) else {
-            return;
-        };
-        let author = self.author(which).await;
-        if let Some(read) = author.read(&self.wished[which].urn).await {
-            let copy = read.copy();
-            let at = self.clock.now().plus(age);
-            self.later.push((at, Later::Overwrite { which, copy }));
-        }
-    }
-
-    async fn overwrite(&mut self, which: usize, copy: &Value) {
-        let author = self.author(which).await;
-        if author.overwrite(&self.wished[which].urn, copy).await {
-            self.wished[which].workers = workers(copy);
-            let record = &copy["status"]["vcdKe"]["heartbeatString"];
-            let name = self.wished[which].name.clone();
-            self.tell("roll back", &format!("{name} to {record}"));
-        }
-    }
-
     /// Ends all trouble.
     async fn calm(&mut self) {
         self.site.disarm().await;
@@ -436,7 +346,7 @@ impl<'a> Trouble<'a> {
         loop {
             self.look().await;
             let now = self.clock.now();
-            let left = self.unfinished().await;
+            let left = self.wishes.unfulfilled().await;
             if left.is_empty() {
                 let first = *since.get_or_insert(now);
                 if now.since(first) >= self.site.real(STAYS_FOR) {
@@ -449,51 +359,6 @@ impl<'a> Trouble<'a> {
                 return Err(left);
             }
         }
-    }
-
-    /// What is not as wished.
-    async fn unfinished(&mut self) -> Vec<String> {
-        let seen = self.site.clusters().await;
-        let mut left = Vec::new();
-        for which in 0..self.wished.len() {
-            let one = self.wished[which].clone();
-            let found = seen.iter().find(|seen| seen.urn == one.urn);
-            match (one.deleted, found) {
-                (true, None) => self.wished[which].gone = true,
-                (true, Some(_)) => left.push(format!("{} is still there", one.name)),
-                (false, None) => left.push(format!("{} is gone", one.name)),
-                (false, Some(seen)) => left.extend(self.lacks(which, seen).await),
-            }
-        }
-        if left.is_empty() {
-            left = self.site.leaks().await;
-        }
-        left
-    }
-
-    /// What a cluster that is to stay lacks.
-    async fn lacks(&self, which: usize, seen: &Seen) -> Option<String> {
-        let Wished {
-            urn, name, workers, ..
-        } = &self.wished[which];
-        if seen.state != "provisioned" {
-            return Some(format!("{name} is {:?}", seen.state));
-        }
-        if !seen.holder.is_empty() {
-            return Some(format!("{name} is held by {}", seen.holder));
-        }
-        let read = self.author(which).await.read(urn).await;
-        let Some(read) = read else {
-            return Some(format!("{name} is gone"));
-        };
-        let wanted = u64::from(*workers);
-        if read.workers() != *workers {
-            let asked = read.workers();
-            return Some(format!("{name} asks for {asked} workers, not for {wanted}"));
-        }
-        let has = read.has();
-        (has != Some((wanted, wanted)))
-            .then(|| format!("{name} wants and has {has:?} workers, not {wanted}"))
     }
 
     /// Everything that helps to understand a failure, and how to repeat it.

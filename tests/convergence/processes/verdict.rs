@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::daemon::Usage;
 use super::log;
+use super::network::Network;
 use super::trouble::{CONVERGED_WITHIN, Trouble};
 use super::usage::Growth;
 
@@ -32,7 +33,7 @@ pub(crate) struct Findings {
 }
 
 /// Columns of the table.
-pub(crate) const COLUMNS: [&str; 19] = [
+pub(crate) const COLUMNS: [&str; 20] = [
     "seed",
     "trouble",
     "kills",
@@ -41,6 +42,7 @@ pub(crate) const COLUMNS: [&str; 19] = [
     "SIGTERM",
     "cuts",
     "faults",
+    "late",
     "created",
     "deleted",
     "resized",
@@ -190,6 +192,8 @@ fn row(
     let lives = || trouble.replicas.iter().map(|replica| &replica.lives);
     let failed: u32 = lives().map(|lives| lives.failed_starts).sum();
     let stop = lives().map(|lives| lives.longest_stop).max();
+    let networks = trouble.replicas.iter().map(|replica| &replica.network);
+    let late: u32 = networks.map(Network::late_requests).sum();
     let most = trouble.usages.most();
     let growth = trouble.usages.growth().map_or("-".to_owned(), |growth| {
         let Growth {
@@ -209,6 +213,7 @@ fn row(
         done("terminate"),
         done("cut"),
         done("weather"),
+        late.to_string(),
         done("create"),
         done("delete"),
         done("resize"),
