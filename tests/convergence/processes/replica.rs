@@ -103,7 +103,9 @@ impl Replica {
     /// Notices an end, and starts it when it is time.
     pub(crate) fn tend(&mut self, site: &Site) {
         let now = self.clock.now();
-        if self.network.state() != Net::Open {
+        let frozen = self.daemon().is_some_and(|daemon| daemon.is_frozen());
+        // To a frozen process VCD seems not to answer.
+        if frozen || self.network.state() != Net::Open {
             self.note_trouble();
         }
         match &mut self.state {
