@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use super::replica::Replica;
 use super::site::{Lines, Plan, Seen, Site};
 use super::tenant::Author;
+use super::verdict::leaves_the_record;
 use crate::figures;
 
 /// Real time between two looks.
@@ -247,6 +248,7 @@ impl<'a> Lab<'a> {
             let errors = super::log::errors(&text).into_iter();
             wrong.extend(errors.map(|error| format!("{name}: {error}")));
         }
+        wrong.extend(self.site.verdicts(leaves_the_record).await);
         (stall, wrong)
     }
 

@@ -21,6 +21,8 @@ use crate::support::process::until;
 
 /// Longest wait for the simulator's greeting, in real time.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Entries of a cluster's history that are shown before a verdict.
+const LATEST: usize = 8;
 /// Requests that the simulator's log keeps.
 const REQUESTS: &str = "300000";
 
@@ -309,6 +311,36 @@ impl Site {
             }
         }
         wrong
+    }
+
+    /// What the replicas have done against the rules and nothing of `excused` excuses, if the site judges them.
+    pub(crate) async fn verdicts(&self, excused: fn(&str, &str) -> bool) -> Vec<String> {
+        let offered = self.look("/").await;
+        let mut offered = offered["paths"].as_array().unwrap().iter();
+        if !offered.any(|row| row["path"] == "/verdicts") {
+            return Vec::new();
+        }
+        let judged = self.look("/verdicts").await;
+        if judged["entries"].as_u64() == Some(0) {
+            return vec!["nothing has happened".to_owned()];
+        }
+        let mut told = Vec::new();
+        for verdict in judged["verdicts"].as_array().unwrap() {
+            let text = |key: &str| verdict[key].as_str().unwrap_or_default();
+            if excused(text("invariant"), text("what")) {
+                continue;
+            }
+            let number = verdict["number"].as_u64().unwrap_or_default();
+            let entity = text("entity");
+            let path = format!("/history?entity={entity}&limit=100000");
+            let past = self.look(&path).await;
+            let past = past["history"].as_array().unwrap().iter();
+            let past = past.filter(|entry| entry["number"].as_u64() <= Some(number));
+            let past: Vec<String> = past.map(Value::to_string).collect();
+            let latest = past[past.len().saturating_sub(LATEST)..].join("\n  ");
+            told.push(format!("{verdict}\n  {latest}"));
+        }
+        told
     }
 
     /// Every log of the experiment, by name.
