@@ -2,6 +2,7 @@
 //!
 //! - `CONVERGENCE=all`: every experiment of every part.
 //! - `CONVERGENCE_SEEDS=1000..1500`: these seeds instead of the default ones.
+//! - `CONVERGENCE_SECONDS=3600`: the trouble of real processes lasts so long.
 
 use std::ops::Range;
 use std::sync::Mutex;

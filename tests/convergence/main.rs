@@ -31,6 +31,7 @@ mod fleets;
 mod sharing;
 mod sieve;
 mod stage;
+mod processes;
 #[expect(dead_code, reason = "a part of it serves the other tests only")]
 #[path = "../it/support/mod.rs"]
 mod support;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
     trials.extend(sharing::trials());
     trials.extend(calls::trials());
     trials.extend(sieve::trials());
+    trials.extend(processes::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     figures::show();
     conclusion.exit_code()
