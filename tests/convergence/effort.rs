@@ -28,15 +28,6 @@ pub(crate) fn seeds(default: Range<u64>) -> Range<u64> {
         .unwrap_or_else(|| panic!("CONVERGENCE_SEEDS={text}: expected FIRST..END, such as 0..500"))
 }
 
-/// Of `all` experiments those to make now: all of them, or every `share`-th from the `turn`-th on.
-pub(crate) fn chosen<T>(all: Vec<T>, share: usize, turn: usize) -> Vec<T> {
-    if everything() {
-        return all;
-    }
-    let first = turn % share.min(all.len().max(1));
-    all.into_iter().skip(first).step_by(share).collect()
-}
-
 /// Makes every experiment, as many at once as there are processors; the outcomes in the order of `jobs`.
 pub(crate) fn parallel<J: Sync, R: Send>(jobs: &[J], run: impl Fn(&J) -> R + Sync) -> Vec<R> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

@@ -28,10 +28,10 @@ mod effort;
 mod failover;
 mod figures;
 mod fleets;
+mod processes;
 mod sharing;
 mod sieve;
 mod stage;
-mod processes;
 #[expect(dead_code, reason = "a part of it serves the other tests only")]
 #[path = "../it/support/mod.rs"]
 mod support;

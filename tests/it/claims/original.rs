@@ -179,7 +179,7 @@ async fn a_fleet_is_replaced_server_by_server() {
     }
     let done = fleet.until(3 * HOUR, Fleet::all_provisioned).await;
     assert!(done, "{}", fleet.context());
-    fleet.assert_never_twice_on();
+    fleet.assert_lawful();
     assert_eq!(fleet.world().bootstrap_leftovers(), Vec::<String>::new());
     let finished: Vec<bool> = fleet
         .urns

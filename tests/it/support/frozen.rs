@@ -120,8 +120,7 @@ impl Transport for Freezable {
         let line = format!("{} {}", request.method(), request.uri());
         self.sent.0.lock().unwrap().push(line);
         self.versions.sent(&request);
-        let reads =
-            (request.method() == http::Method::GET).then(|| request.uri().path().to_owned());
+        let reads = (request.method() == Method::GET).then(|| request.uri().path().to_owned());
         let snare = self.step(&request);
         if snare == Some(Snare::HoldRequest) {
             self.hold();
