@@ -30,7 +30,7 @@ use crate::effort::{on_virtual_time, parallel, seeds, trial};
 use crate::figures;
 
 /// Seeds of a plain test run.
-const SEEDS: std::ops::Range<u64> = 0..240;
+const SEEDS: std::ops::Range<u64> = 0..200;
 /// Failures that are told in full.
 const TOLD: usize = 3;
 /// Failures after which nothing more is tried.
