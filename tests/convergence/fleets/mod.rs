@@ -223,7 +223,10 @@ fn same() {
     let seeds: Vec<u64> = seeds(1_000_000..1_000_008).take(8).collect();
     parallel(&seeds, |seed| {
         let plan = Plan::drawn(*seed);
-        let [first, second] = [(); 2].map(|()| attempt(&plan, true).unwrap().trace.unwrap());
+        let [first, second] = [(); 2].map(|()| match attempt(&plan, true) {
+            Ok(outcome) => outcome.trace.unwrap(),
+            Err(told) => panic!("{told}"),
+        });
         assert!(first.journal.len() > 20, "seed {seed}: nothing happened");
         let mut both = first.journal.iter().zip(&second.journal);
         let differs = both.find(|(a, b)| a != b);

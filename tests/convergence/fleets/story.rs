@@ -107,7 +107,10 @@ impl Story {
         }
         match view.state.as_deref() {
             Some("provisioned") => self.as_provisioned(view),
-            Some("error") if view.auto_repair == Some(false) => self.as_failed(fleet),
+            // A typed client's rewrite drops what is false.
+            Some("error") if view.auto_repair != Some(true) || self.rewritten => {
+                self.as_failed(fleet)
+            }
             _ => Standing::Working,
         }
     }
