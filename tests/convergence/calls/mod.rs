@@ -96,22 +96,20 @@ fn every_call(workflow: &'static Workflow, turn: usize) {
             format!("{} s", slowest.as_secs()),
         ]],
     );
-    let named: Vec<String> = failures
-        .iter()
-        .map(|(one, _)| name_of(workflow, *one))
-        .collect();
-    let shown: Vec<&str> = failures
-        .iter()
-        .take(SHOWN)
-        .map(|(_, text)| text.as_str())
-        .collect();
+    assert!(total > 0, "nothing was tried");
+    assert_none_failed(workflow, &failures, total);
+}
+
+fn assert_none_failed(workflow: &Workflow, failures: &[(Experiment, String)], total: u32) {
+    let named = failures.iter().map(|(one, _)| name_of(workflow, *one));
+    let shown = failures.iter().take(SHOWN).map(|(_, text)| text.as_str());
+    let (named, shown): (Vec<String>, Vec<&str>) = (named.collect(), shown.collect());
     assert!(
         failures.is_empty(),
         "{} of {total} runs went wrong: {named:#?}\n{}",
         failures.len(),
         shown.join("\n\n")
     );
-    assert!(total > 0, "nothing was tried");
 }
 
 /// `create/37/reply lost`

@@ -174,10 +174,7 @@ impl Run<'_> {
             self.fleet.start("b");
             self.stands_by = true;
         }
-        if let Some(one) = self.experiment
-            && self.struck.is_none()
-            && one.fault.struck(&self.fleet)
-        {
+        if self.experiment.is_some() && self.struck.is_none() && Fault::struck(&self.fleet) {
             self.struck = Some(now);
         }
         self.rescue(now).await;
@@ -259,7 +256,7 @@ impl Run<'_> {
             }
         }
         if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            fleet.assert_never_twice_on()
+            fleet.assert_never_twice_on();
         }))
         .is_err()
         {
