@@ -5,7 +5,8 @@
 //! Invariants:
 //! - [`Clock::now`] never goes back. On Linux it counts the time a suspended machine slept
 //!   (`CLOCK_BOOTTIME`), because a claim grows old while its holder sleeps.
-//! - Under [`Clock::virtual_at`] nothing reads the machine's clock: tests run on tokio's paused time.
+//! - Under [`Clock::virtual_at`] nothing reads the machine's clock: tests run on tokio's paused time, and
+//!   may give each replica a clock that is wrong in its own way.
 //! - A scaled clock shortens waits only; wall-clock stamps stay true.
 //! - A stepped clock stands still until it is moved; who sleeps on it wakes when it has been moved
 //!   far enough. A paced clock runs, can be moved on, and can change its pace; it goes back only
@@ -13,9 +14,11 @@
 //!
 //! Not here: time limits of HTTP calls (`vcd::http`), which are real seconds always.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -56,8 +59,14 @@ pub struct Clock(Source);
 enum Source {
     /// The machine's clocks; `scale` clock seconds pass in one real second.
     System { scale: f64 },
-    /// tokio's clock, paused by the test; `wall` is the date at `origin`.
-    Virtual { origin: Instant, wall: Timestamp },
+    /// tokio's clock, paused by the test; `wall` is the date at `origin`, which may be wrong by any time,
+    /// and `percent` seconds pass in a hundred.
+    Virtual {
+        origin: Instant,
+        wall: Timestamp,
+        percent: u32,
+        ahead_secs: Arc<AtomicI64>,
+    },
     /// Moved by hand; `wall` is the date at its beginning.
     Stepped {
         elapsed: watch::Sender<Duration>,
@@ -101,18 +110,38 @@ impl Clock {
 
     /// tokio's clock starting now, with `wall` as today's date; for tests on paused time.
     pub fn virtual_at(wall: Timestamp) -> Self {
+        Self::virtual_skewed(wall, 100)
+    }
+
+    /// The same at `percent` of its speed: for a machine among others whose clock is wrong. Its date can be
+    /// stepped; clones step together.
+    pub fn virtual_skewed(wall: Timestamp, percent: u32) -> Self {
         Self(Source::Virtual {
             origin: Instant::now(),
             wall,
+            percent: percent.max(1),
+            ahead_secs: Arc::default(),
         })
     }
 
-    /// The same, `elapsed` after its origin: for a world that is taken up where it was saved.
+    /// Puts the date of a virtual clock forward or back, as an administrator does; waits go on.
+    pub fn step_date(&self, seconds: i64) {
+        match &self.0 {
+            Source::Virtual { ahead_secs, .. } => {
+                ahead_secs.fetch_add(seconds, Ordering::AcqRel);
+            }
+            Source::System { .. } | Source::Stepped { .. } | Source::Paced { .. } => {}
+        }
+    }
+
+    /// A virtual clock `elapsed` after its origin: for a world that is taken up where it was saved.
     pub fn virtual_since(wall: Timestamp, elapsed: Duration) -> Self {
         let now = Instant::now();
         Self(Source::Virtual {
             origin: now.checked_sub(elapsed).unwrap_or(now),
             wall,
+            percent: 100,
+            ahead_secs: Arc::default(),
         })
     }
 
@@ -200,7 +229,9 @@ impl Clock {
     pub fn now(&self) -> Moment {
         match &self.0 {
             Source::System { scale } => Moment(boot_time().mul_f64(*scale)),
-            Source::Virtual { origin, .. } => Moment(origin.elapsed()),
+            Source::Virtual {
+                origin, percent, ..
+            } => Moment(at_pace(origin.elapsed(), *percent)),
             Source::Stepped { elapsed, .. } => Moment(*elapsed.borrow()),
             Source::Paced { pace } => pace.borrow().at(boot_time()),
         }
@@ -210,8 +241,16 @@ impl Clock {
     pub fn wall(&self) -> Timestamp {
         match &self.0 {
             Source::System { .. } | Source::Paced { .. } => Timestamp::now(),
-            Source::Virtual { origin, wall } => {
-                wall.checked_add(origin.elapsed()).unwrap_or(Timestamp::MAX)
+            Source::Virtual {
+                origin,
+                wall,
+                percent,
+                ahead_secs,
+            } => {
+                let ahead = SignedDuration::from_secs(ahead_secs.load(Ordering::Acquire));
+                wall.checked_add(at_pace(origin.elapsed(), *percent))
+                    .and_then(|date| date.checked_add(ahead))
+                    .unwrap_or(Timestamp::MAX)
             }
             Source::Stepped { elapsed, wall } => wall
                 .checked_add(*elapsed.borrow())
@@ -223,7 +262,9 @@ impl Clock {
     pub async fn sleep(&self, delay: Duration) {
         match &self.0 {
             Source::System { scale } => tokio::time::sleep(delay.div_f64(*scale)).await,
-            Source::Virtual { .. } => tokio::time::sleep(delay).await,
+            Source::Virtual { percent, .. } => {
+                tokio::time::sleep(delay.saturating_mul(100) / *percent).await;
+            }
             Source::Stepped { elapsed, .. } => {
                 let mut seen = elapsed.subscribe();
                 let end = seen.borrow().saturating_add(delay);
@@ -249,6 +290,11 @@ impl Clock {
             }
         }
     }
+}
+
+/// What a clock at `percent` of the true speed shows when `real` has passed.
+fn at_pace(real: Duration, percent: u32) -> Duration {
+    real.saturating_mul(percent) / 100
 }
 
 #[cfg(target_os = "linux")]

@@ -107,7 +107,7 @@ pub(super) fn run(args: &ComponentsArgs) -> Result<ExitCode, Failure> {
 
 async fn report(args: &ComponentsArgs) -> Result<String, Failure> {
     let file = config::load(&args.config, &process_environment)?;
-    let client = connect(&file).await?;
+    let client = connect(&file, None).await?;
     let settings = read_settings(&client).await;
     let settings = settings.map_err(|error| Failure::settings(&error).at(&file.vcd.url))?;
     let failed = |error: VcdError| Failure::vcd(&error).at(&file.vcd.url);

@@ -139,6 +139,7 @@ impl Failure {
             SettingsError::Missing | SettingsError::Several { .. } => {
                 Self::new(CONFIGURATION, error)
             }
+            SettingsError::Times { .. } => Self::new(CONFIGURATION, error),
             SettingsError::ConditionalWritesIgnored => Self::new(PROTOCOL, error),
         }
     }

@@ -173,7 +173,7 @@ async fn look_and_act(args: &OrphansArgs) -> Result<Outcome, Failure> {
     let config = config::load(&args.config, &process_environment)?;
     let token = config::read_token(&args.token_file);
     let token = token.map_err(|refusal| Failure::administrator_token(&refusal))?;
-    let service = connect(&config).await?;
+    let service = connect(&config, None).await?;
     let administrator = service.for_tenant(Login {
         org: args.token_org.clone().unwrap_or_else(|| args.org.clone()),
         token,

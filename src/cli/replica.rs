@@ -24,13 +24,14 @@ use crate::clock::Clock;
 use crate::config::{self, Config, process_environment};
 use crate::controller::run::{Hooks, Replica, Setup};
 use crate::controller::settings::{
-    Settings, SettingsError, Timers, probe_conditional_writes, read_settings,
+    Settings, SettingsError, probe_conditional_writes, read_settings,
 };
 use crate::domain::claim::HolderId;
 use crate::notify;
 use crate::state_dir::{self, Guard};
 use crate::telemetry::{self, Destination, chain, event};
 use crate::vcd::http::{HttpOptions, HttpTransport};
+use crate::vcd::pacing::Pacing;
 use crate::vcd::transport::CallLimits;
 use crate::vcd::{ClientOptions, Login, VcdClient};
 
@@ -45,7 +46,7 @@ pub(super) fn run(file: &Path) -> Result<ExitCode, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(SYSTEM, &error))?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let stop = stop_on_signal()?;
         let mut log = None;
         let Err(failure) = serve(file, &mut log, &stop).await else {
@@ -54,7 +55,10 @@ pub(super) fn run(file: &Path) -> Result<ExitCode, Failure> {
         last_words::tell(&failure, log);
         last_words::pause(&failure, &stop).await;
         Ok(ExitCode::from(failure.code))
-    })
+    });
+    // A name look-up that hangs in its thread must not keep a drained replica from ending.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Everything from the file to the last released claim. `log` tells from when on there is one.
@@ -83,7 +87,7 @@ async fn serve(
     info!(event = event::CONFIG_ACCEPTED, entity_id = %settings.document.id, "server configuration read");
     let (predecessors, _lock) = predecessors(&config, &me);
     let setup = setup(&config, client, (me, predecessors), chance);
-    let replica = Replica::new(setup, settings);
+    let replica = Replica::new(setup, settings).map_err(|error| Failure::settings(&error))?;
     replica.run(stop.clone(), &mut Systemd).await;
     Ok(())
 }
@@ -92,7 +96,8 @@ async fn serve(
 async fn sign_on(config: &Config) -> Result<(VcdClient<HttpTransport>, Settings), Failure> {
     let url = &config.vcd.url;
     let unusable = |error: SettingsError| Failure::settings(&error).at(url);
-    let client = connect(config).await?;
+    let pacing = Pacing::new(Clock::scaled(config.simulation.time_scale));
+    let client = connect(config, Some(pacing)).await?;
     let settings = read_settings(&client).await.map_err(unusable)?;
     let probed = probe_conditional_writes(&client, &settings).await;
     probed.map_err(unusable)?;
@@ -100,8 +105,14 @@ async fn sign_on(config: &Config) -> Result<(VcdClient<HttpTransport>, Settings)
 }
 
 /// A login of the service account.
-pub(super) async fn connect(config: &Config) -> Result<VcdClient<HttpTransport>, Failure> {
-    let mut options = ClientOptions::default();
+pub(super) async fn connect(
+    config: &Config,
+    pacing: Option<Pacing>,
+) -> Result<VcdClient<HttpTransport>, Failure> {
+    let mut options = ClientOptions {
+        pacing: pacing.map(Arc::new),
+        ..ClientOptions::default()
+    };
     // Whoever reads VCD's logs wants to know which replica it was.
     options.user_agent = format!("{} ({})", options.user_agent, config.replica.name);
     options.api_version = config.vcd.api_version;
@@ -167,14 +178,8 @@ fn setup(
         chance,
         me,
         predecessors,
-        timers: Timers {
-            heartbeat: replica.heartbeat,
-            self_fence: replica.self_fence,
-            takeover: replica.takeover,
-            request: config.vcd.request_timeout,
-        },
+        times: replica.times,
         slots: replica.slots,
-        hot_poll: replica.hot_poll_interval,
         drain_timeout: replica.drain_timeout,
         site_authorities: config
             .vcd

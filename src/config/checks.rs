@@ -20,11 +20,15 @@ use super::file::{Overridden, RawConfig, RawReplica, RawVcd};
 use super::{
     Config, Environment, LogConfig, LogFormat, ReplicaConfig, SimulationConfig, VcdConfig, token,
 };
+use crate::reconcile::policy::{ClaimProfile, LocalTimes};
+use crate::reconcile::sharing::Slots;
 use crate::telemetry;
 use crate::vcd::versions::{ApiVersion, InvalidApiVersion};
 
 /// Time a request needs beyond its own limit before its effect is certain to have ended, in seconds.
 const ADMISSION_MARGIN_SECS: u64 = 5;
+/// Longest wait for one answer, unless another one is set.
+const DEFAULT_REQUEST: Duration = Duration::from_secs(30);
 /// Longest replica name, in characters; the name is part of `workerId` in every claimed entity.
 const MAX_NAME_CHARS: usize = 63;
 
@@ -42,8 +46,11 @@ pub(super) fn check(
         refusals: early,
     };
     let vcd = checks.vcd(raw.vcd);
-    let replica = checks.replica(raw.replica, env);
-    checks.relations(&replica, vcd.as_ref().map(|vcd| vcd.request_timeout));
+    let request = vcd
+        .as_ref()
+        .map_or(DEFAULT_REQUEST, |vcd| vcd.request_timeout);
+    let replica = checks.replica(raw.replica, request, env);
+    checks.relations(&replica.times);
     let log = checks.log(raw.log.filter, raw.log.format);
     let time_scale = checks.time_scale(raw.simulation.time_scale, vcd.as_ref());
     let token = checks.token(raw.credentials.token_file, env);
@@ -104,7 +111,7 @@ impl Checks<'_> {
         let timeout = self.seconds(
             "vcd.request_timeout_secs",
             raw.request_timeout_secs,
-            30,
+            DEFAULT_REQUEST.as_secs(),
             1..=120,
         );
         let ca_file = self.path("vcd.ca_file", raw.ca_file);
@@ -169,7 +176,13 @@ impl Checks<'_> {
         }
     }
 
-    fn replica(&mut self, raw: RawReplica, env: Environment<'_>) -> ReplicaConfig {
+    fn replica(
+        &mut self,
+        raw: RawReplica,
+        request: Duration,
+        env: Environment<'_>,
+    ) -> ReplicaConfig {
+        let (slots, times) = (self.slots(&raw), self.times(&raw, request));
         let name = raw.name.unwrap_or_else(super::machine_name);
         if !is_name(&name) {
             let what = format!("{name:?} cannot name a replica");
@@ -186,30 +199,57 @@ impl Checks<'_> {
             .find_map(env);
         // systemd separates several directories with colons.
         let given = given.and_then(|list| list.split(':').next().map(PathBuf::from));
-        let slots = self.number("replica.slots", raw.slots, 32, 1..=512);
-        let poll = raw.hot_poll_interval_secs;
         let drain = raw.drain_timeout_secs;
         ReplicaConfig {
             name,
             state_dir: written.or(given),
-            slots: usize::try_from(slots).unwrap_or(usize::MAX),
-            hot_poll_interval: self.seconds("replica.hot_poll_interval_secs", poll, 10, 1..=300),
-            heartbeat: self.seconds("replica.heartbeat_secs", raw.heartbeat_secs, 30, 20..=600),
-            self_fence: self.seconds(
-                "replica.self_fence_secs",
-                raw.self_fence_secs,
-                90,
-                60..=1800,
-            ),
-            takeover: self.seconds("replica.takeover_secs", raw.takeover_secs, 180, 120..=3600),
+            slots,
+            times,
             drain_timeout: self.seconds("replica.drain_timeout_secs", drain, 30, 1..=40),
         }
     }
 
-    fn relations(&mut self, replica: &ReplicaConfig, request_timeout: Option<Duration>) {
-        let heartbeat = replica.heartbeat.as_secs();
-        let fence = replica.self_fence.as_secs();
-        let takeover = replica.takeover.as_secs();
+    fn slots(&mut self, raw: &RawReplica) -> Slots {
+        let slots = self.count("replica.slots", raw.slots, 32, 1..=512);
+        let share = self.count(
+            "replica.org_share_percent",
+            raw.org_share_percent,
+            25,
+            1..=100,
+        );
+        let deletions = self.count("replica.org_deletions", raw.org_deletions, 2, 1..=512);
+        Slots::new(slots, share, deletions)
+    }
+
+    fn times(&mut self, raw: &RawReplica, request: Duration) -> LocalTimes {
+        let poll = raw.hot_poll_interval_secs;
+        let (fence, takeover) = (raw.self_fence_secs, raw.takeover_secs);
+        LocalTimes {
+            profile: self.profile(raw.claims.as_deref()),
+            heartbeat: self.seconds("replica.heartbeat_secs", raw.heartbeat_secs, 30, 20..=600),
+            self_fence: self.seconds("replica.self_fence_secs", fence, 90, 60..=1800),
+            takeover: self.seconds("replica.takeover_secs", takeover, 180, 120..=3600),
+            hot_poll: self.seconds("replica.hot_poll_interval_secs", poll, 10, 1..=300),
+            request,
+        }
+    }
+
+    fn profile(&mut self, written: Option<&str>) -> ClaimProfile {
+        match written {
+            None | Some("standard") => ClaimProfile::Standard,
+            Some("compat") => ClaimProfile::Compat,
+            Some(other) => {
+                let what = format!("{other:?} is no claim profile");
+                self.refuse("replica.claims", what, "use standard or compat");
+                ClaimProfile::Standard
+            }
+        }
+    }
+
+    fn relations(&mut self, times: &LocalTimes) {
+        let heartbeat = times.heartbeat.as_secs();
+        let fence = times.self_fence.as_secs();
+        let takeover = times.takeover.as_secs();
         if heartbeat.saturating_mul(3) > fence {
             let what = format!("{heartbeat} s is more than a third of self_fence_secs = {fence}");
             let remedy = format!("lower it to {} or raise self_fence_secs", fence / 3);
@@ -220,10 +260,7 @@ impl Checks<'_> {
             let remedy = format!("raise it to {} or lower self_fence_secs", fence * 2);
             self.refuse("replica.takeover_secs", what, remedy);
         }
-        let Some(timeout) = request_timeout.map(|timeout| timeout.as_secs()) else {
-            return;
-        };
-        let least = timeout + ADMISSION_MARGIN_SECS + heartbeat;
+        let least = times.request.as_secs() + ADMISSION_MARGIN_SECS + heartbeat;
         if fence < least {
             let what = format!(
                 "{fence} s is less than vcd.request_timeout_secs + {ADMISSION_MARGIN_SECS} + \
@@ -302,6 +339,16 @@ impl Checks<'_> {
         range: RangeInclusive<u64>,
     ) -> Duration {
         Duration::from_secs(self.number(key, written, default, range))
+    }
+
+    fn count(
+        &mut self,
+        key: &'static str,
+        written: Option<u64>,
+        default: u64,
+        range: RangeInclusive<u64>,
+    ) -> usize {
+        usize::try_from(self.number(key, written, default, range)).unwrap_or(usize::MAX)
     }
 
     fn number(

@@ -90,11 +90,19 @@ fn a_minimal_file_gets_every_default() {
     assert_eq!(config.vcd.request_timeout, Duration::from_secs(30));
     let replica = config.replica;
     assert_eq!(replica.name, super::super::machine_name());
-    assert_eq!((replica.slots, replica.state_dir), (32, None));
-    assert_eq!(replica.hot_poll_interval, Duration::from_secs(10));
-    assert_eq!(replica.heartbeat, Duration::from_secs(30));
-    assert_eq!(replica.self_fence, Duration::from_secs(90));
-    assert_eq!(replica.takeover, Duration::from_mins(3));
+    assert_eq!(
+        (replica.slots, replica.state_dir),
+        (Slots::standard(), None)
+    );
+    let times = LocalTimes {
+        profile: ClaimProfile::Standard,
+        heartbeat: Duration::from_secs(30),
+        self_fence: Duration::from_secs(90),
+        takeover: Duration::from_mins(3),
+        hot_poll: Duration::from_secs(10),
+        request: Duration::from_secs(30),
+    };
+    assert_eq!(replica.times, times);
     assert_eq!(replica.drain_timeout, Duration::from_secs(30));
     let log = LogConfig {
         filter: "info".to_owned(),
@@ -102,6 +110,19 @@ fn a_minimal_file_gets_every_default() {
     };
     assert_eq!(config.log, log);
     assert!((config.simulation.time_scale - 1.0).abs() < f64::EPSILON);
+}
+
+#[test]
+fn sharing_and_the_claim_profile_are_set_in_the_file_or_the_environment() {
+    let text = "[vcd]\nurl = \"v\"\nrequest_timeout_secs = 40\n[replica]\nslots = 10\n\
+        org_share_percent = 50\norg_deletions = 3\nclaims = \"compat\"\n";
+    let replica = load_text(text, &[]).unwrap().replica;
+    assert_eq!(replica.slots, Slots::new(10, 50, 3));
+    assert_eq!(replica.times.profile, ClaimProfile::Compat);
+    assert_eq!(replica.times.request, Duration::from_secs(40));
+    let env = [("CSE_REPLICA_CLAIMS", "standard")];
+    let replica = load_text(text, &env).unwrap().replica;
+    assert_eq!(replica.times.profile, ClaimProfile::Standard);
 }
 
 #[test]
@@ -172,6 +193,21 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "[vcd]\nurl = \"v\"\n[replica]\nslots = 0\n",
         "replica.slots",
         "the default is 32",
+    ),
+    (
+        "[vcd]\nurl = \"v\"\n[replica]\norg_share_percent = 0\n",
+        "replica.org_share_percent",
+        "the default is 25",
+    ),
+    (
+        "[vcd]\nurl = \"v\"\n[replica]\norg_deletions = 0\n",
+        "replica.org_deletions",
+        "the default is 2",
+    ),
+    (
+        "[vcd]\nurl = \"v\"\n[replica]\nclaims = \"Compat\"\n",
+        "replica.claims",
+        "standard or compat",
     ),
     (
         "[vcd]\nurl = \"v\"\n[replica]\nheartbeat_secs = 19\n",

@@ -53,6 +53,9 @@ pub(super) struct RawReplica {
     pub(super) name: Option<String>,
     pub(super) state_dir: Option<String>,
     pub(super) slots: Option<u64>,
+    pub(super) org_share_percent: Option<u64>,
+    pub(super) org_deletions: Option<u64>,
+    pub(super) claims: Option<String>,
     pub(super) hot_poll_interval_secs: Option<u64>,
     pub(super) heartbeat_secs: Option<u64>,
     pub(super) self_fence_secs: Option<u64>,
@@ -155,7 +158,8 @@ impl Overlay<'_> {
             "replica.state_dir",
             "CSE_REPLICA_STATE_DIR",
         );
-        self.put(&mut raw.slots, "replica.slots", "CSE_REPLICA_SLOTS");
+        self.sharing(raw);
+        self.put(&mut raw.claims, "replica.claims", "CSE_REPLICA_CLAIMS");
         let poll = &mut raw.hot_poll_interval_secs;
         self.put(
             poll,
@@ -185,6 +189,22 @@ impl Overlay<'_> {
             drain,
             "replica.drain_timeout_secs",
             "CSE_REPLICA_DRAIN_TIMEOUT_SECS",
+        );
+    }
+
+    fn sharing(&mut self, raw: &mut RawReplica) {
+        self.put(&mut raw.slots, "replica.slots", "CSE_REPLICA_SLOTS");
+        let share = &mut raw.org_share_percent;
+        self.put(
+            share,
+            "replica.org_share_percent",
+            "CSE_REPLICA_ORG_SHARE_PERCENT",
+        );
+        let deletions = &mut raw.org_deletions;
+        self.put(
+            deletions,
+            "replica.org_deletions",
+            "CSE_REPLICA_ORG_DELETIONS",
         );
     }
 
@@ -281,7 +301,7 @@ mod tests {
             })
             .map(|name| name.to_uppercase().replace("CSE_LOG_FILTER", "CSE_LOG"))
             .collect();
-        assert_eq!(want.len(), 18);
+        assert_eq!(want.len(), 21);
         assert_eq!(*asked.borrow(), want);
     }
 

@@ -21,6 +21,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::reconcile::policy::LocalTimes;
+use crate::reconcile::sharing::Slots;
 use crate::vcd::versions::ApiVersion;
 
 pub use error::{ConfigError, Refusal};
@@ -74,16 +76,10 @@ pub struct ReplicaConfig {
     pub name: String,
     /// Where the lock and the identity of the last process live; `None`: a restart waits like any other replica.
     pub state_dir: Option<PathBuf>,
-    /// Most clusters worked on at once.
-    pub slots: usize,
-    /// Time between two polls for clusters that need work.
-    pub hot_poll_interval: Duration,
-    /// Time between two renewals of a claim that is being worked on.
-    pub heartbeat: Duration,
-    /// A holder starts nothing new when its last acknowledged renewal was sent longer ago.
-    pub self_fence: Duration,
-    /// A claim that has not changed for so long, as seen here, may be taken over.
-    pub takeover: Duration,
+    /// Most clusters worked on at once, in all and of one organization.
+    pub slots: Slots,
+    /// Times of the poll and of claims, before the shared configuration bends them.
+    pub times: LocalTimes,
     /// Longest wait for running calls after SIGTERM.
     pub drain_timeout: Duration,
 }

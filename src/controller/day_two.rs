@@ -18,7 +18,7 @@ use tracing::{info, warn};
 use twox_hash::XxHash3_64;
 
 use super::Deps;
-use super::claim::{Held, Step};
+use super::claim::Held;
 use super::document::{self, Content, Edit};
 use super::tenant::{NoTenant, Tenant, sign_in};
 use crate::clock::Moment;
@@ -185,21 +185,16 @@ async fn try_token<T: Transport>(deps: &Deps<T>, held: &Held<T>, follow: &mut Fo
 }
 
 /// The write that carries out a report.
-pub(super) fn edit_for_report(report: &Report, at: Timestamp) -> (Edit, Step) {
+pub(super) fn edit_for_report(report: &Report, at: Timestamp) -> Edit {
     let entries = |notes: &[Note]| notes.iter().map(|note| entry(note, at)).collect();
-    let edit = Edit {
+    Edit {
         events: entries(&report.events),
         running: Some(RunningEdit {
             errors: report.errors.as_deref().map(entries),
             health_check: report.health_check,
         }),
         ..Edit::default()
-    };
-    let step = Step {
-        release: report.release,
-        ..Step::default()
-    };
-    (edit, step)
+    }
 }
 
 fn entry(note: &Note, at: Timestamp) -> EventEntry {

@@ -1,17 +1,15 @@
-//! Writing the course of a deletion down: state, events for the tenant, errors that come and go.
+//! Writing the course of a deletion down: events for the tenant, errors that come and go.
 //!
 //! Invariants:
-//! - The state is `deleting` with every write; a client's rewrite does not hide the deletion for long.
 //! - An error that stands there already is not written again: its date tells since when.
 //!
-//! Not here: which errors are over, what is news (`reconcile::delete`).
+//! Not here: which errors are over, what is news (`reconcile::delete`); record and state (`reconcile::step`).
 
 use jiff::Timestamp;
 
-use super::claim::Step;
 use super::document::Edit;
 use crate::domain::claim::{Claim, ClaimPhase};
-use crate::domain::status::{ClusterState, EventEntry};
+use crate::domain::status::EventEntry;
 use crate::reconcile::delete::Departure;
 use crate::reconcile::observation::{DeletionSeen, ErrorSeen};
 use crate::reconcile::removal::{Obstacle, Stage};
@@ -33,23 +31,12 @@ pub(super) fn claimed(before: &Claim, at: Timestamp) -> Edit {
             vec![started(at)]
         }
     };
-    Edit {
-        events,
-        ..deleting()
-    }
+    told(events)
 }
 
 /// The cluster was marked while somebody worked on it.
-pub(super) fn begun(at: Timestamp) -> (Edit, Step) {
-    let edit = Edit {
-        events: vec![started(at)],
-        ..deleting()
-    };
-    let step = Step {
-        phase: Some(ClaimPhase::Deleting),
-        ..Step::default()
-    };
-    (edit, step)
+pub(super) fn begun(at: Timestamp) -> Edit {
+    told(vec![started(at)])
 }
 
 /// What is gone, and which errors are over.
@@ -60,16 +47,12 @@ pub(super) fn reported(news: &[Departure], healed: &[ErrorSeen], at: Timestamp) 
     Edit {
         events: events.collect(),
         healed: healed.to_vec(),
-        ..deleting()
+        ..Edit::default()
     }
 }
 
 /// What is in the way; the errors in the document are these from now on.
-pub(super) fn blocked(
-    obstacles: &[Obstacle],
-    retry_in: std::time::Duration,
-    (seen, at): (&DeletionSeen, Timestamp),
-) -> (Edit, Step) {
+pub(super) fn blocked(obstacles: &[Obstacle], (seen, at): (&DeletionSeen, Timestamp)) -> Edit {
     let wanted: Vec<(ErrorSeen, &Obstacle)> = obstacles
         .iter()
         .map(|obstacle| (error_of(obstacle), obstacle))
@@ -99,31 +82,22 @@ pub(super) fn blocked(
         );
         vec![event(at, "ClusterDeletionBlocked", detail)]
     };
-    let edit = Edit {
+    Edit {
         events,
         errors,
         healed: healed.cloned().collect(),
-        ..deleting()
-    };
-    let step = Step {
-        pause: Some(retry_in),
-        ..Step::default()
-    };
-    (edit, step)
+        ..Edit::default()
+    }
 }
 
 /// The document went back to before the deletion began; `touched` when something may be gone already.
 pub(super) fn rolled_back(touched: bool, at: Timestamp) -> Edit {
     if !touched {
         let detail = "An older version of the cluster was written over its deletion before anything was removed. The cluster stays; mark it for deletion again to delete it.";
-        return Edit {
-            events: vec![event(at, "RollbackDetected", detail)],
-            ..Edit::default()
-        };
+        return told(vec![event(at, "RollbackDetected", detail)]);
     }
     let detail = "an older version of the cluster was written over its deletion, and parts of it are gone already; nothing is done until somebody decides: mark it for deletion again to remove the rest";
     Edit {
-        state: Some(ClusterState::Error),
         events: vec![event(
             at,
             "RollbackDetected",
@@ -134,9 +108,9 @@ pub(super) fn rolled_back(touched: bool, at: Timestamp) -> Edit {
     }
 }
 
-fn deleting() -> Edit {
+fn told(events: Vec<EventEntry>) -> Edit {
     Edit {
-        state: Some(ClusterState::Deleting),
+        events,
         ..Edit::default()
     }
 }

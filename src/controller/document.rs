@@ -85,6 +85,7 @@ pub(crate) fn claim(content: &Content) -> Claim {
         text(vcd_ke(content), "workerId"),
         text(vcd_ke(content), "heartbeatString"),
     )
+    .stamped(text(vcd_ke(content), "heartbeatTimestamp"))
 }
 
 /// `status.vcdKe.state`.

@@ -7,16 +7,15 @@
 //! - In a VDC without a vApp of the cluster's name this costs no request.
 //! - Proof is CAPVCD's metadata alone: a name is nobody's property.
 //!
-//! Not here: everything else that belongs to a cluster (`estate`), what follows from it (`reconcile`).
+//! Not here: everything else that belongs to a cluster (`estate`), when it matters (`reconcile::sight`), what
+//! follows from it (`reconcile`).
 
 use super::estate;
 use super::observe::{bootstrap_vapp_name, visible};
-use crate::domain::claim::ClaimPhase;
 use crate::domain::ids::{EntityId, VappId};
-use crate::domain::status::ClusterState;
 use crate::reconcile::estate::{ClusterVapp, EstateSeen, Proof};
 use crate::reconcile::marks::{self, INFRA_ID};
-use crate::reconcile::observation::{GuestSeen, Observation, VappSeen};
+use crate::reconcile::observation::VappSeen;
 use crate::vcd::VcdClient;
 use crate::vcd::error::VcdError;
 use crate::vcd::model::{EntityDocument, NamedRef};
@@ -32,36 +31,6 @@ pub(super) struct Listing {
     pub(super) vapps: Vec<VappSeen>,
     /// vApps of the cluster's name.
     pub(super) candidates: Vec<NamedRef<VappId>>,
-}
-
-/// Whether nothing has to be looked at: the work is over and the document agrees.
-pub(super) fn is_needless(seen: &Observation) -> bool {
-    let went_back = match seen.document.state {
-        ClusterState::Unclaimed | ClusterState::Provisioning => true,
-        ClusterState::Provisioned
-        | ClusterState::Error
-        | ClusterState::Deleting
-        | ClusterState::Unknown => false,
-    };
-    seen.document.phase == ClaimPhase::Done && !went_back
-}
-
-/// Whether it matters now what stands of the cluster: before anything is made, and at the end.
-pub(super) fn is_wanted(seen: &Observation) -> bool {
-    let through = |vm: &GuestSeen| vm.report.exit == Some(0);
-    match seen.document.phase {
-        ClaimPhase::Pending | ClaimPhase::Creating => seen
-            .vm
-            .as_ref()
-            .is_none_or(|vm| through(vm) && seen.document.control_plane_ready),
-        ClaimPhase::Done => true,
-        ClaimPhase::Teardown | ClaimPhase::Deleting => false,
-    }
-}
-
-/// Whether a failed attempt is being cleaned up.
-pub(super) fn is_clean_up(seen: &Observation) -> bool {
-    seen.document.phase == ClaimPhase::Teardown && seen.document.state == ClusterState::Error
 }
 
 /// The vApps that could be those of the cluster, by their names.

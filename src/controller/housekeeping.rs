@@ -59,12 +59,16 @@ impl Housekeeping {
 mod tests {
     use super::*;
     use crate::domain::claim::Claim;
+    use crate::reconcile::sharing::Errand;
 
     fn row(id: u8, kept_since: Option<Timestamp>) -> Row {
         let urn = format!("urn:vcloud:entity:vmware:capvcdCluster:{id}");
         Row {
             entity: EntityId::parse(&urn).unwrap(),
             claim: Claim::default(),
+            org: None,
+            errand: Errand::Upkeep,
+            same_since: None,
             kept_since,
         }
     }

@@ -5,7 +5,10 @@
 //! Invariants:
 //! - The YAML of a cluster is read when something that matters has changed, and once after the start:
 //!   edits made while no server ran are found by the first listing.
-//! - Per cluster a key, a hash and a verdict are kept: at most 64 bytes.
+//! - Per cluster a key, a hash and a verdict are kept: at most 64 bytes, and as much again for one that an
+//!   original server has worked on.
+//! - Of a record that an original server left behind it is known since when it has not changed: nobody has
+//!   to wait for the stale interval when such a cluster is to be deleted after years.
 //! - The answer is that of `day_two::wants_look` on the same content; who claims asks it again.
 
 use std::collections::BTreeMap;
@@ -16,6 +19,8 @@ use twox_hash::XxHash3_64;
 use uuid::Uuid;
 
 use super::day_two::wants_look;
+use crate::clock::Moment;
+use crate::domain::claim::{Claim, HolderId};
 use crate::reconcile::day_two::Look;
 
 /// Clusters beyond those that are listed, before all is forgotten: deleted ones are not told.
@@ -31,12 +36,16 @@ struct Verdict {
 #[derive(Debug, Default)]
 pub(super) struct Known {
     look: Look,
+    now: Moment,
     by_cluster: BTreeMap<u128, Verdict>,
+    /// Hash of an original server's record, and since when it has been the same as seen here.
+    left_behind: BTreeMap<u128, (u64, Moment)>,
 }
 
 impl Known {
     /// From where clusters are looked at from now on; true when that changes verdicts.
-    pub(super) fn look_from(&mut self, look: Look) -> bool {
+    pub(super) fn look_from(&mut self, look: Look, now: Moment) -> bool {
+        self.now = now;
         let changes = self.look.health_check != look.health_check;
         self.look = look;
         if changes {
@@ -62,11 +71,35 @@ impl Known {
         wants_look
     }
 
+    /// Since when the record of an original server has been the same as seen here; nothing for others.
+    pub(super) fn same_since(&mut self, id: &str, claim: &Claim) -> Option<Moment> {
+        let key = key(id);
+        if claim.holder.is_none() || claim.heartbeat.is_some() {
+            self.left_behind.remove(&key);
+            return None;
+        }
+        let worker = claim.holder.as_ref().map_or("", HolderId::as_str);
+        let texts = [worker, &claim.heartbeat_text, &claim.stamp];
+        let hash = texts.iter().fold(0, |so_far: u64, text| {
+            so_far.rotate_left(7) ^ XxHash3_64::oneshot(text.as_bytes())
+        });
+        let now = self.now;
+        let (known, since) = self.left_behind.entry(key).or_insert((hash, now));
+        if *known != hash {
+            (*known, *since) = (hash, now);
+        }
+        Some(*since)
+    }
+
     /// Forgets all when more clusters are remembered than there can be.
     pub(super) fn fit(&mut self, listed: u64) {
         let known = u64::try_from(self.by_cluster.len()).unwrap_or(u64::MAX);
         if known > listed.saturating_mul(2).saturating_add(SLACK) {
             self.by_cluster.clear();
+        }
+        let left_behind = u64::try_from(self.left_behind.len()).unwrap_or(u64::MAX);
+        if left_behind > listed.saturating_mul(2).saturating_add(SLACK) {
+            self.left_behind.clear();
         }
     }
 }
@@ -119,6 +152,36 @@ mod tests {
         ];
         let distinct: std::collections::BTreeSet<u64> = prints.into_iter().collect();
         assert_eq!(distinct.len(), prints.len());
+    }
+
+    #[test]
+    fn an_original_servers_record_is_as_old_as_it_was_seen_unchanged() {
+        let mut known = Known::default();
+        let at = |secs| Moment::from_origin(std::time::Duration::from_secs(secs));
+        let mut since = |secs, worker: &str, text: &str, stamp: &str| {
+            known.look_from(Look::default(), at(secs));
+            known.same_since("urn:1", &Claim::from_wire(worker, text).stamped(stamp))
+        };
+        assert_eq!(since(10, "w1", "beat", "t1"), Some(at(10)));
+        assert_eq!(since(500, "w1", "beat", "t1"), Some(at(10)));
+        assert_eq!(
+            since(510, "w1", "beat", "t2"),
+            Some(at(510)),
+            "only its time is new"
+        );
+        assert_eq!(since(600, "w2", "beat", "t2"), Some(at(600)));
+        assert_eq!(since(610, "", "beat", "t2"), None, "nobody's");
+        let ours = "k1;e=1;s=1;n=1;t=180;p=done;i=1;x=held";
+        assert_eq!(
+            since(620, "a/1", ours, "t"),
+            None,
+            "one of ours has a term of its own"
+        );
+        assert_eq!(
+            since(630, "w2", "beat", "t2"),
+            Some(at(630)),
+            "nothing is remembered of before"
+        );
     }
 
     #[test]

@@ -19,10 +19,11 @@ use super::history;
 use super::known::{Known, fingerprint};
 use super::poll::Row;
 use crate::domain::claim::{Claim, ClaimPhase};
-use crate::domain::ids::EntityId;
+use crate::domain::ids::{EntityId, OrgId};
 use crate::domain::status::ClusterState;
 use crate::reconcile::inspection::kept_since;
 use crate::reconcile::interest::{Summary, needs_work};
+use crate::reconcile::sharing::Errand;
 use crate::vcd::error::VcdError;
 use crate::vcd::paging::{MAX_PAGES, Page, parse_page};
 
@@ -31,8 +32,16 @@ use crate::vcd::paging::{MAX_PAGES, Page, parse_page};
 struct Listed<'a> {
     #[serde(borrow)]
     id: Cow<'a, str>,
+    #[serde(borrow, default)]
+    org: Option<ListedOrg<'a>>,
     #[serde(borrow)]
     entity: ListedEntity<'a>,
+}
+
+#[derive(Deserialize)]
+struct ListedOrg<'a> {
+    #[serde(borrow, default)]
+    id: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
@@ -96,6 +105,8 @@ struct ListedReport<'a> {
     #[serde(borrow, default)]
     heartbeat_string: Cow<'a, str>,
     #[serde(borrow, default)]
+    heartbeat_timestamp: Cow<'a, str>,
+    #[serde(borrow, default)]
     event_set: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error_set: Option<&'a RawValue>,
@@ -155,7 +166,8 @@ fn row(listed: &Listed<'_>, raw: &RawValue, known: &mut Known) -> Option<Row> {
         is_vcdke: is_true(listed.entity.spec.vcd_ke.is_vcdke),
         marked_for_delete: is_true(listed.entity.spec.vcd_ke.mark_for_delete),
         state: ClusterState::from_wire(&report.state),
-        claim: Claim::from_wire(&report.worker_id, &report.heartbeat_string),
+        claim: Claim::from_wire(&report.worker_id, &report.heartbeat_string)
+            .stamped(&report.heartbeat_timestamp),
         bootstrap_since: None,
         restorable: false,
     };
@@ -170,19 +182,36 @@ fn row(listed: &Listed<'_>, raw: &RawValue, known: &mut Known) -> Option<Row> {
     }
     let wanted = needs_work(&summary)
         || may_run(&summary) && known.wants_look(&listed.id, listed.entity.fingerprint(), raw);
-    row_of(&listed.id, summary, wanted)
+    let org = listed.org.as_ref().map(|org| &*org.id);
+    row_of((&listed.id, org), summary, wanted, known)
 }
 
 /// The row of a cluster that needs work, or keeps what has to be collected one day.
-fn row_of(id: &str, summary: Summary, wanted: bool) -> Option<Row> {
+fn row_of(
+    (id, org): (&str, Option<&str>),
+    summary: Summary,
+    wanted: bool,
+    known: &mut Known,
+) -> Option<Row> {
+    let same_since = known.same_since(id, &summary.claim);
     let kept_since = if wanted {
         None
     } else {
         Some(kept_since(&summary)?)
     };
+    let errand = if summary.wants_deletion() {
+        Errand::Removal
+    } else if needs_work(&summary) {
+        Errand::Creation
+    } else {
+        Errand::Upkeep
+    };
     Some(Row {
         entity: EntityId::parse(id).ok()?,
         claim: summary.claim,
+        org: org.and_then(|org| OrgId::parse(org).ok()),
+        errand,
+        same_since,
         kept_since,
     })
 }
@@ -205,9 +234,10 @@ fn odd_row(raw: &RawValue, known: &mut Known) -> Option<Row> {
     let content = listed.get("entity")?.as_object()?;
     let summary = document::summary(content);
     let id = listed.get("id")?.as_str()?;
+    let org = listed.get("org").and_then(|org| org.get("id")?.as_str());
     let wanted = needs_work(&summary)
         || may_run(&summary) && known.wants_look(id, fingerprint(&[Some(raw)]), raw);
-    row_of(id, summary, wanted)
+    row_of((id, org), summary, wanted, known)
 }
 
 /// Whether it may be a running cluster that wants somebody to look at it.
@@ -253,7 +283,8 @@ mod tests {
 
     fn entity(id: &str, entity: &str) -> String {
         format!(
-            r#"{{"id":"urn:vcloud:entity:vmware:capvcdCluster:{id}","name":"x","entity":{entity}}}"#
+            r#"{{"id":"urn:vcloud:entity:vmware:capvcdCluster:{id}","name":"x","entity":{entity},
+                "org":{{"name":"acme","id":"urn:vcloud:org:{id}"}}}}"#
         )
     }
 
@@ -294,6 +325,8 @@ mod tests {
         let ids: Vec<&str> = read.rows.iter().map(|row| row.entity.uuid()).collect();
         assert_eq!(ids, ["1", "2", "6", "7"]);
         assert_eq!((read.total, read.page_count), (300, 3));
+        let orgs = read.rows.iter().map(|row| row.org.as_ref().unwrap().uuid());
+        assert!(orgs.eq(ids), "each with its organization");
         let heartbeat = read.rows[2].claim.heartbeat.as_ref().unwrap();
         assert_eq!(heartbeat.epoch, 4);
         assert_eq!(read.rows[2].claim.holder.as_ref().unwrap().as_str(), "b/1");

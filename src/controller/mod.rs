@@ -6,11 +6,38 @@
 //! - A replica keeps nothing that another one, or its own successor, would need.
 //! - Everything is bounded: clusters at work, pages, looks, waits, re-reads.
 //!
+//! # The rules of the claim protocol, and where each one lives
+//!
+//! | Rule | Where |
+//! |---|---|
+//! | the record in keys that typed clients keep | `domain::claim`, `document` |
+//! | times, their bounds, profiles | `reconcile::policy::ClaimTimes`, `settings` |
+//! | free, mine, inherited, silent | `reconcile::claimable`, `watch` |
+//! | R1 intent before the first effect of a phase | the claim itself writes the phase (`claiming`); every later phase is a commit of its own (`record`) |
+//! | R2 deterministic names, R3 marker in the create call, R4 off until committed, R5 into the vApp's id | `act`, `reconcile::create` |
+//! | R6 delete by id | `act`, `reconcile::teardown`, `reconcile::removal` |
+//! | R7 sweep of older and uncommitted objects, R8 incarnation raised when a commit is dropped | `reconcile::create` |
+//! | R9 no effect without a young acknowledged write | `reconcile::policy::Policy::admits_effect`; a call waits for its place for less than the margin (`vcd::pacing`) |
+//! | R10 a look after each create | the commit of the new id is that look: it is refused when somebody else has written; then the own vApp is taken back (`workflow`) |
+//! | R11 quarantine, a last look, `If-Match` on the deletion | `reconcile::delete`, `claim` |
+//! | R12 running tasks of the parent before a create is repeated | for a VM the tasks in its vApp (busy: wait); a vApp is in the listing from the moment VCD accepts its composition, and its twin is swept (R7) |
+//! | nobody claims for a term after a record went back in time | `watch`; the epoch goes above every one seen (`claiming`) |
+//! | hand-over on SIGTERM: effects end, then the release | `workflow`, `crew` |
+//! | own claims at once after a restart | `cli` with `state_dir`, `reconcile::claimable` |
+//! | batches, slots, shares, modesty after a start | `run`, `reconcile::sharing` |
+//! | window of calls, pauses that VCD asks for | `vcd::pacing` |
+//!
+//! Two things of the plan are left out. The quarantine does not grow with the longest task queue seen: an
+//! object is visible from the moment VCD accepts the request, however long its task waits, so what has to
+//! be waited for is the request alone. And no replica stops work it holds for a term after a rollback: its
+//! next write tells it that the claim is lost, and until then R9 bounds what it does.
+//!
 //! Not here: decisions (`reconcile`), HTTP (`vcd`), start-up and exit codes (`cli`).
 
 mod act;
 mod claim;
 mod claiming;
+mod crew;
 mod day_two;
 mod deletion;
 mod deletion_document;

@@ -30,6 +30,7 @@ use crate::reconcile::inspection;
 use crate::reconcile::observation::{
     Observation, Power, Preparation, RemovalSeen, TaskSeen, VappSeen, VmSeen,
 };
+use crate::reconcile::sight;
 use crate::vcd::VcdClient;
 use crate::vcd::error::VcdError;
 use crate::vcd::model::{TaskStatus, Vapp, VappVm, VcdStatus, Vdc};
@@ -74,7 +75,7 @@ pub(super) async fn observe<T: Transport>(
         seen.running = Some(observe_running(deps, held, &mut memory.follow).await);
         return Ok(seen);
     }
-    if evidence::is_needless(&seen) {
+    if sight::is_needless(&seen) {
         return Ok(seen);
     }
     let looked = match prepare(deps, held, memory).await {
@@ -168,12 +169,12 @@ async fn look<T: Transport>(
             Err(_) => None,
         };
     }
-    if evidence::is_wanted(seen) {
+    if sight::is_wanted(seen) {
         let entity = &seen.document.entity;
         seen.cluster_vapps = evidence::cluster_vapps(&client, entity, &listing.candidates).await?;
     }
     let pausing = memory.pausing_until.is_some_and(|until| now < until);
-    if evidence::is_clean_up(seen) && !pausing {
+    if sight::is_clean_up(seen) && !pausing {
         seen.estate = Some(evidence::survey(&client, held.document()).await?);
     }
     Ok(())

@@ -20,10 +20,12 @@ use twox_hash::XxHash3_64;
 
 use super::known::Known;
 use super::listed::{read_head, read_page};
+use crate::clock::Moment;
 use crate::domain::claim::Claim;
 use crate::domain::error_class::ErrorClass;
-use crate::domain::ids::EntityId;
+use crate::domain::ids::{EntityId, OrgId};
 use crate::reconcile::day_two::Look;
+use crate::reconcile::sharing::Errand;
 use crate::telemetry::{chain, event};
 use crate::vcd::VcdClient;
 use crate::vcd::error::VcdError;
@@ -44,6 +46,13 @@ const HOT_RETRY_SWEEPS: u32 = 30;
 pub(crate) struct Row {
     pub(crate) entity: EntityId,
     pub(crate) claim: Claim,
+    /// Its organization.
+    pub(crate) org: Option<OrgId>,
+    /// What it is claimed for.
+    pub(crate) errand: Errand,
+    /// Since when the record of an original server has been the same, if it was seen before there was
+    /// anything to do for the cluster.
+    pub(crate) same_since: Option<Moment>,
     /// Set when nothing is to be done but to collect a bootstrap VM that is kept since then.
     pub(crate) kept_since: Option<Timestamp>,
 }
@@ -91,8 +100,8 @@ pub fn cluster_query(filter: Option<&str>) -> EntityQuery {
 
 impl Poller {
     /// From where provisioned clusters are looked at.
-    pub(crate) fn look_from(&mut self, look: Look) {
-        if self.known.look_from(look) {
+    pub(crate) fn look_from(&mut self, look: Look, now: Moment) {
+        if self.known.look_from(look, now) {
             // Pages that have not changed have to be read again, too.
             self.pages.clear();
         }

@@ -1,23 +1,21 @@
 //! Writing a decision down: which fields and events follow from which change.
 //!
-//! Flow: `Change` -> ([`Edit`], [`Step`]) -> one conditional write through the claim.
+//! Flow: `Change` -> what it does to record, state and committed objects (`reconcile::step`), and the sentences
+//! about it -> ([`Edit`], [`Step`]) -> one conditional write through the claim.
 //!
 //! Invariants:
-//! - The intent of a phase is in the document before its first effect; an object's id is there before
-//!   the object may act.
 //! - Events are sentences for the tenant: no token, no internal id beyond the object's own.
 
 use jiff::Timestamp;
 
-use super::claim::Step;
 use super::day_two::edit_for_report;
 use super::deletion_record;
 use super::document::{self, Edit, Provisioned};
-use crate::domain::claim::ClaimPhase;
-use crate::domain::status::{ClusterState, EventEntry, Resource, ResourceKind};
+use crate::domain::status::{EventEntry, Resource, ResourceKind};
 use crate::reconcile::decision::{Change, Milestone};
 use crate::reconcile::observation::Observation;
 use crate::reconcile::policy::Policy;
+use crate::reconcile::step::{Commitment, Step, Written, handed_over, written};
 
 /// What the writing of a change needs to know.
 pub(super) struct Setting<'a> {
@@ -32,55 +30,9 @@ pub(super) struct Setting<'a> {
 
 /// The write that carries out `change`.
 pub(super) fn edit_for(change: &Change, setting: &Setting<'_>) -> (Edit, Step) {
-    match change {
-        Change::CommitVapp { id, name } => setting.commit(ResourceKind::Vapp, id.as_str(), name),
-        Change::CommitVm { id, name } => setting.commit(ResourceKind::Vm, id.as_str(), name),
-        Change::RaiseIncarnation {
-            incarnation,
-            epoch_at_least,
-            because,
-        } => {
-            let step = Step {
-                incarnation: Some(*incarnation),
-                epoch_at_least: *epoch_at_least,
-                ..to_phase(ClaimPhase::Creating)
-            };
-            (setting.restart(because), step)
-        }
-        Change::ReportProgress(news) => (setting.progress(news), Step::default()),
-        Change::BeginTeardown => setting.begin_teardown(),
-        Change::Fail { reason, retry } => setting.fail(reason, *retry),
-        Change::BeginAttempt => setting.begin_attempt(),
-        Change::EndInspection => setting.end_inspection(),
-        Change::Settle => setting.settle(),
-        Change::Postpone => (Edit::default(), released(to_phase(ClaimPhase::Done))),
-        Change::ResumeProvisioned {
-            incarnation,
-            epoch_at_least,
-            because,
-        } => {
-            let step = Step {
-                incarnation: Some(*incarnation),
-                epoch_at_least: *epoch_at_least,
-                ..to_phase(ClaimPhase::Teardown)
-            };
-            (setting.resume_provisioned(because), step)
-        }
-        Change::Finish => setting.finish(),
-        Change::BeginDeletion => deletion_record::begun(setting.at),
-        Change::ReportRemoval { news, healed } => {
-            let edit = deletion_record::reported(news, healed, setting.at);
-            (edit, Step::default())
-        }
-        Change::BlockDeletion {
-            obstacles,
-            retry_in,
-        } => {
-            let about = (&setting.seen.document.deletion, setting.at);
-            deletion_record::blocked(obstacles, *retry_in, about)
-        }
-        Change::ReportRunning(report) => edit_for_report(report, setting.at),
-    }
+    let written = written(change, setting.seen);
+    let edit = setting.follow(setting.sentences(change), &written);
+    (edit, written.step)
 }
 
 /// The write that hands the cluster over to whoever wants it.
@@ -92,30 +44,82 @@ pub(super) fn handover(at: Timestamp) -> (Edit, Step) {
             .to_owned(),
         resource: None,
     };
-    (
-        Edit {
-            events: vec![event],
-            ..Edit::default()
-        },
-        released(Step::default()),
-    )
+    (told(event), handed_over().step)
 }
 
-pub(super) fn to_phase(phase: ClaimPhase) -> Step {
-    Step {
-        phase: Some(phase),
-        ..Step::default()
-    }
-}
-
-pub(super) fn released(step: Step) -> Step {
-    Step {
-        release: true,
-        ..step
+/// An edit that says this and nothing else.
+pub(super) fn told(event: EventEntry) -> Edit {
+    Edit {
+        events: vec![event],
+        ..Edit::default()
     }
 }
 
 impl Setting<'_> {
+    /// What the tenant is told about `change`.
+    fn sentences(&self, change: &Change) -> Edit {
+        match change {
+            Change::CommitVapp { id, name } => {
+                self.committed((id.as_str(), name), ResourceKind::Vapp)
+            }
+            Change::CommitVm { id, name } => self.committed((id.as_str(), name), ResourceKind::Vm),
+            Change::RaiseIncarnation { because, .. } => {
+                let detail = format!("The bootstrap begins anew: {because}.");
+                told(self.event("BootstrapRestarted", detail))
+            }
+            Change::ReportProgress(news) => self.progress(news),
+            Change::BeginTeardown => {
+                let detail = "The cluster is complete; the bootstrap VM is being removed.";
+                told(self.event("ClusterReady", detail))
+            }
+            Change::Fail { reason, retry } => self.failed(reason, *retry),
+            Change::BeginAttempt => self.begun_again(),
+            Change::EndInspection => self.inspection_ended(),
+            Change::Settle => self.settled(),
+            Change::Postpone => Edit::default(),
+            Change::ResumeProvisioned { because, .. } => self.resumed(because),
+            Change::Finish => self.finished(),
+            Change::BeginDeletion => deletion_record::begun(self.at),
+            Change::ReportRemoval { news, healed } => {
+                deletion_record::reported(news, healed, self.at)
+            }
+            Change::BlockDeletion { obstacles, .. } => {
+                let about = (&self.seen.document.deletion, self.at);
+                deletion_record::blocked(obstacles, about)
+            }
+            Change::ReportRunning(report) => edit_for_report(report, self.at),
+        }
+    }
+
+    /// The sentences, and the protocol part of the write.
+    fn follow(&self, sentences: Edit, written: &Written) -> Edit {
+        Edit {
+            state: written.state,
+            resources: self.resources_after(&written.commitment),
+            clear_errors: written.clears_errors,
+            stop_repair: written.ends_repair,
+            reset_reports: written.forgets_reports,
+            ..sentences
+        }
+    }
+
+    fn resources_after(&self, commitment: &Commitment) -> Option<Vec<Resource>> {
+        let (kind, id, name) = match commitment {
+            Commitment::Kept => return None,
+            Commitment::Dropped => return Some(Vec::new()),
+            Commitment::Vapp(id, name) => (ResourceKind::Vapp, id.as_str(), name),
+            Commitment::Vm(id, name) => (ResourceKind::Vm, id.as_str(), name),
+        };
+        let mut resources = self.resources.clone();
+        resources.retain(|entry| entry.kind != kind);
+        resources.push(Resource {
+            kind,
+            id: id.to_owned(),
+            name: name.clone(),
+        });
+        Some(resources)
+    }
+
     pub(super) fn event(&self, name: &'static str, detail: impl Into<String>) -> EventEntry {
         EventEntry {
             name,
@@ -125,14 +129,7 @@ impl Setting<'_> {
         }
     }
 
-    fn commit(&self, kind: ResourceKind, id: &str, name: &str) -> (Edit, Step) {
-        let mut resources = self.resources.clone();
-        resources.retain(|entry| entry.kind != kind);
-        resources.push(Resource {
-            kind,
-            id: id.to_owned(),
-            name: name.to_owned(),
-        });
+    fn committed(&self, (id, name): (&str, &str), kind: ResourceKind) -> Edit {
         let (event, detail) = match kind {
             ResourceKind::Vapp => (
                 "CapiYamlProcessed",
@@ -142,25 +139,7 @@ impl Setting<'_> {
         };
         let mut entry = self.event(event, detail);
         entry.resource = Some((id.to_owned(), name.to_owned()));
-        (
-            Edit {
-                resources: Some(resources),
-                events: vec![entry],
-                ..Edit::default()
-            },
-            Step::default(),
-        )
-    }
-
-    /// What was committed belongs to an attempt that is over.
-    fn restart(&self, because: &str) -> Edit {
-        let detail = format!("The bootstrap begins anew: {because}.");
-        Edit {
-            state: Some(ClusterState::Provisioning),
-            resources: Some(Vec::new()),
-            events: vec![self.event("BootstrapRestarted", detail)],
-            ..Edit::default()
-        }
+        told(entry)
     }
 
     /// Events about phases name the committed VM: that is how a later holder knows they are written.
@@ -191,33 +170,18 @@ impl Setting<'_> {
         }
     }
 
-    fn begin_teardown(&self) -> (Edit, Step) {
-        let detail = "The cluster is complete; the bootstrap VM is being removed.";
-        let edit = Edit {
-            events: vec![self.event("ClusterReady", detail)],
-            ..Edit::default()
-        };
-        (edit, to_phase(ClaimPhase::Teardown))
-    }
-
-    fn finish(&self) -> (Edit, Step) {
-        let edit = Edit {
-            state: Some(ClusterState::Provisioned),
-            resources: Some(Vec::new()),
+    fn finished(&self) -> Edit {
+        let gone = "The bootstrap VM and its vApp are gone.";
+        Edit {
             events: vec![
-                self.event(
-                    "BootstrapVmDeleted",
-                    "The bootstrap VM and its vApp are gone.",
-                ),
+                self.event("BootstrapVmDeleted", gone),
                 self.event("ClusterProvisioned", "The cluster is available."),
             ],
-            clear_errors: true,
             provisioned: Some(Provisioned {
                 version: self.release.clone(),
             }),
             ..Edit::default()
-        };
-        (edit, released(to_phase(ClaimPhase::Done)))
+        }
     }
 }
 

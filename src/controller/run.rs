@@ -1,56 +1,43 @@
 //! The loop of one replica: poll, claim within the slots, watch the work, drain.
 //!
 //! Invariants:
-//! - A cluster is worked on by one task; a task that panics takes its cluster out of service for a
-//!   while and nothing else.
-//! - At most [`CLAIM_BATCH`] claims begin before the clusters are listed again, so that replicas that
-//!   see the same new clusters share them instead of racing through the whole list.
 //! - Nothing new begins once the replica drains.
 //!
-//! Not here: what is done for a cluster (`workflow`), signals and systemd ([`Hooks`] are given).
+//! Not here: which clusters are claimed (`claims`), what is done for a cluster (`workflow`), signals and systemd ([`Hooks`] are given).
 
-use std::collections::{BTreeMap, BTreeSet};
+mod claims;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::Deps;
-use super::claim::{Candidate, NotClaimed, acquire};
+use super::crew::Crew;
 use super::document::Content;
 use super::housekeeping::Housekeeping;
 use super::poll::{Found, Poller};
-use super::settings::{Settings, SettingsError, Timers, policy, read_settings};
+use super::settings::{Settings, SettingsError, policy, read_settings};
 use super::watch::{Scope, Watch};
-use super::workflow::{End, work};
 use crate::chance::Chance;
 use crate::clock::{Clock, Moment};
 use crate::domain::claim::HolderId;
-use crate::domain::ids::EntityId;
 use crate::reconcile::backoff::delay;
-use crate::reconcile::claimable::{Claimable, Identity};
+use crate::reconcile::claimable::Identity;
+use crate::reconcile::policy::{ClaimTimes, LocalTimes};
+use crate::reconcile::sharing::Slots;
 use crate::telemetry::{chain, event};
 use crate::vcd::VcdClient;
 use crate::vcd::error::VcdError;
 use crate::vcd::transport::Transport;
 
-/// Claims begun per listing.
-const CLAIM_BATCH: usize = 4;
-/// Pause before the next listing when claimable clusters were left over.
-const RELIST_AFTER: Duration = Duration::from_secs(1);
 /// Full sweeps happen every so many poll intervals; the hot poll finds new work in between.
 const SWEEP_EVERY: u32 = 5;
 /// Longest time without a sign of life to the service manager; its watchdog waits six times as long.
 const LIFE_SIGN: Duration = Duration::from_secs(5);
 /// Longest pause between two tries to list the clusters while VCD does not answer.
 const MAX_POLL_PAUSE: Duration = Duration::from_mins(1);
-/// How long a cluster whose work panicked is left alone.
-const QUARANTINE: Duration = Duration::from_mins(10);
-/// How long a cluster is left alone after its claim was lost, unless its record changes.
-const PARK: Duration = Duration::from_mins(1);
-
 /// What makes a replica what it is.
 pub struct Setup<T: Transport> {
     /// Signed in as the service account.
@@ -63,12 +50,10 @@ pub struct Setup<T: Transport> {
     pub me: HolderId,
     /// Proven dead processes whose claims may be taken back at once.
     pub predecessors: Vec<HolderId>,
-    /// Timers of the local file.
-    pub timers: Timers,
+    /// Times of the local file.
+    pub times: LocalTimes,
     /// Most clusters at work at once.
-    pub slots: usize,
-    /// Ph: time between two quick polls.
-    pub hot_poll: Duration,
+    pub slots: Slots,
     /// Longest time a drain may take.
     pub drain_timeout: Duration,
     /// PEM certificates that VCD's certificate is checked with; bootstrap VMs trust them too.
@@ -101,10 +86,12 @@ pub struct Replica<T: Transport> {
     poller: Poller,
     watch: Watch,
     housekeeping: Housekeeping,
-    work: JoinSet<Result<End, NotClaimed>>,
-    at_work: BTreeMap<Id, EntityId>,
-    /// Cancelled when the replica drains: workflows hand their clusters over.
-    drain: CancellationToken,
+    crew: Crew,
+    /// Claims that may begin before the next listing.
+    batch: usize,
+    /// Moment of the first listing.
+    first_listing: Option<Moment>,
+    times: ClaimTimes,
     next_sweep: Moment,
     next_hot: Moment,
     next_settings: Moment,
@@ -116,20 +103,25 @@ pub struct Replica<T: Transport> {
 
 impl<T: Transport> Replica<T> {
     /// A replica under the given shared configuration.
-    pub fn new(setup: Setup<T>, settings: Settings) -> Self {
+    ///
+    /// # Errors
+    /// - [`SettingsError::Times`]: its intervals and the replica's own file do not go together.
+    pub fn new(setup: Setup<T>, settings: Settings) -> Result<Self, SettingsError> {
         let now = setup.clock.now();
+        let times = settings.times(&setup.times)?;
         let settings_content = settings.document.entity.clone();
-        let deps = Arc::new(deps(&setup, settings));
+        let deps = Arc::new(deps(&setup, settings, &times));
         let next_settings = now.plus(deps.server_config.timers().poll);
-        Self {
+        Ok(Self {
             setup,
             deps,
             poller: Poller::default(),
             watch: Watch::default(),
             housekeeping: Housekeeping::default(),
-            work: JoinSet::new(),
-            at_work: BTreeMap::new(),
-            drain: CancellationToken::new(),
+            crew: Crew::default(),
+            batch: 0,
+            first_listing: None,
+            times,
             next_sweep: now,
             next_hot: now,
             next_settings,
@@ -137,7 +129,7 @@ impl<T: Transport> Replica<T> {
             refused_settings: None,
             settings_content,
             known_clusters: 0,
-        }
+        })
     }
 
     /// Works until `stop` is cancelled, then drains.
@@ -151,12 +143,18 @@ impl<T: Transport> Replica<T> {
                 () = self.poll_if_due() => {}
                 () = show_life(&clock, hooks) => {}
             }
+            if stop.is_cancelled() {
+                break;
+            }
             self.claim_some();
             if !ready && self.poll_failures == 0 {
                 ready = true;
                 info!(
                     event = event::REPLICA_READY,
                     clusters = self.known_clusters,
+                    heartbeat_secs = self.times.heartbeat.as_secs(),
+                    self_fence_secs = self.times.self_fence.as_secs(),
+                    takeover_secs = self.times.takeover.as_secs(),
                     "ready"
                 );
                 hooks.ready(&self.status());
@@ -166,13 +164,13 @@ impl<T: Transport> Replica<T> {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(ended) = self.work.join_next_with_id() => self.ended(ended),
+                Some((entity, ended)) = self.crew.next_ended() => self.ended(&entity, ended),
                 () = self.setup.clock.sleep(wait) => {}
             }
         }
         hooks.stopping(&format!(
             "draining, {} clusters to hand over",
-            self.at_work.len()
+            self.crew.len()
         ));
         let clock = self.setup.clock.clone();
         tokio::select! {
@@ -195,7 +193,7 @@ impl<T: Transport> Replica<T> {
         if now >= self.next_settings {
             self.reload_settings().await;
         }
-        self.poller.look_from(self.deps.look());
+        self.poller.look_from(self.deps.look(), now);
         let result = if now >= self.next_sweep {
             Some((true, self.poller.full(&self.setup.client).await))
         } else if now >= self.next_hot && self.poller.has_hot_poll() {
@@ -212,6 +210,8 @@ impl<T: Transport> Replica<T> {
 
     fn note(&mut self, found: Found, complete: bool) {
         let now = self.setup.clock.now();
+        self.first_listing.get_or_insert(now);
+        self.batch = claims::BATCH;
         if self.poll_failures > 0 {
             info!(
                 event = event::POLL_RECOVERED,
@@ -241,7 +241,7 @@ impl<T: Transport> Replica<T> {
         }
         // Varied, so that no replica is always the first to see what has just arrived.
         let spread = 0.8 + 0.4 * self.setup.chance.next_fraction();
-        self.next_hot = now.plus(self.setup.hot_poll.mul_f64(spread));
+        self.next_hot = now.plus(self.times.hot_poll.mul_f64(spread));
         let scope = if complete {
             Scope::Full
         } else if self.poller.has_hot_poll() {
@@ -280,147 +280,47 @@ impl<T: Transport> Replica<T> {
         let poll = self.deps.server_config.timers().poll;
         self.next_settings = self.setup.clock.now().plus(poll);
         match read_settings(&self.setup.client).await {
-            Ok(settings) => {
+            Ok(settings) if settings.document.entity == self.settings_content => {
                 self.refused_settings = None;
-                let content = settings.document.entity.clone();
-                let fresh = deps(&self.setup, settings);
-                if content != self.settings_content {
-                    self.settings_content = content;
-                    info!(
-                        event = event::CONFIG_ACCEPTED,
-                        "the server configuration has changed; it is in force for clusters claimed from now on"
-                    );
-                    self.deps = Arc::new(fresh);
-                }
             }
+            Ok(settings) => match settings.times(&self.setup.times) {
+                Ok(times) => self.accept(settings, times),
+                Err(problem) => self.refuse(&problem),
+            },
             Err(SettingsError::Vcd(error)) => {
                 debug!(error = %chain(&error), "server configuration not read");
             }
-            Err(problem) => {
-                let text = problem.to_string();
-                if self.refused_settings.as_ref() != Some(&text) {
-                    error!(event = event::CONFIG_REFUSED, reason = %text, "the changed server configuration is refused, the last good one stays in force");
-                    self.refused_settings = Some(text);
-                }
-            }
+            Err(problem) => self.refuse(&problem),
         }
     }
 
-    fn claim_some(&mut self) {
-        let now = self.setup.clock.now();
-        let free = self.setup.slots.saturating_sub(self.at_work.len());
-        if free == 0 {
-            return;
-        }
-        let active = self.active();
-        let setting = (now, &*self.setup.chance);
-        let candidates =
-            self.watch
-                .candidates(&active, &self.deps.policy, &self.deps.identity, setting);
-        let batch = free.min(CLAIM_BATCH);
-        if candidates.len() > batch && free > batch {
-            self.next_hot = self.next_hot.min(now.plus(RELIST_AFTER));
-        }
-        for candidate in candidates.into_iter().take(batch) {
-            self.begin(candidate);
-        }
+    fn accept(&mut self, settings: Settings, times: ClaimTimes) {
+        self.refused_settings = None;
+        self.settings_content.clone_from(&settings.document.entity);
+        self.times = times;
+        self.deps = Arc::new(deps(&self.setup, settings, &times));
+        info!(
+            event = event::CONFIG_ACCEPTED,
+            heartbeat_secs = times.heartbeat.as_secs(),
+            self_fence_secs = times.self_fence.as_secs(),
+            takeover_secs = times.takeover.as_secs(),
+            "the server configuration has changed; it is in force for clusters claimed from now on"
+        );
     }
 
-    fn begin(&mut self, candidate: Candidate) {
-        let deps = Arc::clone(&self.deps);
-        let drain = self.drain.clone();
-        let entity = candidate.entity.clone();
-        let handle = self.work.spawn(async move {
-            let held = acquire(&deps, &candidate).await?;
-            let name = held.document().name.as_str();
-            let (entity, epoch) = (&held.document().id, held.heartbeat().epoch);
-            match held.origin {
-                Claimable::Silent => warn!(
-                    event = event::CLAIM_TAKEN_OVER,
-                    entity_id = %entity,
-                    cluster = name,
-                    epoch,
-                    "cluster taken over from a silent replica"
-                ),
-                Claimable::Inherited | Claimable::Mine => info!(
-                    event = event::CLUSTER_CLAIMED,
-                    entity_id = %entity,
-                    cluster = name,
-                    epoch,
-                    "cluster taken back after a restart"
-                ),
-                Claimable::Free | Claimable::Held { .. } => info!(
-                    event = event::CLUSTER_CLAIMED,
-                    entity_id = %entity,
-                    cluster = name,
-                    epoch,
-                    "cluster claimed"
-                ),
-            }
-            Ok(work(deps, held, drain).await)
-        });
-        self.at_work.insert(handle.id(), entity);
-    }
-
-    fn ended(&mut self, ended: Result<(Id, Result<End, NotClaimed>), JoinError>) {
-        let now = self.setup.clock.now();
-        let id = match &ended {
-            Ok((id, _)) => *id,
-            Err(error) => error.id(),
-        };
-        let Some(entity) = self.at_work.remove(&id) else {
-            return;
-        };
-        match ended {
-            Ok((_, Ok(End::Postponed))) => {
-                self.housekeeping.postpone(&entity, now);
-                self.watch.forget(&entity);
-            }
-            Ok((_, Ok(End::Lost))) => self.watch.park(&entity, now.plus(PARK)),
-            Ok((
-                _,
-                Ok(End::Provisioned | End::Settled | End::HandedOver | End::Waiting | End::Deleted)
-                | Err(NotClaimed::Gone),
-            )) => self.watch.forget(&entity),
-            Ok((_, Err(NotClaimed::Failed(error)))) => {
-                self.claim_failed(&entity, &error);
-            }
-            Err(error) => {
-                error!(
-                    event = event::CLUSTER_QUARANTINED,
-                    entity_id = %entity,
-                    quarantine_secs = QUARANTINE.as_secs(),
-                    error = %error,
-                    "a defect of this server ended the work on the cluster; it is left alone for a while"
-                );
-                self.watch.quarantine(&entity, now.plus(QUARANTINE));
-            }
+    fn refuse(&mut self, problem: &SettingsError) {
+        let text = chain(problem).to_string();
+        if self.refused_settings.as_ref() != Some(&text) {
+            error!(event = event::CONFIG_REFUSED, reason = %text, "the changed server configuration is refused, the last good one stays in force");
+            self.refused_settings = Some(text);
         }
-    }
-
-    fn claim_failed(&mut self, entity: &EntityId, error: &VcdError) {
-        let setting = (self.setup.clock.now(), &*self.setup.chance);
-        let failures = self.watch.claim_failed(entity, &error.class(), setting);
-        if failures == 1 || failures.is_multiple_of(10) {
-            warn!(
-                event = event::PASS_FAILED,
-                entity_id = %entity,
-                failures,
-                error = %chain(error),
-                "cluster could not be claimed"
-            );
-        }
-    }
-
-    fn active(&self) -> BTreeSet<EntityId> {
-        self.at_work.values().cloned().collect()
     }
 
     fn status(&self) -> String {
-        let others = self.watch.held_by_others(&self.active());
+        let others = self.watch.held_by_others(&self.crew.active());
         format!(
             "{} at work, {} held by others, {} clusters known{}",
-            self.at_work.len(),
+            self.crew.len(),
             others,
             self.known_clusters,
             if self.poll_failures > 0 {
@@ -435,23 +335,23 @@ impl<T: Transport> Replica<T> {
     async fn hand_everything_over(mut self) {
         info!(
             event = event::REPLICA_DRAINING,
-            at_work = self.at_work.len(),
+            at_work = self.crew.len(),
             "draining"
         );
-        self.drain.cancel();
+        self.crew.drain();
         let clock = self.setup.clock.clone();
         let deadline = clock.sleep(self.setup.drain_timeout);
         tokio::pin!(deadline);
         loop {
             tokio::select! {
                 biased;
-                ended = self.work.join_next_with_id() => match ended {
+                ended = self.crew.next_ended() => match ended {
                     None => break,
-                    Some(ended) => self.ended(ended),
+                    Some((entity, ended)) => self.ended(&entity, ended),
                 },
                 () = &mut deadline => {
-                    warn!(event = event::REPLICA_STOPPED, left = self.at_work.len(), "drain time is over, the rest is left to run out");
-                    self.work.shutdown().await;
+                    warn!(event = event::REPLICA_STOPPED, left = self.crew.len(), "drain time is over, the rest is left to run out");
+                    self.crew.abandon().await;
                     break;
                 }
             }
@@ -471,7 +371,7 @@ async fn show_life(clock: &Clock, hooks: &mut impl Hooks) {
     }
 }
 
-fn deps<T: Transport>(setup: &Setup<T>, settings: Settings) -> Deps<T> {
+fn deps<T: Transport>(setup: &Setup<T>, settings: Settings, times: &ClaimTimes) -> Deps<T> {
     let server = Arc::new(settings.server);
     let instance = server.instances.first().map_or_else(String::new, |known| {
         known.id.clone().unwrap_or_else(|| known.name.clone())
@@ -480,7 +380,7 @@ fn deps<T: Transport>(setup: &Setup<T>, settings: Settings) -> Deps<T> {
         client: setup.client.clone(),
         clock: setup.clock.clone(),
         chance: Arc::clone(&setup.chance),
-        policy: policy(setup.timers, &server),
+        policy: policy(times),
         identity: Identity {
             me: setup.me.clone(),
             predecessors: setup.predecessors.clone(),

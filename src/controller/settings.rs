@@ -4,18 +4,18 @@
 //!
 //! Invariants:
 //! - An invalid configuration never replaces a good one.
-//! - The replica's own timers bend to the shared ones: nobody is given up later than
+//! - The replica's own times bend to the shared ones: nobody is given up later than
 //!   `staleHeartbeatIntervalInMin`, nobody holds on longer than `heartbeatWatcherTimeoutInMin`.
+//! - A changed interval is in force for the next claim. A claim that is held keeps the times it was taken
+//!   with, and its record says so (`t=`): no change shortens anybody's lease.
 //!
 //! Source: entity `vcdKeConfig` of type `vmware:VCDKEConfig` 1.0.0 and 1.1.0 (CSE 4.0 to 4.2).
-
-use std::time::Duration;
 
 use crate::domain::ids::EntityId;
 use crate::domain::phase::Phase;
 use crate::domain::server_config::{ConfigProblem, ServerConfig};
 use crate::domain::versioned::ETag;
-use crate::reconcile::policy::{PhasePlan, Policy};
+use crate::reconcile::policy::{ClaimTimes, LocalTimes, PhasePlan, Policy, TooTight};
 use crate::vcd::VcdClient;
 use crate::vcd::error::VcdError;
 use crate::vcd::model::{EntityDocument, EntityQuery};
@@ -27,19 +27,6 @@ pub const CONFIG_NAME: &str = "vcdKeConfig";
 
 /// A tag no server ever gave out.
 const IMPOSSIBLE_TAG: &str = "\"cse-server-probe\"";
-
-/// Timers of one replica's own file, before the shared configuration bends them.
-#[derive(Clone, Copy, Debug)]
-pub struct Timers {
-    /// H.
-    pub heartbeat: Duration,
-    /// F.
-    pub self_fence: Duration,
-    /// T.
-    pub takeover: Duration,
-    /// Time limit of one request, in clock time; the admission margin M is a little more.
-    pub request: Duration,
-}
 
 /// Why there is no shared configuration to work with.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +61,15 @@ pub enum SettingsError {
         id: EntityId,
         /// Every problem.
         problems: Vec<ConfigProblem>,
+    },
+    /// Its intervals leave a replica with this file no time to work.
+    #[error("the server configuration ({id}) cannot be kept by this replica")]
+    Times {
+        /// The entity.
+        id: EntityId,
+        /// Which intervals, and what to do.
+        #[source]
+        cause: TooTight,
     },
     /// VCD, or something before it, does not honour `If-Match`.
     #[error(
@@ -159,22 +155,22 @@ pub async fn probe_conditional_writes<T: Transport>(
     }
 }
 
-/// The policy of a replica under a shared configuration.
-pub fn policy(timers: Timers, server: &ServerConfig) -> Policy {
-    let shared = server.timers();
-    let self_fence = timers.self_fence.min(shared.watcher);
-    let takeover = timers
-        .takeover
-        .max(self_fence * 2)
-        .min(shared.stale.max(self_fence * 2));
-    Policy {
-        heartbeat: timers.heartbeat.min(self_fence / 3),
-        self_fence,
-        admission_margin: (timers.request + Duration::from_secs(5)).min(self_fence / 2),
-        takeover,
-        foreign_takeover: shared.stale,
-        ..Policy::standard(phase_plans())
+impl Settings {
+    /// The times of a replica under this configuration.
+    ///
+    /// # Errors
+    /// - [`SettingsError::Times`]: this replica cannot work under it; do not start, or keep the last good one.
+    pub fn times(&self, local: &LocalTimes) -> Result<ClaimTimes, SettingsError> {
+        ClaimTimes::settle(local, &self.server.timers()).map_err(|cause| SettingsError::Times {
+            id: self.document.id.clone(),
+            cause,
+        })
     }
+}
+
+/// The policy of a replica with these times.
+pub(crate) fn policy(times: &ClaimTimes) -> Policy {
+    Policy::standard(phase_plans()).with_times(times)
 }
 
 fn phase_plans() -> Vec<PhasePlan> {

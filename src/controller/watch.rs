@@ -4,7 +4,9 @@
 //!
 //! Invariants:
 //! - Age counts from this observer's first sight of exactly this record; a restart only lengthens it.
-//! - The highest epoch ever seen is kept while the cluster is watched: a rolled-back record is not believed.
+//! - The highest record ever seen is kept while the cluster is watched. One that goes back in time is not
+//!   believed: nobody here takes the cluster for a whole term, whatever the record says, because whoever
+//!   held it when it was rolled back may not know yet.
 //! - Bounded by the clusters that need work, not by the clusters there are.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,25 +15,37 @@ use super::claim::Candidate;
 use super::poll::Row;
 use crate::chance::Chance;
 use crate::clock::Moment;
-use crate::domain::claim::Claim;
+use crate::domain::claim::{Claim, HolderId};
 use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::EntityId;
 use crate::reconcile::backoff::delay;
 use crate::reconcile::claimable::{Claimable, Identity, claimable};
 use crate::reconcile::policy::Policy;
+use crate::reconcile::sharing::Job;
 
 #[derive(Debug)]
 struct Watched {
     claim: Claim,
     since: Moment,
     jitter: f64,
-    epoch_floor: u64,
+    /// Highest epoch, and highest sequence within it, ever seen.
+    highest: (u64, u64),
+    /// The record is an earlier one than the highest.
+    rolled_back: bool,
+    job: Job,
     not_before: Moment,
     quarantined: bool,
     /// Shown by a quick poll before: when the next one does not show it any more, it is finished.
     hot: bool,
     /// Claims in a row that failed.
     failures: u32,
+}
+
+/// A cluster that may be claimed, and what for.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) candidate: Candidate,
+    pub(crate) job: Job,
 }
 
 /// What a listing covers.
@@ -43,6 +57,14 @@ pub(crate) enum Scope {
     Hot,
     /// A part of them.
     Partial,
+}
+
+impl Watched {
+    fn may_go(&self, now: Moment, policy: &Policy) -> bool {
+        let freeze = policy.takeover.mul_f64(1.0 + 0.2 * self.jitter);
+        let frozen = self.rolled_back && now.since(self.since) < freeze;
+        self.not_before <= now && !frozen
+    }
 }
 
 /// The clusters that need work, as seen from here.
@@ -61,23 +83,29 @@ impl Watch {
             Scope::Partial => true,
         });
         for row in rows {
-            let epoch = row
-                .claim
-                .heartbeat
-                .as_ref()
-                .map_or(0, |heartbeat| heartbeat.epoch);
+            let heartbeat = row.claim.heartbeat.as_ref();
+            let record = heartbeat.map_or((0, 0), |found| (found.epoch, found.seq));
+            let job = Job {
+                org: row.org,
+                errand: row.errand,
+                own: false,
+            };
             let watched = self.by_entity.entry(row.entity).or_insert_with(|| Watched {
                 claim: row.claim.clone(),
-                since: now,
+                since: row.same_since.unwrap_or(now),
                 jitter: chance.next_fraction(),
-                epoch_floor: 0,
+                highest: record,
+                rolled_back: false,
+                job: job.clone(),
                 not_before: now,
                 quarantined: false,
                 hot: false,
                 failures: 0,
             });
             watched.hot |= scope == Scope::Hot;
-            watched.epoch_floor = watched.epoch_floor.max(epoch);
+            watched.rolled_back = record < watched.highest;
+            watched.highest = watched.highest.max(record);
+            watched.job = job;
             if watched.claim != row.claim {
                 watched.claim = row.claim;
                 watched.since = now;
@@ -96,26 +124,31 @@ impl Watch {
         policy: &Policy,
         identity: &Identity,
         setting: (Moment, &Chance),
-    ) -> Vec<Candidate> {
+    ) -> Vec<Waiting> {
         let (now, chance) = setting;
-        let mut candidates: Vec<Candidate> = self
+        let mut candidates: Vec<Waiting> = self
             .by_entity
             .iter()
-            .filter(|(entity, watched)| !active.contains(*entity) && watched.not_before <= now)
+            .filter(|(entity, watched)| !active.contains(*entity) && watched.may_go(now, policy))
             .filter_map(|(entity, watched)| {
                 let observed = (now.since(watched.since), watched.jitter);
-                match claimable(&watched.claim, identity, observed, policy) {
-                    Claimable::Held { .. } => None,
-                    Claimable::Free
-                    | Claimable::Mine
-                    | Claimable::Inherited
-                    | Claimable::Silent => Some(Candidate {
+                let own = match claimable(&watched.claim, identity, observed, policy) {
+                    Claimable::Held { .. } => return None,
+                    Claimable::Free | Claimable::Silent => false,
+                    Claimable::Mine | Claimable::Inherited => true,
+                };
+                Some(Waiting {
+                    candidate: Candidate {
                         entity: entity.clone(),
                         claim: watched.claim.clone(),
                         observed,
-                        epoch_floor: watched.epoch_floor,
-                    }),
-                }
+                        epoch_floor: watched.highest.0,
+                    },
+                    job: Job {
+                        own,
+                        ..watched.job.clone()
+                    },
+                })
             })
             .collect();
         // A private order per replica keeps several replicas from asking for the same one at once.
@@ -159,6 +192,18 @@ impl Watch {
         }
     }
 
+    /// How many clusters need work, and how many other replicas hold some of them.
+    pub(crate) fn spread(&self, active: &BTreeSet<EntityId>) -> (usize, usize) {
+        let held = self
+            .by_entity
+            .iter()
+            .filter(|(entity, watched)| !active.contains(*entity) && !watched.claim.is_free());
+        let others: BTreeSet<&HolderId> = held
+            .filter_map(|(_, watched)| watched.claim.holder.as_ref())
+            .collect();
+        (self.by_entity.len(), others.len())
+    }
+
     /// How many clusters somebody else holds.
     pub(crate) fn held_by_others(&self, active: &BTreeSet<EntityId>) -> usize {
         self.by_entity
@@ -174,7 +219,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::claim::HolderId;
+    use crate::reconcile::sharing::Errand;
 
     fn row(id: &str, worker: &str, nonce: u64) -> Row {
         let text = format!("k1;e=1;s=1;n={nonce:x};t=180;p=creating;i=1;x=held");
@@ -182,7 +227,18 @@ mod tests {
             entity: EntityId::parse(&format!("urn:vcloud:entity:vmware:capvcdCluster:{id}"))
                 .unwrap(),
             claim: Claim::from_wire(worker, if worker.is_empty() { "" } else { &text }),
+            org: None,
+            errand: Errand::Creation,
+            same_since: None,
             kept_since: None,
+        }
+    }
+
+    fn record(id: &str, epoch: u64, seq: u64) -> Row {
+        let text = format!("k1;e={epoch};s={seq};n=1;t=180;p=creating;i=1;x=released");
+        Row {
+            claim: Claim::from_wire("", &text),
+            ..row(id, "", 0)
         }
     }
 
@@ -223,7 +279,7 @@ mod tests {
             );
             let mut ids: Vec<String> = found
                 .iter()
-                .map(|candidate| candidate.entity.uuid().to_owned())
+                .map(|waiting| waiting.candidate.entity.uuid().to_owned())
                 .collect();
             ids.sort();
             ids
@@ -291,6 +347,51 @@ mod tests {
         assert_eq!(seat.candidates(20), ["1", "2"], "a part proves nothing");
         seat.note(Vec::new(), Scope::Hot, 20);
         assert_eq!(seat.candidates(20), ["1"]);
+    }
+
+    #[test]
+    fn a_record_that_goes_back_in_time_is_left_alone_for_a_term() {
+        let mut seat = Seat::new();
+        seat.note(vec![record("1", 2, 7)], Scope::Full, 0);
+        assert_eq!(seat.candidates(0), ["1"]);
+        for older in [record("1", 2, 6), record("1", 1, 99), row("1", "", 0)] {
+            seat.note(vec![older], Scope::Full, 100);
+            assert_eq!(seat.candidates(100 + 179), Vec::<String>::new());
+            assert_eq!(seat.candidates(100 + 217), ["1"], "the freeze is over");
+            seat.note(vec![record("1", 2, 7)], Scope::Full, 101);
+            assert_eq!(
+                seat.candidates(101),
+                ["1"],
+                "only a cell that lagged behind"
+            );
+        }
+    }
+
+    #[test]
+    fn a_record_seen_before_there_was_work_is_as_old_as_that() {
+        let mut seat = Seat::new();
+        let known = Row {
+            claim: Claim::from_wire("w1", "beat"),
+            same_since: Some(at(10)),
+            ..row("1", "", 0)
+        };
+        seat.note(vec![known], Scope::Full, 5_000);
+        assert_eq!(seat.candidates(5_000), ["1"]);
+    }
+
+    #[test]
+    fn other_holders_and_all_work_are_counted() {
+        let mut seat = Seat::new();
+        let rows = vec![
+            row("1", "b/1", 1),
+            row("2", "b/1", 1),
+            row("3", "c/1", 1),
+            row("4", "", 0),
+        ];
+        seat.note(rows, Scope::Full, 0);
+        assert_eq!(seat.watch.spread(&BTreeSet::new()), (4, 2));
+        let active = BTreeSet::from([row("3", "", 0).entity]);
+        assert_eq!(seat.watch.spread(&active), (4, 1));
     }
 
     #[test]

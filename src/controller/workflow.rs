@@ -10,8 +10,11 @@
 //! - A lost claim ends the work at once: nothing is written, nothing is cleaned up any more except what
 //!   this holder itself made and never committed.
 //! - Failures wait with backoff; only the pass loop repeats.
+//! - When the replica drains, a look is dropped where it is, an effect that is under way is awaited, and no
+//!   further one begins. The claim is released only when nothing of this holder is on its way any more.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -22,7 +25,7 @@ mod told;
 
 use super::Deps;
 use super::act::{ActError, execute, take_back};
-use super::claim::{Held, Step, WriteError};
+use super::claim::{Held, WriteError};
 use super::document::Edit;
 use super::memory::Memory;
 use super::observe::observe;
@@ -34,6 +37,7 @@ use crate::reconcile::backoff::delay;
 use crate::reconcile::decide;
 use crate::reconcile::decision::{Action, Change, Decision, WaitReason};
 use crate::reconcile::observation::{Observation, TaskSeen};
+use crate::reconcile::step::Step;
 use crate::telemetry::{chain, event};
 use crate::vcd::error::VcdError;
 use crate::vcd::transport::Transport;
@@ -86,6 +90,7 @@ pub(crate) async fn work<T: Transport>(
         failures: 0,
         composed: None,
         drain,
+        acting: Acting::default(),
         waiting_on: None,
     };
     work.until_end().instrument(span).await
@@ -100,7 +105,22 @@ struct Work<T: Transport> {
     /// A vApp this holder made and has not committed.
     composed: Option<VappId>,
     drain: CancellationToken,
+    acting: Acting,
     waiting_on: Option<WaitReason>,
+}
+
+/// Whether an effect in VCD is under way.
+#[derive(Clone, Default)]
+struct Acting(Arc<AtomicBool>);
+
+impl Acting {
+    fn set(&self, acting: bool) {
+        self.0.store(acting, Ordering::Release);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 /// What one pass says about the next.
@@ -116,7 +136,10 @@ impl<T: Transport> Work<T> {
             if self.drain.is_cancelled() {
                 return self.hand_over().await;
             }
-            let next = match self.pass().await {
+            let Some(passed) = self.pass_unless_drained().await else {
+                return self.hand_over().await;
+            };
+            let next = match passed {
                 Ok(next) => {
                     self.failures = 0;
                     next
@@ -131,6 +154,22 @@ impl<T: Transport> Work<T> {
                 Next::Stop(end) => return end,
             }
         }
+    }
+
+    /// One pass; `None` when the replica drains and nothing has to be awaited.
+    async fn pass_unless_drained(&mut self) -> Option<Result<Next, WriteError>> {
+        let (drain, acting) = (self.drain.clone(), self.acting.clone());
+        let pass = self.pass();
+        tokio::pin!(pass);
+        tokio::select! {
+            biased;
+            passed = &mut pass => return Some(passed),
+            () = drain.cancelled() => {}
+        }
+        if acting.is_set() {
+            return Some(pass.await);
+        }
+        None
     }
 
     async fn pass(&mut self) -> Result<Next, WriteError> {
@@ -163,9 +202,22 @@ impl<T: Transport> Work<T> {
                 self.waiting_on = Some(on);
                 Ok(Next::After(recheck_in))
             }
+            Decision::Act(action) if !self.held.admits(&seen.document, &action) => {
+                Ok(self.refuse(&action))
+            }
             Decision::Act(action) => self.act(&action).await,
             Decision::Commit(change) => self.commit(&change, &seen).await,
         }
+    }
+
+    /// Decided on another document than the claim stands for: a defect, and nothing is done.
+    fn refuse(&self, action: &Action) -> Next {
+        error!(
+            event = event::CLAIM_FENCED,
+            action = action.name(),
+            "an action that the claim does not allow was refused; this is a defect of this server"
+        );
+        Next::After(self.deps.policy.heartbeat)
     }
 
     fn note_wait(
@@ -231,8 +283,14 @@ impl<T: Transport> Work<T> {
             self.held.write(Edit::default(), Step::default()).await?;
             return Ok(Next::Now);
         }
+        if self.drain.is_cancelled() {
+            return Ok(Next::Now);
+        }
         if *action == Action::DeleteEntity {
-            return self.delete_entity().await;
+            self.acting.set(true);
+            let deleted = self.delete_entity().await;
+            self.acting.set(false);
+            return deleted;
         }
         let subject = self.subject(action);
         if let Some(subject) = &subject {
@@ -247,7 +305,10 @@ impl<T: Transport> Work<T> {
             object = action.removes(),
             "acting"
         );
-        match execute(&self.deps, &self.held, &self.memory, action).await {
+        self.acting.set(true);
+        let outcome = execute(&self.deps, &self.held, &self.memory, action).await;
+        self.acting.set(false);
+        match outcome {
             Ok(outcome) => {
                 let next = self.acted(action, outcome, subject.as_deref());
                 self.see_resolution(action, false).await?;

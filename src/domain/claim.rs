@@ -6,7 +6,8 @@
 //! Invariants:
 //! - The record lives only in keys that typed clients keep when they rewrite the whole entity:
 //!   `vcdKeInstanceId`, `workerId`, `heartbeatTimestamp`, `heartbeatString`.
-//! - A record is alive while it changes. No reader compares its time with its own clock.
+//! - A record is alive while it changes, its time included. No reader compares that time with its own
+//!   clock, nor understands it: an original server may renew nothing but the time.
 //! - `epoch` grows with every change of holder, `seq` with every write, `incarnation` whenever a
 //!   committed object is dropped. None of them ever goes down.
 //!
@@ -20,6 +21,9 @@ const FORMAT: &str = "k1";
 
 /// Longest heartbeat text that is looked at, in bytes; ours stay below 200.
 const MAX_HEARTBEAT_BYTES: usize = 512;
+
+/// Longest part of a time of writing that is compared, in characters; dates are half as long.
+const MAX_STAMP_CHARS: usize = 64;
 
 /// One process of one replica: `<replica name>/<32 hex digits drawn at process start>`.
 ///
@@ -59,7 +63,7 @@ impl fmt::Display for HolderId {
 }
 
 /// How far a cluster's workflow has come; written before the first effect of each step (intent).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ClaimPhase {
     /// Nothing has been made yet.
     Pending,
@@ -204,6 +208,8 @@ pub struct Claim {
     pub heartbeat_text: String,
     /// The text understood; `None` for an absent text or one of another kind of server.
     pub heartbeat: Option<Heartbeat>,
+    /// Text of `heartbeatTimestamp`: compared with itself only.
+    pub stamp: String,
 }
 
 impl Claim {
@@ -213,7 +219,16 @@ impl Claim {
             holder: HolderId::from_wire(worker_id),
             heartbeat_text: heartbeat_string.to_owned(),
             heartbeat: Heartbeat::parse(heartbeat_string),
+            stamp: String::new(),
         }
+    }
+
+    /// The same with the text of `heartbeatTimestamp`.
+    #[must_use]
+    pub fn stamped(self, stamp: &str) -> Self {
+        // Whoever forges a longer one is not the one who renews it.
+        let stamp = stamp.chars().take(MAX_STAMP_CHARS).collect();
+        Self { stamp, ..self }
     }
 
     /// Phase of the workflow; pending when nobody of our kind ever claimed.

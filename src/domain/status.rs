@@ -10,7 +10,7 @@
 use jiff::Timestamp;
 
 /// `status.vcdKe.state`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClusterState {
     /// No server has picked the cluster up.
     Unclaimed,

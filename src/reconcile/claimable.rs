@@ -6,13 +6,17 @@
 //! Invariants:
 //! - Age is "unchanged, as observed here", never a time written by somebody else.
 //! - A holder's own term in the record can lengthen the wait, never shorten it.
+//! - A record of this very process that it is not at work on may be a late write of its own, or that of
+//!   another process with the same identity: it is left alone for as long as a living holder would need to
+//!   renew it. So two processes of one identity do not take a cluster from each other in turns.
+//! - A release counts only where nobody has signed: who puts a name over our released record holds it.
 //!
 //! Not here: safety. A claim saves double work; effects are safe because of ids and markers.
 
 use std::time::Duration;
 
 use super::policy::Policy;
-use crate::domain::claim::{Claim, HolderId};
+use crate::domain::claim::{Claim, Hold, HolderId};
 
 /// Longest term of its own that a holder is granted: the record is the tenant's to write as well.
 const MAX_TERM: Duration = Duration::from_hours(24);
@@ -55,7 +59,7 @@ pub fn claimable(
     policy: &Policy,
 ) -> Claimable {
     let (unchanged_for, jitter) = observed;
-    if claim.is_free() {
+    if claim.is_free() && claim.holder.is_none() {
         // Whoever let go asked for a pause: nothing could be done for the cluster just then.
         let pause = claim.pause().min(MAX_TERM);
         return match pause.checked_sub(unchanged_for) {
@@ -65,26 +69,32 @@ pub fn claimable(
     }
     let holder = claim.holder.as_ref();
     if holder == Some(&identity.me) {
-        return Claimable::Mine;
+        return after(policy.self_fence, unchanged_for, Claimable::Mine);
     }
     if holder.is_some_and(|holder| identity.predecessors.contains(holder)) {
         return Claimable::Inherited;
     }
     let term = match &claim.heartbeat {
-        Some(heartbeat) => policy.takeover.max(heartbeat.term.min(MAX_TERM)),
-        None => policy.foreign_takeover,
+        Some(heartbeat) if heartbeat.hold == Hold::Held => {
+            policy.takeover.max(heartbeat.term.min(MAX_TERM))
+        }
+        Some(_) | None => policy.foreign_takeover,
     };
     let term = term.mul_f64(1.0 + 0.2 * jitter.clamp(0.0, 1.0));
+    after(term, unchanged_for, Claimable::Silent)
+}
+
+fn after(term: Duration, unchanged_for: Duration, answer: Claimable) -> Claimable {
     match term.checked_sub(unchanged_for) {
         Some(rest) if !rest.is_zero() => Claimable::Held { for_another: rest },
-        _ => Claimable::Silent,
+        _ => answer,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::claim::{ClaimPhase, Heartbeat, Hold};
+    use crate::domain::claim::{ClaimPhase, Heartbeat};
 
     fn record(term_secs: u64, hold: Hold) -> String {
         let heartbeat = Heartbeat {
@@ -133,8 +143,9 @@ mod tests {
             ("never claimed", "", "", 0, Claimable::Free),
             ("a pause asked for", "", &waiting, 59, held_for(1)),
             ("the pause is over", "", &waiting, 60, Claimable::Free),
-            ("released", "b/7", &released, 0, Claimable::Free),
-            ("mine", me.as_str(), &held, 9999, Claimable::Mine),
+            ("released", "", &released, 0, Claimable::Free),
+            ("mine", me.as_str(), &held, 90, Claimable::Mine),
+            ("a twin's", me.as_str(), &held, 89, held_for(1)),
             (
                 "predecessor",
                 before.as_str(),
@@ -165,6 +176,13 @@ mod tests {
                 Claimable::Silent,
             ),
             ("original server", "w1", "beat", 1799, held_for(1)),
+            (
+                "signed over a release",
+                "w1",
+                &record(180, Hold::Released),
+                1799,
+                held_for(1),
+            ),
             ("it is silent", "w1", "beat", 1800, Claimable::Silent),
         ];
         for (name, worker, heartbeat, secs, want) in cases {

@@ -8,7 +8,9 @@
 //! - Precedence: delete, then finishing or aborting a running attempt, then create, then edits of a
 //!   cluster that runs.
 //!
-//! Not here: who may act (`claimable`), which clusters are looked at (`interest`).
+//! Around a decision: [`taking`] and [`holder`] say who may write and act, [`step`] what a write says.
+//!
+//! Not here: which clusters are looked at (`interest`), since when a record is silent (`controller::watch`).
 
 pub mod backoff;
 pub mod claimable;
@@ -19,6 +21,7 @@ pub mod decision;
 pub mod delete;
 pub mod estate;
 pub mod failure;
+pub mod holder;
 pub mod inspection;
 pub mod interest;
 pub mod marks;
@@ -28,7 +31,11 @@ pub mod orphans;
 pub mod policy;
 pub mod preflight;
 pub mod removal;
+pub mod sharing;
+pub mod sight;
 pub mod standing;
+pub mod step;
+pub mod taking;
 mod teardown;
 
 use crate::domain::claim::ClaimPhase;

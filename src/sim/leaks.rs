@@ -17,7 +17,7 @@ use super::infra::Infra;
 use super::world::World;
 
 /// Beginning of a cluster's URN.
-const CLUSTER_URN: &str = "urn:vcloud:entity:vmware:capvcdCluster:";
+pub(crate) const CLUSTER_URN: &str = "urn:vcloud:entity:vmware:capvcdCluster:";
 /// End of that beginning: all that the cloud provider puts into names.
 const CLUSTER_KIND: &str = "capvcdCluster:";
 /// Characters of a UUID.
@@ -233,7 +233,7 @@ fn reason(object: &Object, clusters: &BTreeMap<String, Cluster>) -> Option<Strin
 }
 
 /// URNs of the clusters that `text` names.
-fn named_clusters(text: &str) -> Vec<String> {
+pub(crate) fn named_clusters(text: &str) -> Vec<String> {
     let found = text.match_indices(CLUSTER_KIND);
     let uuids = found.filter_map(|(at, kind)| {
         let start = at + kind.len();

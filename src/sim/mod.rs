@@ -8,7 +8,7 @@
 //! - The world is pure: no clock, socket or thread in it; one seed and one sequence of requests give
 //!   one history, byte for byte.
 //! - Clients are not trusted to be ours: unmodified third-party clients of VCD work against it.
-//! - Effects are counted in `history`, so that tests judge what was done and not who called what.
+//! - What was done is in `history`, so that tests, and `judge`, judge that and not who called what.
 //!
 //! Code map: versions, `auth`, `directory`, `rights` and `access` say who may ask; `registry`,
 //! `entities`, `fiql` and `paging` are the runtime defined entities; `infra` is VDCs, vApps and VMs;
@@ -37,8 +37,9 @@ pub(crate) mod entities;
 pub mod faults;
 pub(crate) mod fiql;
 pub(crate) mod gate;
-pub(crate) mod history;
+pub mod history;
 pub(crate) mod infra;
+pub mod judge;
 pub mod leaks;
 pub mod levers;
 pub(crate) mod network;

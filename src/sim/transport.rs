@@ -9,8 +9,12 @@
 //! - The caller's time limit counts on the same clock; a limit of 30 s is 30 s of virtual time.
 //! - A delayed request is processed even if nobody waits for it any more, as on a real network.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use http::Method;
+use twox_hash::XxHash3_64;
 
 use super::faults::{self, Fault, Faults};
 use super::gate;
@@ -19,24 +23,68 @@ use super::world::{World, lock};
 use crate::clock::{Clock, Moment};
 use crate::vcd::transport::{CallLimits, Obstacle, Request, Response, Transport, TransportError};
 
-/// One line per request in the order of sending: caller, method, path without ids, what came back.
+/// One request as its sender saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// Label of the sender.
+    pub caller: Arc<str>,
+    /// Method.
+    pub method: Method,
+    /// Path and query.
+    pub target: String,
+    /// When it was sent.
+    pub sent: Moment,
+    /// When the answer was there, or the wait for it over.
+    pub ended: Moment,
+    /// Status of the answer, or why there was none.
+    pub outcome: Result<u16, String>,
+    /// Of both bodies.
+    pub digest: u64,
+}
+
+/// Time of the answer, caller, method, path without ids, what came back.
+impl fmt::Display for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.target.split('?').next().unwrap_or_default();
+        let segments = path.split('/').filter(|part| !part.is_empty());
+        let segments: Vec<String> = segments.map(gate::decode).collect();
+        let (at, caller, method) = (
+            self.ended.since_origin().as_millis(),
+            &self.caller,
+            &self.method,
+        );
+        write!(
+            f,
+            "{at} {caller} {method} {} -> ",
+            gate::template(&segments)
+        )?;
+        match &self.outcome {
+            Ok(status) => write!(f, "{status}"),
+            Err(reason) => f.write_str(reason),
+        }
+    }
+}
+
+/// Every request, in the order in which they ended.
 #[derive(Clone, Debug, Default)]
-pub struct Journal(Arc<Mutex<Vec<String>>>);
+pub struct Journal(Arc<Mutex<Vec<Exchange>>>);
 
 impl Journal {
-    /// All lines so far.
+    /// All requests so far, one line each.
     pub fn lines(&self) -> Vec<String> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.read(|all| all.iter().map(Exchange::to_string).collect())
     }
 
-    fn write(&self, line: String) {
+    /// Lets `look` see all requests so far.
+    pub fn read<R>(&self, look: impl FnOnce(&[Exchange]) -> R) -> R {
+        look(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self, exchange: Exchange) {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(line);
+            .push(exchange);
     }
 }
 
@@ -88,6 +136,11 @@ impl InProcess {
         &self.world
     }
 
+    /// The clock it all happens on.
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     fn process(&self, request: &Request, (sent, fault): Sending) -> Response {
         let delivery = Delivery {
             caller: &self.caller,
@@ -117,9 +170,9 @@ impl InProcess {
     async fn deliver(
         &self,
         request: &Request,
-        fault: Option<Fault>,
+        sending: Sending,
     ) -> Result<Response, TransportError> {
-        let sending = (self.clock.now(), fault);
+        let (_, fault) = sending;
         let travel = self.answer_time() / 2;
         if fault == Some(Fault::NotSent) {
             self.note_struck(request, sending, None);
@@ -180,13 +233,36 @@ impl InProcess {
             .map_err(|cause| self.unanswered(&cause.to_string()))
     }
 
+    /// Sends a request that its caller let go at `sent`, wherever it has been since.
+    ///
+    /// # Errors
+    /// As [`Transport::send`].
+    pub async fn send_from(
+        &self,
+        request: Request,
+        limits: CallLimits,
+        sent: Moment,
+    ) -> Result<Response, TransportError> {
+        let answer = self.send_limited(&request, limits, sent).await;
+        self.write_down(&request, sent, &answer);
+        answer
+    }
+
+    /// Tells the history that the caller has `response` now, which may be later than it came back.
+    pub fn note_received(&self, path: &str, response: &Response) {
+        let mut world = lock(&self.world);
+        let at = (self.clock.now(), self.clock.wall());
+        world.note_seen((&self.caller, path), response, at);
+    }
+
     async fn send_limited(
         &self,
         request: &Request,
         limits: CallLimits,
+        sent: Moment,
     ) -> Result<Response, TransportError> {
         let fault = self.faults.strike(&self.caller, request, self.clock.now());
-        let delivery = self.deliver(request, fault);
+        let delivery = self.deliver(request, (sent, fault));
         let response = tokio::select! {
             biased;
             answer = delivery => answer?,
@@ -212,36 +288,40 @@ impl InProcess {
         }
     }
 
-    fn write_down(&self, request: &Request, answer: &Result<Response, TransportError>) {
+    fn write_down(
+        &self,
+        request: &Request,
+        sent: Moment,
+        answer: &Result<Response, TransportError>,
+    ) {
         let Some(journal) = &self.journal else { return };
-        let segments: Vec<String> = request
-            .uri()
-            .path()
-            .split('/')
-            .filter(|part| !part.is_empty())
-            .map(gate::decode)
-            .collect();
         let outcome = match answer {
-            Ok(response) => response.status().as_u16().to_string(),
+            Ok(response) => Ok(response.status().as_u16()),
             Err(
                 TransportError::NotSent { reason, .. } | TransportError::Unanswered { reason, .. },
-            ) => reason.clone(),
-            Err(TransportError::TooLarge { .. }) => "too large".to_owned(),
+            ) => Err(reason.clone()),
+            Err(TransportError::TooLarge { .. }) => Err("too large".to_owned()),
         };
-        let at = self.clock.now().since_origin().as_millis();
-        journal.write(format!(
-            "{at} {} {} {} -> {outcome}",
-            self.caller,
-            request.method(),
-            gate::template(&segments)
-        ));
+        let asked = XxHash3_64::oneshot(request.body());
+        let digest = match answer {
+            Ok(response) => XxHash3_64::oneshot_with_seed(asked, response.body()),
+            Err(_) => asked,
+        };
+        journal.write(Exchange {
+            caller: Arc::clone(&self.caller),
+            method: request.method().clone(),
+            target: request.uri().to_string(),
+            sent,
+            ended: self.clock.now(),
+            outcome,
+            digest,
+        });
     }
 }
 
 impl Transport for InProcess {
     async fn send(&self, request: Request, limits: CallLimits) -> Result<Response, TransportError> {
-        let answer = self.send_limited(&request, limits).await;
-        self.write_down(&request, &answer);
-        answer
+        let sent = self.clock.now();
+        self.send_from(request, limits, sent).await
     }
 }

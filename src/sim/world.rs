@@ -19,7 +19,7 @@ use super::context::{Context, Settings, new_uuid};
 use super::directory::{Directory, Org, Profile, SYSTEM};
 use super::entities::Entities;
 use super::gate::{self, Arrival};
-use super::history::History;
+use super::history::{Actor, History};
 use super::infra::Infra;
 use super::network::Services;
 use super::registry::Registry;
@@ -143,9 +143,21 @@ impl World {
     /// Lets everything happen that is due at `now`, each at its own moment and date.
     pub fn advance(&mut self, now: Moment, wall: Timestamp) {
         let before = self.seen_until.unwrap_or((now, wall));
+        // What tests and levers changed since, they changed then.
+        self.history.set_time(before);
+        self.history.begin(Actor::Operator);
+        self.note_entities();
         while let Some((moment, due)) = self.schedule.take_due(now) {
             let date = date_between(before, (now, wall), moment);
             self.changes += 1;
+            self.history.begin(match &due {
+                Due::Lever(_) => Actor::Operator,
+                Due::Entities(_)
+                | Due::Infra(_)
+                | Due::Guest(_)
+                | Due::Capvcd(_)
+                | Due::Network(_) => Actor::Cluster,
+            });
             let (mut ctx, areas) = self.split(moment, date);
             let Areas {
                 registry,
@@ -161,7 +173,10 @@ impl World {
                 Due::Network(due) => network::fire(due, &mut ctx, infra, network),
                 Due::Lever(due) => self.fire_lever(*due, (moment, date)),
             }
+            self.note_entities();
         }
+        self.history.set_time((now, wall));
+        self.history.begin(Actor::Operator);
         self.seen_until = Some((now, wall));
     }
 
@@ -212,6 +227,8 @@ impl World {
         let arrival = Arrival::of(request, version, request_id.clone(), self.settings);
         let endpoint = endpoint(request, &arrival.segments);
         self.history.count("request", &endpoint);
+        self.history.begin_request(delivery);
+        self.note_request(request, &endpoint);
         let xml = arrival.segments.first().is_some_and(|first| first == "api");
         let mut user = None;
         let answer = match refusal {
@@ -221,6 +238,8 @@ impl World {
         let xml = xml && !json::wanted(headers);
         let reply =
             answer.unwrap_or_else(|problem| Reply::problem(&problem, xml, version, &request_id));
+        self.note_entities();
+        self.history.begin(Actor::Operator);
         let reply = json::adapt(headers, version, reply);
         self.changes += u64::from(*request.method() != Method::GET);
         let outcome = Outcome {
@@ -247,7 +266,9 @@ impl World {
         }
         let known = (&self.directory, &self.settings);
         let principal = gate::authenticate(arrival.headers, &mut self.sessions, known, now)?;
-        *user = Some(format!("{}@{}", principal.user_name, principal.org_name));
+        let name = format!("{}@{}", principal.user_name, principal.org_name);
+        self.history.set_user(&name);
+        *user = Some(name);
         let call = arrival.by(principal);
         let reads = levers::Reads::of(&call);
         self.swap_stale(reads);
@@ -258,6 +279,7 @@ impl World {
 
     /// Lends the shared parts to a handler, beside the areas it may also need.
     pub(crate) fn split(&mut self, now: Moment, wall: Timestamp) -> (Context<'_>, Areas<'_>) {
+        self.history.set_time((now, wall));
         let context = Context {
             now,
             wall,

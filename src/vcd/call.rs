@@ -19,6 +19,7 @@ use http::{HeaderValue, Method, StatusCode};
 use super::VcdClient;
 use super::error::VcdError;
 use super::operation::Operation;
+use super::pacing::Pacing;
 use super::refusal::{Refusal, clean};
 use super::session::Access;
 use super::transport::{CallLimits, Request, Response, Transport};
@@ -41,10 +42,12 @@ pub(super) struct Gateway<T> {
     pub(super) transport: Arc<T>,
     pub(super) limits: Limits,
     pub(super) user_agent: HeaderValue,
+    /// Shared by all logins of the process; `None` for commands that make one call after the other.
+    pub(super) pacing: Option<Arc<Pacing>>,
 }
 
 impl<T: Transport> Gateway<T> {
-    /// Sends one request, once.
+    /// Sends one request, once, when it may.
     pub(super) async fn send(
         &self,
         op: Operation,
@@ -55,7 +58,14 @@ impl<T: Transport> Gateway<T> {
             .headers_mut()
             .insert(USER_AGENT, self.user_agent.clone());
         let method = request.method().clone();
+        let admission = match &self.pacing {
+            Some(pacing) => Some(pacing.admit(op).await?),
+            None => None,
+        };
         let outcome = self.transport.send(request, limits).await;
+        if let Some(admission) = admission {
+            admission.done(&outcome);
+        }
         let response = outcome.map_err(|cause| VcdError::unanswered(op, cause))?;
         tracing::trace!(
             call = op.name(),

@@ -24,6 +24,7 @@ use secrecy::SecretString;
 use self::call::{Gateway, Limits};
 use self::error::VcdError;
 use self::operation::Operation;
+use self::pacing::Pacing;
 use self::refusal::Refusal;
 use self::session::Session;
 use self::transport::{CallLimits, Transport};
@@ -49,6 +50,7 @@ mod nat;
 mod network_failure;
 mod offers;
 pub mod operation;
+pub mod pacing;
 pub mod paging;
 pub mod refusal;
 mod session;
@@ -81,6 +83,8 @@ pub struct ClientOptions {
     pub page: CallLimits,
     /// Product and version, for VCD's access log.
     pub user_agent: String,
+    /// How much is asked at once, and when not; `None` asks whenever a caller does.
+    pub pacing: Option<Arc<Pacing>>,
 }
 
 impl Default for ClientOptions {
@@ -100,6 +104,7 @@ impl Default for ClientOptions {
             call,
             page,
             user_agent: concat!("cse-server/", env!("CARGO_PKG_VERSION")).to_owned(),
+            pacing: None,
         }
     }
 }
@@ -158,6 +163,7 @@ impl<T: Transport> VcdClient<T> {
             transport,
             limits,
             user_agent,
+            pacing: options.pacing,
         };
         let request = ::http::Request::builder()
             .method(Method::GET)
@@ -189,6 +195,11 @@ impl<T: Transport> VcdClient<T> {
             version: self.version,
             context: None,
         }
+    }
+
+    /// How many calls may be under way at once; `None` when nothing limits them.
+    pub fn window(&self) -> Option<usize> {
+        self.gateway.pacing.as_ref().map(|pacing| pacing.window())
     }
 
     /// The same login, acting within `org`; for logins of the provider.

@@ -13,8 +13,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
 use jiff::fmt::rfc2822;
 
 use super::transport::Response;
@@ -59,6 +59,18 @@ impl Refusal {
         refusal.retry_after = retry_after(headers);
         refusal.from_vcd = from_vcd;
         refusal
+    }
+
+    /// What this program says itself instead of sending a request.
+    pub(super) fn own(status: StatusCode, message: &str, retry_after: Option<Duration>) -> Self {
+        Self {
+            status: status.as_u16(),
+            minor_code: None,
+            message: Some(message.to_owned()),
+            request_id: None,
+            retry_after,
+            from_vcd: false,
+        }
     }
 
     /// From an error document that came in another way: inside a task.

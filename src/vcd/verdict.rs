@@ -51,15 +51,20 @@ impl Verdict {
             _ => Self::Rejected,
         }
     }
+
+    /// Whether too many operations run or wait: a site limits them per user and per organization.
+    pub(super) fn is_limit(refusal: &Refusal) -> bool {
+        refusal.mentions("operation_limit")
+            || refusal.mentions("simultaneous operations")
+            || (refusal.mentions("operations") && refusal.mentions("limit"))
+    }
 }
 
-/// One task at a time per vApp, VM or gateway; and a site may limit running and queued operations.
+/// One task at a time per vApp, VM or gateway; and a site may limit operations.
 fn is_busy(refusal: &Refusal) -> bool {
     refusal.mentions("busy_entity")
         || refusal.mentions("is busy completing an operation")
-        || refusal.mentions("operation_limit")
-        || refusal.mentions("simultaneous operations")
-        || (refusal.mentions("operations") && refusal.mentions("limit"))
+        || Verdict::is_limit(refusal)
 }
 
 /// What the caller may do about a task that failed.

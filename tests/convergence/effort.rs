@@ -2,6 +2,7 @@
 //!
 //! - `CONVERGENCE=all`: every experiment of every part.
 //! - `CONVERGENCE_SEEDS=1000..1500`: these seeds instead of the default ones.
+//! - `CONVERGENCE_SECONDS=3600`: the trouble of real processes lasts so long.
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -25,15 +26,6 @@ pub(crate) fn seeds(default: Range<u64>) -> Range<u64> {
     });
     bounds
         .unwrap_or_else(|| panic!("CONVERGENCE_SEEDS={text}: expected FIRST..END, such as 0..500"))
-}
-
-/// Of `all` experiments those to make now: all of them, or every `share`-th from the `turn`-th on.
-pub(crate) fn chosen<T>(all: Vec<T>, share: usize, turn: usize) -> Vec<T> {
-    if everything() {
-        return all;
-    }
-    let first = turn % share.min(all.len().max(1));
-    all.into_iter().skip(first).step_by(share).collect()
 }
 
 /// Makes every experiment, as many at once as there are processors; the outcomes in the order of `jobs`.

@@ -25,7 +25,11 @@
 
 mod calls;
 mod effort;
+mod failover;
 mod figures;
+mod fleets;
+mod processes;
+mod sharing;
 mod sieve;
 mod stage;
 #[expect(dead_code, reason = "a part of it serves the other tests only")]
@@ -41,8 +45,12 @@ fn main() -> ExitCode {
     // Each case uses every processor by itself.
     arguments.test_threads.get_or_insert(1);
     let mut trials: Vec<Trial> = Vec::new();
+    trials.extend(fleets::trials());
+    trials.extend(failover::trials());
+    trials.extend(sharing::trials());
     trials.extend(calls::trials());
     trials.extend(sieve::trials());
+    trials.extend(processes::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     figures::show();
     conclusion.exit_code()

@@ -11,6 +11,7 @@
 #[cfg(feature = "agent")]
 mod agent;
 mod binaries;
+mod claims;
 mod contract;
 mod control;
 mod day_two;
@@ -19,6 +20,7 @@ mod estate;
 mod faults;
 mod fuzz;
 mod infrastructure;
+mod lawful;
 mod life_signs;
 mod polling;
 mod preflight;
@@ -27,6 +29,7 @@ mod repair;
 mod replicas;
 mod scenarios;
 mod simulator;
+#[expect(dead_code, reason = "a part of it serves the proof of convergence only")]
 mod support;
 mod tenant_life;
 mod tenants;

@@ -222,5 +222,5 @@ async fn forged_records_stop_nobody() {
     let later = fleet.ask_for("later");
     let done = |fleet: &Fleet| fleet.is_in(&later, "provisioned");
     assert!(fleet.until(HOUR, done).await, "{}", fleet.context());
-    fleet.assert_never_twice_on();
+    fleet.assert_lawful();
 }

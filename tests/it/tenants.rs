@@ -232,7 +232,7 @@ async fn attempts_are_bounded_when_the_guest_always_fails() {
         "{}",
         fleet.context()
     );
-    fleet.assert_never_twice_on();
+    fleet.assert_lawful();
     assert_eq!(fleet.cluster(&urn).holder.as_deref(), Some(""));
 }
 

@@ -12,12 +12,14 @@ use tracing::{debug, info, warn};
 use super::super::act::Outcome;
 use super::super::claim::WriteError;
 use super::super::deletion_record::rolled_back;
+use super::super::document::Edit;
 use super::{DOUBTS, End, Next, Work, is_worth_a_warning};
 use crate::domain::claim::ClaimPhase;
 use crate::domain::error_class::ErrorClass;
 use crate::reconcile::backoff::delay;
 use crate::reconcile::decision::Action;
 use crate::reconcile::removal::Obstacle;
+use crate::reconcile::step;
 use crate::telemetry::{chain, event};
 use crate::vcd::error::VcdError;
 use crate::vcd::transport::Transport;
@@ -128,15 +130,18 @@ impl<T: Transport> Work<T> {
     /// An older document was written over a deletion: it is neither continued nor undone in silence.
     pub(super) async fn stop_rolled_back(&mut self) -> End {
         let touched = self.memory.demolition.touched || self.held.resumes_deletion;
-        let phase = touched.then_some(ClaimPhase::Done);
+        let written = step::rolled_back(touched);
         warn!(
             event = event::ROLLBACK_DETECTED,
             touched,
             "an older version of the cluster was written over its deletion; mark it for deletion again to go on"
         );
         for _ in 0..DOUBTS {
-            let edit = rolled_back(touched, self.deps.clock.wall());
-            match self.held.write_rolled_back(edit, phase).await {
+            let edit = Edit {
+                state: written.state,
+                ..rolled_back(touched, self.deps.clock.wall())
+            };
+            match self.held.write_rolled_back(edit, written.step).await {
                 Ok(()) => return End::Settled,
                 Err(WriteError::Failed(error)) => {
                     let wait = self.backoff(&error);

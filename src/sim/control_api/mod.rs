@@ -11,6 +11,7 @@
 //! Not here: what actions do (`sim::levers`).
 
 mod answer;
+mod past;
 mod routes;
 
 use std::io;

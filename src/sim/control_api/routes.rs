@@ -8,7 +8,7 @@ use jiff::fmt::serde::unsigned_duration::friendly::compact::optional;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Asked, Operator, Refused};
+use super::{Asked, Operator, Refused, past};
 use crate::sim::levers::{Action, FaultOrder, Lever, Scenario};
 use crate::sim::request_log::Wanted;
 use crate::sim::state::file;
@@ -18,7 +18,7 @@ use crate::sim::world::{World, lock};
 const LINES: usize = 100;
 
 /// Method, path, body or query, and what it does: the answer to `GET /`.
-pub(crate) const ROUTES: [(&str, &str, &str); 27] = [
+pub(crate) const ROUTES: [(&str, &str, &str); 29] = [
     ("GET", "/", "this list"),
     (
         "GET",
@@ -27,6 +27,16 @@ pub(crate) const ROUTES: [(&str, &str, &str); 27] = [
     ),
     ("GET", "/clusters", "all clusters and who holds them"),
     ("GET", "/leaks", "objects that no cluster accounts for"),
+    (
+        "GET",
+        "/verdicts",
+        "what replicas have done against the rules",
+    ),
+    (
+        "GET",
+        "/history",
+        "what was done to clusters and their objects; ?limit= after= entity=",
+    ),
     (
         "GET",
         "/requests",
@@ -115,12 +125,14 @@ pub(crate) const ROUTES: [(&str, &str, &str); 27] = [
 /// Answers one request.
 pub(super) fn answer(operator: &Operator, asked: &Asked<'_>) -> Result<Value, Refused> {
     let path = asked.path();
-    if *asked.method != Method::GET || path.as_slice() != ["requests"] {
+    let filtered = [["requests"], ["history"]].iter().any(|one| path == one);
+    if *asked.method != Method::GET || !filtered {
         asked.parameters(&[])?;
     }
     match path.as_slice() {
         [] if *asked.method == Method::GET => Ok(listing()),
         ["site" | "clusters" | "leaks" | "counters" | "actions"] => look(operator, asked),
+        ["verdicts" | "history"] => past::answer(operator, asked),
         ["requests"] => requests(operator, asked),
         ["faults", rest @ ..] => faults(operator, asked, rest),
         ["levers"] => match *asked.method {
@@ -148,7 +160,7 @@ fn listing() -> Value {
 }
 
 /// The world, brought up to the present.
-fn with_world<T>(operator: &Operator, work: impl FnOnce(&mut World) -> T) -> T {
+pub(super) fn with_world<T>(operator: &Operator, work: impl FnOnce(&mut World) -> T) -> T {
     let site = &operator.site;
     let mut world = lock(&site.world);
     world.advance(site.clock.now(), site.clock.wall());

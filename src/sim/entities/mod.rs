@@ -20,6 +20,7 @@ pub(crate) mod grants;
 pub(crate) mod hooks;
 mod life;
 mod list;
+pub(crate) mod look;
 mod metadata;
 pub(crate) mod migrate;
 mod render;
@@ -154,6 +155,8 @@ pub(crate) struct Entities {
     by_id: BTreeMap<Arc<str>, Entity>,
     /// Lists that somebody is in the middle of.
     walks: Walks,
+    /// What may have changed since the history was last told.
+    touched: Vec<String>,
 }
 
 impl Entities {
@@ -170,7 +173,23 @@ impl Entities {
     /// The entity `id`, to be changed; whoever changes it calls [`Entity::touch`].
     pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut Entity> {
         self.walks.end();
-        self.by_id.get_mut(id)
+        let entity = self.by_id.get_mut(id)?;
+        note(&mut self.touched, id);
+        Some(entity)
+    }
+
+    /// Ids of what may have changed since this was last called, in the order of the changes.
+    pub(crate) fn take_touched(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// Takes the place of `others`, of which nothing stays.
+    pub(crate) fn replace_all(&mut self, others: &Self) {
+        let gone = others
+            .by_id
+            .keys()
+            .filter(|id| !self.by_id.contains_key(*id));
+        self.touched.extend(gone.map(|id| id.as_ref().to_owned()));
     }
 
     /// Must be called before anything changes on which it depends who sees what.
@@ -205,6 +224,7 @@ impl Entities {
         };
         self.walks.end();
         self.by_id.insert(Arc::from(id.as_str()), entity);
+        note(&mut self.touched, &id);
         id
     }
 
@@ -258,6 +278,7 @@ impl Entities {
         entity.rules = Arc::clone(&registered.rules);
         entity.content.forget_rules();
         self.walks.end();
+        note(&mut self.touched, &entity.id);
         self.by_id.insert(Arc::from(entity.id.as_str()), entity);
         true
     }
@@ -265,7 +286,15 @@ impl Entities {
     /// Takes `id` out of the world.
     pub(crate) fn remove(&mut self, id: &str) -> Option<Entity> {
         self.walks.end();
+        note(&mut self.touched, id);
         self.by_id.remove(id)
+    }
+}
+
+/// Adds `id`, unless it was the last one.
+fn note(touched: &mut Vec<String>, id: &str) {
+    if touched.last().is_none_or(|last| last != id) {
+        touched.push(id.to_owned());
     }
 }
 

@@ -8,6 +8,7 @@ use super::effects::gone;
 use super::machine::subject;
 use super::volumes::attached;
 use crate::sim::context::Context;
+use crate::sim::leaks::named_clusters;
 use crate::sim::reply::Problem;
 
 /// One change of a named disk; ids are bare UUIDs.
@@ -75,8 +76,12 @@ pub(crate) fn apply(
             "disk.detached"
         }
     };
-    ctx.history
-        .count(effect, subject(&disk.description, &disk.name));
+    let values = disk.metadata.values().map(|value| value.value.as_str());
+    let texts = values.chain([disk.name.as_str(), disk.description.as_str()]);
+    let clusters = texts.flat_map(named_clusters).collect();
+    let id = format!("urn:vcloud:disk:{uuid}");
+    let name = subject(&disk.description, &disk.name);
+    ctx.history.count_item(effect, name, (&id, clusters));
     if effect == "disk.deleted" {
         infra.disks.remove(uuid);
     }

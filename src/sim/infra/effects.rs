@@ -2,18 +2,19 @@
 //!
 //! Invariants:
 //! - A copy that fails leaves no VM behind, and no address in use.
-//! - Every effect is counted in the history, under the marker in the object's description.
+//! - Every effect is counted in the history, under the marker in the object's description, and noted there.
 //!
 //! Not here: what a guest or a node's controller writes into its own VM (`sim::actors`).
 
 use super::Infra;
 use super::catalog_effects;
 use super::disk_effects;
-use super::machine::{MetadataValue, Status, Vapp, Vm, subject};
+use super::machine::{MetadataValue, Status, Vapp, Vm};
 use super::operations::Change;
-use super::vm_changes;
+use super::{told, vm_changes};
 use crate::sim::actors::guest;
 use crate::sim::context::Context;
+use crate::sim::history::MachineChange;
 use crate::sim::reply::Problem;
 
 /// Applies `change` to the world as it is now.
@@ -59,7 +60,11 @@ pub(crate) fn apply(
             found_vapp(&vapp, infra)?.product = sections;
             Ok(())
         }
-        Change::Metadata { object, entries } => set_metadata(&object, entries, infra),
+        Change::Metadata { object, entries } => {
+            set_metadata(&object, entries, infra)?;
+            tell_changed(&object, ctx, infra);
+            Ok(())
+        }
         Change::PowerOn { vms } => power(&vms, Power::to(Status::PoweredOn), ctx, infra),
         Change::PowerOff { vms } => power(&vms, Power::to(Status::PoweredOff), ctx, infra),
         Change::Suspend { vms } => power(&vms, Power::to(Status::Suspended), ctx, infra),
@@ -73,7 +78,9 @@ pub(crate) fn apply(
         Change::DeleteVm { vm } => delete_vm(&vm, ctx, infra),
         Change::Reconfigure { vm, changes } => {
             let mut changes = changes.into_iter();
-            changes.try_for_each(|change| vm_changes::apply(change, &vm, infra))
+            changes.try_for_each(|change| vm_changes::apply(change, &vm, infra))?;
+            tell_changed(&vm, ctx, infra);
+            Ok(())
         }
         Change::Disk { disk, change } => disk_effects::apply(&disk, change, ctx, infra),
         Change::Catalog(change) => catalog_effects::apply(&change, ctx, infra),
@@ -113,6 +120,16 @@ fn found_vapp<'a>(uuid: &str, infra: &'a mut Infra) -> Result<&'a mut Vapp, Prob
     found.ok_or_else(|| gone("vApp", uuid))
 }
 
+/// Tells the history that the settings or the metadata of a vApp or a VM are others.
+fn tell_changed(object: &str, ctx: &mut Context<'_>, infra: &Infra) {
+    if let Some(vm) = infra.vms.get(object) {
+        told::vm(ctx.history, (MachineChange::Changed, vm));
+    }
+    if let Some(vapp) = infra.vapps.get(object) {
+        told::vapp(ctx.history, (MachineChange::Changed, vapp));
+    }
+}
+
 fn restart(vms: &[String], ctx: &mut Context<'_>, infra: &mut Infra) {
     for vm in vms {
         guest::boot(vm, ctx, infra);
@@ -140,8 +157,7 @@ fn power_on_if(
 fn finish_vapp(vapp: &str, ctx: &mut Context<'_>, infra: &mut Infra) -> Result<(), Problem> {
     let vapp = found_vapp(vapp, infra)?;
     vapp.unresolved = false;
-    ctx.history
-        .count("vapp.composed", subject(&vapp.description, &vapp.name));
+    told::vapp(ctx.history, (MachineChange::Created, vapp));
     Ok(())
 }
 
@@ -156,8 +172,7 @@ fn finish_copies(
         if outcome.is_err() {
             forget_vm(vm, infra);
         } else if let Some(vm) = infra.vms.get(vm) {
-            ctx.history
-                .count("vm.created", subject(&vm.description, &vm.name));
+            told::vm(ctx.history, (MachineChange::Created, vm));
         }
     }
     outcome
@@ -214,13 +229,14 @@ fn power(
         let before = vm.status;
         vm.status = to.status.unwrap_or(before);
         if before != Status::PoweredOn && vm.status == Status::PoweredOn {
-            ctx.history
-                .count("vm.powered_on", subject(&vm.description, &vm.name));
+            told::vm(ctx.history, (MachineChange::PoweredOn, vm));
             if before == Status::Suspended {
                 guest::resume(uuid, ctx, infra);
             } else {
                 guest::boot(uuid, ctx, infra);
             }
+        } else if before == Status::PoweredOn && vm.status != before {
+            told::vm(ctx.history, (MachineChange::PoweredOff, vm));
         }
     }
     Ok(())
@@ -239,15 +255,13 @@ fn delete_vapp(uuid: &str, ctx: &mut Context<'_>, infra: &mut Infra) -> Result<(
 /// Takes an empty vApp out of the world.
 fn forget_vapp(uuid: &str, ctx: &mut Context<'_>, infra: &mut Infra) -> Result<(), Problem> {
     let vapp = infra.vapps.remove(uuid).ok_or_else(|| gone("vApp", uuid))?;
-    ctx.history
-        .count("vapp.deleted", subject(&vapp.description, &vapp.name));
+    told::vapp(ctx.history, (MachineChange::Deleted, &vapp));
     Ok(())
 }
 
 fn delete_vm(uuid: &str, ctx: &mut Context<'_>, infra: &mut Infra) -> Result<(), Problem> {
     let vm = forget_vm(uuid, infra).ok_or_else(|| gone("VM", uuid))?;
-    ctx.history
-        .count("vm.deleted", subject(&vm.description, &vm.name));
+    told::vm(ctx.history, (MachineChange::Deleted, &vm));
     let hidden = infra
         .vapps
         .get(&vm.vapp)

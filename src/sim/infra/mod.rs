@@ -40,6 +40,7 @@ pub(crate) mod sharing;
 pub(crate) mod site;
 mod standalone;
 pub(crate) mod submissions;
+mod told;
 mod transfers;
 mod uploads;
 mod vapp_networks;

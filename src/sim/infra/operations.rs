@@ -205,6 +205,7 @@ impl Infra {
         } = operation;
         let sentence = format!("{} {} ({})", kind.verb, owner.name, bare(&owner.id));
         let task = ctx.start_task(starter, (kind.name, sentence), owner);
+        ctx.history.tie(&task);
         for uuid in holds {
             self.busy.insert(
                 uuid,
@@ -268,6 +269,7 @@ pub(crate) fn fire(due: Due, ctx: &mut Context<'_>, infra: &mut Infra) {
         return;
     }
     let Due { task, change } = due;
+    ctx.history.resume(&task);
     let outcome = match ctx.tasks.ordered_failure(&task) {
         Some(problem) => {
             effects::abandon(&change, infra);

@@ -40,6 +40,7 @@ impl World {
             entity.touch(wall);
             restored.restore(entity, &self.registry);
         }
+        restored.replace_all(&self.entities);
         self.entities = restored;
         Ok(snapshot.entities.len())
     }

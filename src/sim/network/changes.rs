@@ -122,6 +122,7 @@ impl Services {
         } = operation;
         let sentence = format!("{} {}({})", kind.verb, owner.name, bare(&owner.id));
         let task = ctx.start_task(starter, (kind.name, sentence), owner);
+        ctx.history.tie(&task);
         for uuid in holds {
             let busy = Busy {
                 task: task.clone(),
@@ -153,6 +154,7 @@ pub(crate) fn fire(due: Due, ctx: &mut Context<'_>, infra: &mut Infra, services:
             }
         }
         Due::Change { task, change } => {
+            ctx.history.resume(&task);
             let outcome = apply(change, ctx, infra, services);
             services.busy.retain(|_, busy| busy.task != task);
             let state = match outcome {

@@ -256,13 +256,7 @@ impl Run<'_> {
                 violations.push(format!("not true: {name}"));
             }
         }
-        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            fleet.assert_never_twice_on();
-        }))
-        .is_err()
-        {
-            violations.push("two bootstrap VMs were on at once".to_owned());
-        }
+        violations.extend(fleet.verdicts());
         let void = self
             .experiment
             .is_some_and(|one| one.fault == Fault::Stale && self.struck.is_none());

@@ -64,7 +64,7 @@ fn assert_nothing_left(fleet: &Fleet) {
         let times = fleet.effect(effect, urn(fleet));
         assert!(times <= 1, "{effect} {times} times\n{}", fleet.context());
     }
-    fleet.assert_never_twice_on();
+    fleet.assert_lawful();
 }
 
 /// Looks often, for something that lasts for moments only.

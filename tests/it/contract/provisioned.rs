@@ -34,7 +34,7 @@ async fn survives(fleet: &Fleet, client: &Client, urn: &str, written: &Value) {
     let done = client.wait(fleet, urn, HOUR).await;
     assert!(done.is_ok(), "{done:?}\n{}", fleet.context());
     assert_eq!(fleet.world().bootstrap_leftovers(), Vec::<String>::new());
-    fleet.assert_never_twice_on();
+    fleet.assert_lawful();
 }
 
 /// Names of the nodes.

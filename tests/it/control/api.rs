@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// A small site on free ports, without TLS; time stands nearly still.
-fn options(dir: &TempDir) -> Options {
+pub(super) fn options(dir: &TempDir) -> Options {
     Options {
         listen: "127.0.0.1:0".parse().unwrap(),
         tls: Tls::Plain,
@@ -35,17 +35,17 @@ fn options(dir: &TempDir) -> Options {
 }
 
 /// The site with its two doors.
-struct Open {
-    url: String,
+pub(super) struct Open {
+    pub(super) url: String,
     control: String,
     guide: Guide,
-    client: reqwest::Client,
+    pub(super) client: reqwest::Client,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl Open {
-    fn with(options: &Options) -> Self {
+    pub(super) fn with(options: &Options) -> Self {
         install_crypto_provider();
         let site = Standalone::open(options).unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -62,7 +62,7 @@ impl Open {
         }
     }
 
-    async fn close(self) {
+    pub(super) async fn close(self) {
         self.stop.send(()).unwrap();
         self.task.await.unwrap();
     }
@@ -87,7 +87,7 @@ impl Open {
         (status, serde_json::from_str(&text).unwrap())
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(super) async fn get(&self, path: &str) -> Value {
         let (status, document) = self.call(Method::GET, path, None).await;
         assert_eq!(status, 200, "{path}: {document}");
         document
@@ -100,7 +100,7 @@ impl Open {
     }
 
     /// The provider's session.
-    async fn login(&self) -> String {
+    pub(super) async fn login(&self) -> String {
         self.exchange("provider", &self.guide.service_token).await
     }
 

@@ -6,3 +6,4 @@ mod leaks;
 mod program;
 mod shipped;
 mod state;
+mod verdicts;

@@ -64,7 +64,7 @@ async fn a_mark_at_any_call_of_a_creation_ends_with_nothing_left() {
             "{}",
             fleet.context()
         );
-        fleet.assert_never_twice_on();
+        fleet.assert_lawful();
         runs += 1;
     }
     assert!(runs > 7, "{runs}");

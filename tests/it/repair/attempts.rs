@@ -85,7 +85,7 @@ async fn attempts_wait_ever_longer_and_end_for_good() {
         "{}",
         fleet.context()
     );
-    fleet.assert_never_twice_on();
+    fleet.assert_lawful();
 }
 
 /// Goal: a replica that takes over in the pause counts attempts and pause on, and does not begin anew.

@@ -4,14 +4,17 @@
 //! until the clusters are as they should be. All chance comes from its seed; every failure text carries
 //! the seed and the site's journal.
 
+mod departures;
+mod odd;
 mod snared;
+mod told;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cse_server::chance::Chance;
-use cse_server::clock::Clock;
+use cse_server::clock::{Clock, Moment};
 use cse_server::domain::claim::HolderId;
 use cse_server::sim::faults::Faults;
 use cse_server::sim::seed::{ClusterRequest, CseShape, SiteAccess, Tenant, default_config};
@@ -25,8 +28,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::frozen::{Freezable, Sent};
+use super::lawful::Bench;
 use super::life::Life;
-use super::serving::{ReplicaParts, serve};
+use super::serving::{Habits, ReplicaParts, serve};
 use super::snare::Snares;
 use super::versions::Versions;
 
@@ -68,11 +72,14 @@ pub(crate) struct Fleet {
     pub(crate) tenants: Vec<Tenant>,
     pub(crate) urns: Vec<String>,
     pub(crate) life: Life,
+    /// Of the replicas that are started from now on.
+    pub(crate) habits: Habits,
     running: BTreeMap<String, Running>,
+    /// Told to stop, and perhaps still at it.
+    leaving: BTreeMap<String, Running>,
     dead: BTreeMap<String, Vec<HolderId>>,
     started: u64,
-    /// Clusters of which two bootstrap VMs were ever seen switched on at once.
-    twice_on: Mutex<BTreeSet<String>>,
+    bench: Bench,
     /// Whether all clusters were provisioned, at these revisions: reading every document is most of what a
     /// fleet at rest would cost.
     provisioned: Mutex<(BTreeMap<String, u64>, bool)>,
@@ -100,11 +107,14 @@ impl Fleet {
         let access = world.seed_site();
         world.seed_config(default_config());
         let tenants = vec![world.seed_tenant("acme"), world.seed_tenant("nimbus")];
+        world.keep_whole_history();
+        let world = Arc::new(Mutex::new(world));
         Self {
             seed,
             what: String::new(),
             clock,
-            world: Arc::new(Mutex::new(world)),
+            bench: Bench::new(seed, &world),
+            world,
             faults: Arc::new(Faults::none()),
             journal: Journal::default(),
             sent: Sent::default(),
@@ -114,10 +124,11 @@ impl Fleet {
             tenants,
             urns: Vec::new(),
             life: Life::default(),
+            habits: Habits::default(),
             running: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             dead: BTreeMap::new(),
             started: 0,
-            twice_on: Mutex::default(),
             provisioned: Mutex::default(),
         }
     }
@@ -138,11 +149,14 @@ impl Fleet {
 
     /// A fleet that goes on from where another one was saved.
     pub(crate) fn resume(saved: &Saved) -> Self {
-        let loaded = World::load(saved.world.as_slice(), None).unwrap();
+        let mut loaded = World::load(saved.world.as_slice(), None).unwrap();
         let elapsed = loaded.moment.since_origin();
+        loaded.world.keep_whole_history();
+        let world = Arc::new(Mutex::new(loaded.world));
         Self {
             clock: Clock::virtual_since(BEGINNING.parse().unwrap(), elapsed),
-            world: Arc::new(Mutex::new(loaded.world)),
+            bench: Bench::new(saved.seed, &world),
+            world,
             access: saved.access.clone(),
             tenants: saved.tenants.clone(),
             urns: saved.urns.clone(),
@@ -198,11 +212,18 @@ impl Fleet {
 
     /// Starts a replica that the test calls `name` and that takes itself for `replica`.
     pub(crate) fn start_as(&mut self, name: &str, replica: &str) {
-        self.started += 1;
-        let chance = Arc::new(Chance::seeded(
-            self.seed.wrapping_mul(1_000).wrapping_add(self.started),
-        ));
+        let chance = self.next_chance();
         let me = HolderId::new(replica, chance.next_u128());
+        self.launch(name, me, (chance, self.clock.clone()));
+    }
+
+    fn next_chance(&mut self) -> Arc<Chance> {
+        self.started += 1;
+        let seed = self.seed.wrapping_mul(1_000).wrapping_add(self.started);
+        Arc::new(Chance::seeded(seed))
+    }
+
+    fn launch(&mut self, name: &str, me: HolderId, (chance, clock): (Arc<Chance>, Clock)) {
         let predecessors = self.dead.get(name).cloned().unwrap_or_default();
         let stop = CancellationToken::new();
         let transport = InProcess::new(
@@ -213,15 +234,18 @@ impl Fleet {
         .labelled(name)
         .recorded(&self.journal);
         let (frozen, gate) = watch::channel(false);
+        let at = (self.clock.now(), self.clock.wall());
+        self.world().note_started(name, at);
         let replica = ReplicaParts {
             transport: Freezable::new(transport, gate, (self.sent.clone(), self.versions.clone()))
                 .snared(name, &self.snares, &frozen),
             token: self.access.provider_token.clone(),
-            clock: self.clock.clone(),
+            clock,
             chance,
             me: me.clone(),
             predecessors,
             life: self.life.clone(),
+            habits: self.habits,
         };
         let task = tokio::spawn(serve(replica, stop.clone()));
         let running = Running {
@@ -256,6 +280,8 @@ impl Fleet {
     /// Drains a replica, as SIGTERM does, and waits for its end.
     pub(crate) async fn stop(&mut self, name: &str) {
         let running = self.running.remove(name).unwrap();
+        let at = (self.clock.now(), self.clock.wall());
+        self.world().note_stopping(name, at);
         running.stop.cancel();
         running.task.await.unwrap();
     }
@@ -266,14 +292,6 @@ impl Fleet {
         let mut world = self.world();
         world.advance(now, wall);
         self.versions.look(&world);
-        let mut on = BTreeSet::new();
-        for marker in world.powered_on() {
-            if let Some((entity, _)) = marker.split_once(';')
-                && !on.insert(entity.to_owned())
-            {
-                self.twice_on.lock().unwrap().insert(entity.to_owned());
-            }
-        }
     }
 
     /// Lets time pass in steps of a second.
@@ -351,6 +369,32 @@ impl Fleet {
             .sum()
     }
 
+    /// What replicas did against the rules, without what is excused.
+    pub(crate) fn verdicts(&self) -> Vec<String> {
+        self.bench.verdicts()
+    }
+
+    /// States that this scenario rightly breaks an invariant, such as `I5`, and why.
+    pub(crate) fn excuse(&self, invariant: &str, why: &str) {
+        self.bench.excuse(invariant, why);
+    }
+
+    /// Nothing was done against the rules, at any moment.
+    pub(crate) fn assert_lawful(&self) {
+        assert_eq!(self.verdicts(), Vec::<String>::new(), "{}", self.context());
+    }
+
+    /// Waits that were too long (L3, L4) since `from`, from when on nothing went wrong and there was a replica
+    /// with a free slot.
+    pub(crate) fn late(&self, from: Duration) -> Vec<String> {
+        self.bench.late(Moment::from_origin(from), self.clock.now())
+    }
+
+    /// Clusters that are not at their end, or came to it less than `stays` ago (L1).
+    pub(crate) fn unsettled(&self, stays: Duration) -> Vec<String> {
+        self.bench.unsettled(self.clock.now(), stays)
+    }
+
     /// Everything as promised: provisioned, nothing left, nothing done twice.
     pub(crate) fn assert_converged(&self) {
         self.assert_sound();
@@ -372,7 +416,7 @@ impl Fleet {
         }
     }
 
-    /// As promised whatever happened: provisioned, nothing left, never two VMs of a cluster on at once.
+    /// As promised whatever happened: provisioned, nothing left, nothing done against the rules.
     pub(crate) fn assert_sound(&self) {
         let context = self.context();
         assert!(
@@ -380,7 +424,7 @@ impl Fleet {
             "a fleet without clusters proves nothing\n{context}"
         );
         assert!(self.all_provisioned(), "not all provisioned\n{context}");
-        self.assert_never_twice_on();
+        self.assert_lawful();
         for urn in &self.urns {
             let cluster = self.cluster(urn);
             assert_eq!(cluster.rde_state, "RESOLVED", "{urn}\n{context}");
@@ -391,82 +435,5 @@ impl Fleet {
             Vec::<String>::new(),
             "{context}"
         );
-    }
-
-    /// No cluster ever had two bootstrap VMs switched on at once.
-    pub(crate) fn assert_never_twice_on(&self) {
-        let twice_on = self.twice_on.lock().unwrap().clone();
-        assert_eq!(twice_on, BTreeSet::new(), "{}", self.context());
-    }
-
-    /// Events of the bootstrap that stand twice in the document.
-    pub(crate) fn events_twice(&self, urn: &str) -> Vec<String> {
-        let names = self.event_names(urn);
-        let handover = ["ClusterCreationResumed", "ClusterHandedOver"];
-        let mut twice: Vec<String> = names
-            .iter()
-            .filter(|name| !handover.contains(&name.as_str()))
-            .filter(|name| names.iter().filter(|other| other == name).count() > 1)
-            .cloned()
-            .collect();
-        twice.dedup();
-        twice
-    }
-
-    pub(crate) fn event_names(&self, urn: &str) -> Vec<String> {
-        let world = self.world();
-        let content = world.entity_content(urn).unwrap();
-        let status = &content["status"]["vcdKe"];
-        let names = |set: &str| -> Vec<String> {
-            let entries = status[set].as_array().cloned().unwrap_or_default();
-            entries
-                .iter()
-                .map(|entry| entry["name"].as_str().unwrap().to_owned())
-                .collect()
-        };
-        [names("eventSet"), names("errorSet")].concat()
-    }
-
-    /// Names and texts of the entries of the cluster's `errorSet`.
-    pub(crate) fn errors(&self, urn: &str) -> Vec<(String, String)> {
-        let world = self.world();
-        let Some(content) = world.entity_content(urn) else {
-            return Vec::new();
-        };
-        let status = content.get("status").map(|status| &status["vcdKe"]);
-        let entries = status.and_then(|status| status["errorSet"].as_array().cloned());
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let details = |entry: &Value| text(&entry["additionalDetails"]["Detailed Error"]);
-        let entries = entries.unwrap_or_default();
-        entries
-            .iter()
-            .map(|entry| (text(&entry["name"]), details(entry)))
-            .collect()
-    }
-
-    /// Seed, clusters and the last requests, for failure texts.
-    pub(crate) fn context(&self) -> String {
-        let lines = self.journal.lines();
-        // One guard at a time: the lock does not open twice.
-        let clusters = self.world().clusters();
-        let leftovers = self.world().bootstrap_leftovers();
-        let errors: Vec<_> = self.urns.iter().map(|urn| self.errors(urn)).collect();
-        let mut effects = self.world().effects().clone();
-        effects.retain(|(_, about), _| about.starts_with("rde="));
-        let tail = lines
-            .iter()
-            .skip(lines.len().saturating_sub(60))
-            .cloned()
-            .collect::<Vec<_>>();
-        format!(
-            "seed {}, {}\nclusters {:#?}\nerrors {:#?}\neffects {:#?}\nleftovers {:?}\nlast requests\n{}",
-            self.seed,
-            self.what,
-            clusters,
-            errors,
-            effects,
-            leftovers,
-            tail.join("\n")
-        )
     }
 }

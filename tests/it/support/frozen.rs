@@ -115,25 +115,33 @@ impl Freezable {
 
 impl Transport for Freezable {
     async fn send(&self, request: Request, limits: CallLimits) -> Result<Response, TransportError> {
+        let decided = self.inner.clock().now();
         self.thawed().await;
         let line = format!("{} {}", request.method(), request.uri());
         self.sent.0.lock().unwrap().push(line);
         self.versions.sent(&request);
+        let reads = (request.method() == Method::GET).then(|| request.uri().path().to_owned());
         let snare = self.step(&request);
         if snare == Some(Snare::HoldRequest) {
             self.hold();
             self.thawed().await;
         }
         let (method, target) = (request.method().clone(), request.uri().to_string());
-        let mut answer = self.inner.send(request.clone(), limits).await;
+        let mut answer = self.inner.send_from(request.clone(), limits, decided).await;
         match snare {
-            Some(Snare::TwiceFirst) => drop(self.inner.send(request, limits).await),
-            Some(Snare::TwiceSecond) => answer = self.inner.send(request, limits).await,
+            Some(Snare::TwiceFirst) => drop(self.inner.send_from(request, limits, decided).await),
+            Some(Snare::TwiceSecond) => {
+                answer = self.inner.send_from(request, limits, decided).await;
+            }
             Some(Snare::HoldAnswer) => self.hold(),
             Some(Snare::HoldRequest | Snare::Stale) | None => {}
         }
         self.look();
         self.thawed().await;
-        Ok(self.answered((&method, &target), snare, answer?))
+        let answer = self.answered((&method, &target), snare, answer?);
+        if let Some(path) = reads {
+            self.inner.note_received(&path, &answer);
+        }
+        Ok(answer)
     }
 }

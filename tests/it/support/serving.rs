@@ -6,8 +6,11 @@ use std::time::Duration;
 use cse_server::chance::Chance;
 use cse_server::clock::Clock;
 use cse_server::controller::run::{Replica, Setup};
-use cse_server::controller::settings::{Timers, read_settings};
+use cse_server::controller::settings::read_settings;
 use cse_server::domain::claim::HolderId;
+use cse_server::reconcile::policy::{ClaimProfile, LocalTimes};
+use cse_server::reconcile::sharing::Slots;
+use cse_server::vcd::pacing::Pacing;
 use cse_server::vcd::{ClientOptions, Login, VcdClient};
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +27,23 @@ pub(super) struct ReplicaParts {
     pub(super) me: HolderId,
     pub(super) predecessors: Vec<HolderId>,
     pub(super) life: Life,
+    pub(super) habits: Habits,
+}
+
+/// What the replicas of a fleet are told by their own files.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Habits {
+    pub(crate) profile: ClaimProfile,
+    pub(crate) slots: Slots,
+}
+
+impl Default for Habits {
+    fn default() -> Self {
+        Self {
+            profile: ClaimProfile::Standard,
+            slots: Slots::standard(),
+        }
+    }
 }
 
 /// Start-up as the daemon does it; systemd's part, starting again after a failure, included.
@@ -34,7 +54,11 @@ pub(super) async fn serve(parts: ReplicaParts, stop: CancellationToken) {
             token: SecretString::from(parts.token.clone()),
         };
         let transport = Arc::new(parts.transport.clone());
-        if let Ok(client) = VcdClient::connect(transport, login, ClientOptions::default()).await
+        let options = ClientOptions {
+            pacing: Some(Arc::new(Pacing::new(parts.clock.clone()))),
+            ..ClientOptions::default()
+        };
+        if let Ok(client) = VcdClient::connect(transport, login, options).await
             && let Ok(settings) = read_settings(&client).await
         {
             break (client, settings);
@@ -48,16 +72,18 @@ pub(super) async fn serve(parts: ReplicaParts, stop: CancellationToken) {
         chance: parts.chance,
         me: parts.me,
         predecessors: parts.predecessors,
-        timers: Timers {
+        times: LocalTimes {
+            profile: parts.habits.profile,
             heartbeat: Duration::from_secs(30),
             self_fence: Duration::from_secs(90),
             takeover: Duration::from_mins(3),
+            hot_poll: Duration::from_secs(10),
             request: Duration::from_secs(30),
         },
-        slots: 32,
-        hot_poll: Duration::from_secs(10),
+        slots: parts.habits.slots,
         drain_timeout: Duration::from_secs(30),
         site_authorities: Vec::new(),
     };
-    Replica::new(setup, settings).run(stop, &mut life).await;
+    let replica = Replica::new(setup, settings).unwrap();
+    replica.run(stop, &mut life).await;
 }

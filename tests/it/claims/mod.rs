@@ -1,0 +1,79 @@
+//! Claims as other replicas, other servers, other clocks and other tenants meet them.
+
+mod clocks;
+mod drain;
+mod identity;
+mod intervals;
+mod original;
+mod pace;
+mod sharing;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cse_server::controller::settings::read_settings;
+use cse_server::domain::claim::Heartbeat;
+use cse_server::sim::transport::InProcess;
+use cse_server::vcd::{ClientOptions, Login, VcdClient};
+use secrecy::SecretString;
+use serde_json::json;
+
+use crate::support::fleet::Fleet;
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// Effects that happen once for each cluster that is created without trouble.
+const ONCE: [&str; 4] = [
+    "vapp.composed",
+    "vm.created",
+    "vm.powered_on",
+    "vapp.deleted",
+];
+
+/// The record of a cluster; only of one of our replicas.
+fn record(fleet: &Fleet, urn: &str) -> Heartbeat {
+    let view = fleet.cluster(urn);
+    let text = view.heartbeat.unwrap_or_default();
+    Heartbeat::parse(&text).unwrap_or_else(|| panic!("{text:?}\n{}", fleet.context()))
+}
+
+/// Who holds the cluster; "gone" when there is none any more.
+fn holder(fleet: &Fleet, urn: &str) -> String {
+    let clusters = fleet.world().clusters();
+    let found = clusters.into_iter().find(|cluster| cluster.urn == urn);
+    found.map_or_else(
+        || "gone".to_owned(),
+        |found| found.holder.unwrap_or_default(),
+    )
+}
+
+/// Writes poll, watcher and stale intervals, in minutes, into the server configuration.
+async fn set_intervals(fleet: &Fleet, (poll, watcher, stale): (u64, u64, u64)) {
+    let transport = InProcess::new(
+        Arc::clone(&fleet.world),
+        fleet.clock.clone(),
+        Arc::clone(&fleet.faults),
+    );
+    let login = Login {
+        org: "System".to_owned(),
+        token: SecretString::from(fleet.access.provider_token.clone()),
+    };
+    let client = VcdClient::connect(Arc::new(transport), login, ClientOptions::default());
+    let client = client.await.unwrap();
+    // An invalid one is still found by its id.
+    let id = match read_settings(&client).await {
+        Ok(settings) => settings.document.id.as_str().to_owned(),
+        Err(error) => {
+            let text = error.to_string();
+            let (_, rest) = text.split_once('(').unwrap_or_else(|| panic!("{text}"));
+            rest.split(')').next().unwrap().to_owned()
+        }
+    };
+    fleet.change(&id, |content| {
+        content["profiles"][0]["serverConfig"] = json!({
+            "rdePollIntervalInMin": poll,
+            "heartbeatWatcherTimeoutInMin": watcher,
+            "staleHeartbeatIntervalInMin": stale,
+        });
+    });
+}
