@@ -153,23 +153,37 @@ async fn look<T: Transport>(
     let Some(tenant) = &memory.tenant else {
         return Ok(());
     };
+    let client = tenant.client.clone();
     if let Some(vm) = &seen.document.committed_vm
         && seen.document.phase == ClaimPhase::Creating
     {
-        seen.vm = visible(tenant.client.vm(vm).await)?
-            .as_ref()
-            .map(guest_seen);
+        let answer = client.vm(vm).await;
+        let listed = seen.vapps.iter().flat_map(|vapp| &vapp.vms);
+        let listed = listed.into_iter().any(|one| one.id == *vm);
+        seen.vm = match answer {
+            Ok(vm) => Some(guest_seen(&vm)),
+            Err(error) if !is_unseen(&error) || listed && memory.doubt() => {
+                memory.listing = None;
+                return Err(error);
+            }
+            Err(_) => None,
+        };
     }
-    let client = &tenant.client;
     if sight::is_wanted(seen) {
         let entity = &seen.document.entity;
-        seen.cluster_vapps = evidence::cluster_vapps(client, entity, &listing.candidates).await?;
+        seen.cluster_vapps = evidence::cluster_vapps(&client, entity, &listing.candidates).await?;
     }
     let pausing = memory.pausing_until.is_some_and(|until| now < until);
     if sight::is_clean_up(seen) && !pausing {
-        seen.estate = Some(evidence::survey(client, held.document()).await?);
+        seen.estate = Some(evidence::survey(&client, held.document()).await?);
     }
     Ok(())
+}
+
+/// "Not visible" about what its container lists: a right may be missing or a cell out of date for a moment, and
+/// nothing is torn down for that.
+const fn is_unseen(error: &VcdError) -> bool {
+    matches!(error, VcdError::NotVisible { .. })
 }
 
 pub(super) async fn task_seen<T: Transport>(
@@ -232,10 +246,15 @@ async fn list_vapps<T: Transport>(
     {
         ids.push(committed.clone());
     }
+    let client = tenant.client.clone();
     let mut vapps = Vec::new();
     for id in ids {
-        if let Some(vapp) = visible(tenant.client.vapp(&id).await)? {
-            vapps.push(vapp_seen(vapp, seen));
+        let answer = client.vapp(&id).await;
+        let listed = vdc.vapps.iter().any(|vapp| vapp.id == id);
+        match answer {
+            Ok(vapp) => vapps.push(vapp_seen(vapp, seen)),
+            Err(error) if !is_unseen(&error) || listed && memory.doubt() => return Err(error),
+            Err(_) => {}
         }
     }
     if seen.document.phase != ClaimPhase::Creating {

@@ -1,9 +1,7 @@
-//! Whatever goes wrong with a call, at whatever moment: the cluster is created, once.
+//! Much that goes wrong at once, or for a long time: clusters are created, once.
 //!
-//! The calls are taken from a creation without faults, so a new call joins on its own. Calls that
-//! change something are all tried; of a read that is repeated many times, the first ones.
+//! Not here: single faults, at every call of every workflow (`tests/convergence/calls`).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cse_server::sim::faults::{Fault, Refusal, Target};
@@ -11,122 +9,6 @@ use cse_server::sim::faults::{Fault, Refusal, Target};
 use crate::support::fleet::Fleet;
 
 const HOUR: Duration = Duration::from_hours(1);
-/// Repetitions of one read that are tried.
-const READS: usize = 3;
-
-/// Numbers of the calls worth a fault, of a creation by one replica.
-async fn calls_of_a_creation(seed: u64) -> Vec<u64> {
-    let mut fleet = Fleet::quick(seed);
-    fleet.ask_for("oak");
-    fleet.start("a");
-    fleet.until(HOUR, Fleet::all_provisioned).await;
-    fleet.assert_converged();
-    let mut reads: BTreeMap<String, usize> = BTreeMap::new();
-    let mut calls = Vec::new();
-    for (number, line) in (0..).zip(fleet.journal.lines()) {
-        // Time and caller come first, the outcome last.
-        let call = line
-            .split(' ')
-            .skip(2)
-            .take(2)
-            .collect::<Vec<_>>()
-            .join(" ");
-        let times = reads.entry(call.clone()).or_default();
-        *times += 1;
-        if !call.starts_with("GET") || *times <= READS {
-            calls.push(number);
-        }
-    }
-    // The rest, after the last write, depends on who polls when.
-    assert_eq!(
-        fleet.effect("vapp.deleted", &fleet.urns[0]),
-        1,
-        "{}",
-        fleet.context()
-    );
-    let last = calls.pop();
-    assert!(
-        last.is_some() && calls.len() > 50,
-        "only {} calls, seed {seed}",
-        calls.len()
-    );
-    calls
-}
-
-fn only(caller: &str, call: u64) -> Target {
-    Target {
-        caller: Some(caller.to_owned()),
-        ..Target::nth(call)
-    }
-}
-
-/// One creation in which `fault` strikes one call of replica `a`; `b` stands by.
-async fn creation_with(fault: Fault, call: u64, seed: u64) {
-    let mut fleet = Fleet::quick(seed);
-    fleet.what = format!("{fault:?} at call {call}");
-    fleet.ask_for("oak");
-    fleet.faults.arm(only("a", call), fault);
-    fleet.start("a");
-    fleet.pass_time(Duration::from_secs(5)).await;
-    fleet.start("b");
-    fleet.until(HOUR, Fleet::all_provisioned).await;
-    assert_eq!(fleet.faults.struck(), 1, "{}", fleet.context());
-    fleet.assert_converged();
-}
-
-/// Every `share`-th of the calls worth a fault, from the `first` on, each with two kinds of fault; the
-/// kinds take turns.
-async fn single_faults(seed: u64, first: usize, share: usize) {
-    let calls = calls_of_a_creation(seed).await;
-    let kinds = Fault::ALL.len();
-    let mut tried = 0;
-    for (turn, call) in calls.into_iter().enumerate().skip(first).step_by(share) {
-        for shift in [0, kinds / 2] {
-            creation_with(
-                Fault::ALL[(turn + turn / kinds + shift) % kinds],
-                call,
-                seed,
-            )
-            .await;
-            tried += 1;
-        }
-    }
-    assert!(tried > 2 * kinds, "{tried} faults, seed {seed}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn any_fault_at_any_call_is_survived_and_nothing_happens_twice() {
-    single_faults(500, 0, 2).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn any_fault_at_any_other_call_is_survived_and_nothing_happens_twice() {
-    single_faults(500, 1, 2).await;
-}
-
-/// Goal: a replica that dies with a request under way leaves nothing that its successor cannot finish.
-///
-/// Method: the request is lost, or its answer is, and the replica dies before it notices.
-#[tokio::test(start_paused = true)]
-async fn death_at_any_call_is_survived() {
-    let seed = 600;
-    let calls = calls_of_a_creation(seed).await;
-    for (turn, call) in calls.into_iter().enumerate().step_by(2) {
-        let fault = [Fault::ReplyLost, Fault::RequestLost][turn / 2 % 2];
-        let mut fleet = Fleet::quick(seed);
-        fleet.what = format!("death after {fault:?} at call {call}");
-        fleet.ask_for("oak");
-        fleet.faults.arm(only("a", call), fault);
-        fleet.start("a");
-        while fleet.faults.struck() == 0 {
-            fleet.pass_time(Duration::from_millis(50)).await;
-        }
-        fleet.kill("a").await;
-        fleet.start(if turn % 8 < 6 { "a" } else { "b" });
-        fleet.until(HOUR, Fleet::all_provisioned).await;
-        fleet.assert_converged();
-    }
-}
 
 /// Goal: many faults at once, on three replicas that share eight clusters.
 #[tokio::test(start_paused = true)]

@@ -29,6 +29,7 @@ mod repair;
 mod replicas;
 mod scenarios;
 mod simulator;
+#[expect(dead_code, reason = "a part of it serves the proof of convergence only")]
 mod support;
 mod tenant_life;
 mod tenants;

@@ -56,11 +56,7 @@ impl Fault {
 
     /// Whether it means anything for a read, or for any other call.
     pub(super) fn fits(self, is_read: bool) -> bool {
-        match self {
-            Self::Stale => is_read,
-            Self::Twice => !is_read,
-            _ => true,
-        }
+        (self != Self::Stale || is_read) && (self != Self::Twice || !is_read)
     }
 
     pub(super) const fn name(self) -> &'static str {
@@ -127,7 +123,19 @@ impl Fault {
             Self::CrashAfter | Self::PauseAfter => Some(Snare::HoldAnswer),
             Self::Stale => Some(Snare::Stale),
             Self::Twice => Some(Snare::TwiceSecond),
-            _ => None,
+            Self::NotSent
+            | Self::RequestLost
+            | Self::ReplyLost
+            | Self::Unauthorized
+            | Self::Forbidden
+            | Self::Busy
+            | Self::Conflict
+            | Self::Throttled
+            | Self::ServerError
+            | Self::ErrorAfterEffect
+            | Self::Unavailable
+            | Self::Malformed
+            | Self::Hang => None,
         }
     }
 
@@ -149,8 +157,8 @@ impl Fault {
         }
     }
 
-    /// Whether it has struck.
-    pub(super) fn struck(self, fleet: &Fleet) -> bool {
+    /// Whether any has struck.
+    pub(super) fn struck(fleet: &Fleet) -> bool {
         fleet.faults.struck() + fleet.snares.sprung("a") > 0
     }
 
@@ -158,11 +166,23 @@ impl Fault {
     /// been tried again, or less.
     pub(super) const fn costs(self) -> Duration {
         match self {
-            Self::CrashBefore | Self::CrashAfter => Duration::from_mins(6),
-            Self::PauseBefore | Self::PauseAfter => Duration::from_mins(10),
             // A document from before the last write looks like a claim that is lost.
-            Self::Stale => Duration::from_mins(6),
-            _ => Duration::from_mins(3),
+            Self::CrashBefore | Self::CrashAfter | Self::Stale => Duration::from_mins(6),
+            Self::PauseBefore | Self::PauseAfter => Duration::from_mins(10),
+            Self::NotSent
+            | Self::RequestLost
+            | Self::ReplyLost
+            | Self::Unauthorized
+            | Self::Forbidden
+            | Self::Busy
+            | Self::Conflict
+            | Self::Throttled
+            | Self::ServerError
+            | Self::ErrorAfterEffect
+            | Self::Unavailable
+            | Self::Malformed
+            | Self::Hang
+            | Self::Twice => Duration::from_mins(3),
         }
     }
 }

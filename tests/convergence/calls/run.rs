@@ -14,8 +14,8 @@ use crate::support::fleet::{Fleet, Saved};
 
 /// Longest life of a run.
 const LIMIT: Duration = Duration::from_hours(2);
-/// Until `b` stands by: `a` is to be first.
-const STANDBY: Duration = Duration::from_secs(5);
+/// How long everything is looked at closely.
+const BEGINNING: Duration = Duration::from_secs(10);
 /// Longer than any claim lives on: the term, its jitter, the polls until it is seen.
 const PAUSE: Duration = Duration::from_secs(245);
 /// As long as a process needs to be started again.
@@ -56,9 +56,9 @@ pub(super) struct Lived {
 
 impl Lived {
     /// Whether it took too long, or asked too often.
-    pub(super) fn haste(&self, clean: &Self, fault: Fault) -> Vec<String> {
+    pub(super) fn haste(&self, clean: &Self, fault: Fault, standby: Duration) -> Vec<String> {
         let mut wrong = Vec::new();
-        let limit = clean.took + fault.costs();
+        let limit = clean.took + fault.costs() + standby;
         if self.took > limit {
             wrong.push(format!("it took {:?} and not {limit:?}", self.took));
         }
@@ -161,7 +161,8 @@ impl Run<'_> {
 
     /// Small steps where something is about to happen.
     fn pace(&self) -> Duration {
-        if self.stands_by {
+        let age = self.fleet.clock.now().since(self.begun);
+        if age > BEGINNING {
             self.workflow.step
         } else {
             Duration::from_secs(1)
@@ -170,14 +171,11 @@ impl Run<'_> {
 
     async fn look(&mut self) {
         let now = self.fleet.clock.now();
-        if !self.stands_by && now.since(self.begun) >= STANDBY {
+        if !self.stands_by && now.since(self.begun) >= self.workflow.standby {
             self.fleet.start("b");
             self.stands_by = true;
         }
-        if let Some(one) = self.experiment
-            && self.struck.is_none()
-            && one.fault.struck(&self.fleet)
-        {
+        if self.experiment.is_some() && self.struck.is_none() && Fault::struck(&self.fleet) {
             self.struck = Some(now);
         }
         self.rescue(now).await;
@@ -248,7 +246,7 @@ impl Run<'_> {
     fn is_over(&self) -> bool {
         let paused = matches!(self.rescue, Rescue::Still(_));
         let turns = self.turn == self.workflow.turns.len();
-        !paused && turns && self.stands_by && (self.workflow.over)(&self.fleet)
+        !paused && turns && (self.workflow.over)(&self.fleet)
     }
 
     fn lived(&self, calls: Vec<String>, ended: Moment, mut violations: Vec<String>) -> Lived {

@@ -13,16 +13,21 @@ pub(super) struct Workflow {
     pub(super) turns: &'static [Turn],
     pub(super) over: fn(&Fleet) -> bool,
     /// What has to hold at the end of every run, by name.
-    pub(super) truths: &'static [(&'static str, fn(&Fleet) -> bool)],
+    pub(super) truths: &'static [Truth],
     /// Entries that tell how something advances: how many there are depends on who looks when.
     pub(super) progress: &'static [&'static str],
     /// Whether the sets of entries get longer than is kept of them.
     pub(super) windowed: bool,
     /// Whether the cluster makes and removes machines by itself meanwhile.
     pub(super) grows: bool,
+    /// When `b` comes: soon after `a`, or so late that `a` does what is to be done.
+    pub(super) standby: Duration,
     /// Time between two looks.
     pub(super) step: Duration,
 }
+
+/// What holds, and whether it does.
+pub(super) type Truth = (&'static str, fn(&Fleet) -> bool);
 
 /// Something that happens as soon as it is time for it.
 pub(super) struct Turn {

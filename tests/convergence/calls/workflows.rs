@@ -13,6 +13,8 @@ use crate::stage::{
 
 /// A second; deletions and creations are looked at that often.
 const SECOND: Duration = Duration::from_secs(1);
+/// Longer than a takeover takes.
+const LATE: Duration = Duration::from_mins(10);
 const POOL: &str = "workers-a";
 const NEW: &str = "v1.28.4+vmware.1";
 
@@ -67,6 +69,7 @@ pub(super) static ALL: [Workflow; 20] = [
     Workflow {
         name: "take over",
         prepare: || on_virtual_time(orphaned(5_060)),
+        standby: LATE,
         ..CREATE
     },
     Workflow {
@@ -81,6 +84,7 @@ pub(super) static ALL: [Workflow; 20] = [
     Workflow {
         name: "document rolled back",
         prepare: || asked(5_080, false, |_| {}),
+        standby: LATE,
         turns: &[Turn {
             when: |fleet| has(fleet, "vm.powered_on"),
             deed: Deed::Restore,
@@ -154,6 +158,8 @@ pub(super) static ALL: [Workflow; 20] = [
     },
     Workflow {
         name: "marked when the VM is made",
+        // Whether the mark or the commit of the VM comes first is a race.
+        progress: &["BootstrapVmCreated"],
         prepare: || asked(5_270, false, |_| {}),
         turns: &[Turn {
             when: |fleet| has(fleet, "vm.created"),
@@ -191,6 +197,7 @@ const CREATE: Workflow = Workflow {
     progress: &[],
     windowed: false,
     grows: false,
+    standby: Duration::from_secs(5),
     step: SECOND,
 };
 

@@ -42,7 +42,37 @@ pub(super) fn trials() -> Vec<Trial> {
                 on_virtual_time(unheard(&saved, "/invocations", fault, false));
             },
         ),
+        trial(
+            "sieve: one refusal to show a bootstrap vApp or VM that is listed is not its loss",
+            || {
+                let saved = asked(6_930, true, |_| {});
+                for (path, after) in [
+                    ("/vApp/vapp-", 2),
+                    ("/vApp/vapp-", 6),
+                    ("/vApp/vm-", 1),
+                    ("/vApp/vm-", 9),
+                ] {
+                    on_virtual_time(hidden(&saved, path, after));
+                }
+            },
+        ),
     ]
+}
+
+/// One read of this kind is refused; the attempt goes on.
+async fn hidden(saved: &Saved, path: &str, after: u64) {
+    let mut fleet = Fleet::resume(saved);
+    fleet.seed += 500;
+    fleet.what = format!("403 on read {after} of {path}");
+    let target = Target {
+        after,
+        ..Target::next(1, Method::GET, path)
+    };
+    fleet.faults.arm(target, Fault::Refused(Refusal::Forbidden));
+    fleet.start("a");
+    until_created(&fleet).await;
+    assert_eq!(fleet.faults.struck(), 1, "{}", fleet.context());
+    fleet.assert_converged();
 }
 
 /// One request of this kind goes wrong; no error is ever told for it.

@@ -120,7 +120,7 @@ async fn marked_and_unmarked(seed: u64) {
     let before = fleet.content(urn(&fleet));
     mark(&fleet, true);
     fleet.change(urn(&fleet), |content| {
-        content["spec"] = before["spec"].clone()
+        content["spec"] = before["spec"].clone();
     });
     fleet.freeze("a", false);
     until_created(&fleet).await;
@@ -136,7 +136,7 @@ async fn running_marked_and_unmarked(seed: u64) {
     mark(&fleet, true);
     fleet.pass_time(Duration::from_secs(1)).await;
     fleet.change(urn(&fleet), |content| {
-        content["spec"] = before["spec"].clone()
+        content["spec"] = before["spec"].clone();
     });
     fleet.freeze("z", false);
     fleet.pass(Duration::from_mins(20)).await;
@@ -176,6 +176,40 @@ async fn done(fleet: &Fleet, author: &VcdClient<InProcess>, task: TaskId) {
     panic!("a task never ends\n{}", fleet.context());
 }
 
+/// Deletes the bootstrap VM and puts one of the same name and marker in its place; its URN.
+async fn replace(fleet: &Fleet, author: &VcdClient<InProcess>, vapp: &VappId) -> String {
+    let tenant = fleet.tenants[0].clone();
+    let vms = fleet.world().vms();
+    let named = vms.iter().find(|vm| vm.name == "EPHEMERAL_TEMP_VM");
+    let old = named.unwrap();
+    let id = VmId::parse(&old.urn).unwrap();
+    if old.status == "POWERED_ON" {
+        let task = author.undeploy_vm(&id).await.unwrap();
+        done(fleet, author, task).await;
+    }
+    let task = author.delete_vm(&id).await.unwrap();
+    done(fleet, author, task).await;
+    let found = author
+        .find_templates(&tenant.catalog, &tenant.template)
+        .await;
+    let template = author.template(&found.unwrap()[0]).await.unwrap();
+    let new = NewVm {
+        name: old.name.clone(),
+        description: old.description.clone(),
+        computer_name: "mine".to_owned(),
+        template_vm_href: template.vm_href,
+        network: tenant.network.clone(),
+        sizing_policy_urn: None,
+        storage_profile_href: None,
+        customization_script: "true".to_owned(),
+    };
+    let task = author.add_vm(vapp, &new).await.unwrap();
+    done(fleet, author, task).await;
+    let vms = fleet.world().vms();
+    let mine = vms.iter().find(|vm| vm.name == old.name);
+    mine.unwrap().urn.clone()
+}
+
 /// The tenant deletes the bootstrap VM and puts one of the same name and marker in its place.
 async fn replaced(seed: u64) {
     for moment in ["vm.created", "vm.powered_on"] {
@@ -186,46 +220,14 @@ async fn replaced(seed: u64) {
         until_soon(&fleet, |fleet| has(fleet, moment)).await;
         fleet.pass_time(Duration::from_secs(3)).await;
         fleet.freeze("a", true);
+        // VCD ends what it is at work on.
+        fleet.pass(Duration::from_secs(30)).await;
         let tenant = fleet.tenants[0].clone();
         let author = client(&fleet, &tenant.org, &tenant.api_token).await;
         let content = fleet.content(urn(&fleet));
         let committed = content["status"]["vcdKe"]["vcdResourceSet"][0]["id"].clone();
         let vapp = VappId::parse(committed.as_str().unwrap()).unwrap();
-        let vms = fleet.world().vms();
-        let old = vms
-            .iter()
-            .find(|vm| vm.name == "EPHEMERAL_TEMP_VM")
-            .unwrap();
-        let id = VmId::parse(&old.urn).unwrap();
-        if old.status == "POWERED_ON" {
-            let task = author.undeploy_vm(&id).await.unwrap();
-            done(&fleet, &author, task).await;
-        }
-        let task = author.delete_vm(&id).await.unwrap();
-        done(&fleet, &author, task).await;
-        let found = author
-            .find_templates(&tenant.catalog, &tenant.template)
-            .await;
-        let template = author.template(&found.unwrap()[0]).await.unwrap();
-        let new = NewVm {
-            name: old.name.clone(),
-            description: old.description.clone(),
-            computer_name: "mine".to_owned(),
-            template_vm_href: template.vm_href,
-            network: tenant.network.clone(),
-            sizing_policy_urn: None,
-            storage_profile_href: None,
-            customization_script: "true".to_owned(),
-        };
-        let task = author.add_vm(&vapp, &new).await.unwrap();
-        done(&fleet, &author, task).await;
-        let vms = fleet.world().vms();
-        let mine = vms
-            .iter()
-            .find(|vm| vm.name == old.name)
-            .unwrap()
-            .urn
-            .clone();
+        let mine = replace(&fleet, &author, &vapp).await;
         fleet.freeze("a", false);
         for _ in 0..3_600 {
             if fleet.all_provisioned() && is_collected(&fleet) {

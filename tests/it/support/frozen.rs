@@ -63,13 +63,13 @@ impl Freezable {
 
     /// The same on a way on which snares may lie; some of them freeze the replica.
     pub(crate) fn snared(self, name: &str, snares: &Snares, freeze: &watch::Sender<bool>) -> Self {
-        let snared = Snared {
+        let way = Snared {
             name: Arc::from(name),
             snares: snares.clone(),
             freeze: freeze.clone(),
         };
         Self {
-            snared: Some(snared),
+            snared: Some(way),
             ..self
         }
     }
