@@ -25,6 +25,7 @@
 
 mod effort;
 mod figures;
+mod model;
 #[expect(dead_code, reason = "a part of it serves the other tests only")]
 #[path = "../it/support/mod.rs"]
 mod support;
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Each case uses every processor by itself.
     arguments.test_threads.get_or_insert(1);
-    let trials: Vec<Trial> = Vec::new();
+    let trials: Vec<Trial> = model::trials();
     let conclusion = libtest_mimic::run(&arguments, trials);
     figures::show();
     conclusion.exit_code()
