@@ -134,11 +134,14 @@ pub(crate) const WORLDS: &[World] = &[
         together: (2, 3),
         traits: &[T::SameIdentity],
     },
+    // One fault more breaks it: a holder frozen in the middle of a clean-up for as long as a whole creation takes,
+    // after the document went back to before any claim, so that the next holder has the same epoch. Only time
+    // (rule R9) stands against that.
     World {
         name: "old version back, and a failure",
         replicas: 2,
         faults: &[(F::Rollback, 1), (F::Guest, 2), (F::Takeover, 1)],
-        together: (2, 3),
+        together: (2, 2),
         traits: &[T::AutoRepair, T::Builds, T::Polls],
     },
     World {
