@@ -155,7 +155,7 @@ pub(crate) const WORLDS: &[World] = &[
         name: "the tenant removes VM or vApp",
         replicas: 2,
         faults: &[(F::Tenant, 2), (F::Takeover, 1), (F::Lost, 1)],
-        together: (2, 3),
+        together: (2, 2),
         traits: &[T::AutoRepair],
     },
     World {
