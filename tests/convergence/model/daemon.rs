@@ -155,6 +155,7 @@ impl Daemon {
             holder: (doc.holder != 0).then(|| self.identities[usize::from(doc.holder)].clone()),
             heartbeat_text: String::new(),
             heartbeat: doc.record.as_ref().map(|record| self.heartbeat(record)),
+            stamp: String::new(),
         }
     }
 
