@@ -152,8 +152,9 @@ fn i6_nothing_is_removed_or_adopted_that_is_not_the_clusters() {
 
 #[test]
 fn i7_the_state_goes_along_allowed_edges() {
-    // (from, what a client does, to, lawful)
-    let rows: [(&str, fn(&mut Look), &str, bool); 7] = [
+    // From, what a client does, to, lawful.
+    type Row = (&'static str, fn(&mut Look), &'static str, bool);
+    let rows: [Row; 7] = [
         ("provisioning", |_| {}, "provisioned", true),
         ("provisioning", |_| {}, "error", true),
         ("provisioned", |_| {}, "provisioning", false),
