@@ -29,7 +29,10 @@ mod repair;
 mod replicas;
 mod scenarios;
 mod simulator;
-#[expect(dead_code, reason = "a part of it serves the proof of convergence only")]
+#[expect(
+    dead_code,
+    reason = "a part of it serves the proof of convergence only"
+)]
 mod support;
 mod tenant_life;
 mod tenants;
