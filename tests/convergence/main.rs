@@ -28,6 +28,7 @@ mod effort;
 mod failover;
 mod figures;
 mod fleets;
+mod model;
 mod processes;
 mod sharing;
 mod sieve;
@@ -44,12 +45,12 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Each case uses every processor by itself.
     arguments.test_threads.get_or_insert(1);
-    let mut trials: Vec<Trial> = Vec::new();
+    let mut trials: Vec<Trial> = model::trials();
+    trials.extend(calls::trials());
+    trials.extend(sieve::trials());
     trials.extend(fleets::trials());
     trials.extend(failover::trials());
     trials.extend(sharing::trials());
-    trials.extend(calls::trials());
-    trials.extend(sieve::trials());
     trials.extend(processes::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     figures::show();

@@ -63,7 +63,8 @@ impl<T: Transport> Replica<T> {
             batch: batch.min(within_limit),
         };
         let mut picked = pick(&jobs, self.crew.jobs(), &self.setup.slots, room);
-        if picked.more && batch < within_limit {
+        // While VCD does not answer, the pause between two tries is the poll's own.
+        if picked.more && batch < within_limit && self.poll_failures == 0 {
             self.next_hot = self.next_hot.min(now.plus(RELIST_AFTER));
         }
         // From the end on, so that the other positions stay what they are.

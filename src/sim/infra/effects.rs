@@ -11,7 +11,8 @@ use super::catalog_effects;
 use super::disk_effects;
 use super::machine::{MetadataValue, Status, Vapp, Vm};
 use super::operations::Change;
-use super::{told, vm_changes};
+use super::told;
+use super::vm_changes::{self, VmChange};
 use crate::sim::actors::guest;
 use crate::sim::context::Context;
 use crate::sim::history::MachineChange;
@@ -76,12 +77,7 @@ pub(crate) fn apply(
         Change::Undeploy { vms } => power(&vms, Power::UNDEPLOYED, ctx, infra),
         Change::DeleteVapp { vapp } => delete_vapp(&vapp, ctx, infra),
         Change::DeleteVm { vm } => delete_vm(&vm, ctx, infra),
-        Change::Reconfigure { vm, changes } => {
-            let mut changes = changes.into_iter();
-            changes.try_for_each(|change| vm_changes::apply(change, &vm, infra))?;
-            tell_changed(&vm, ctx, infra);
-            Ok(())
-        }
+        Change::Reconfigure { vm, changes } => reconfigure(&vm, changes, ctx, infra),
         Change::Disk { disk, change } => disk_effects::apply(&disk, change, ctx, infra),
         Change::Catalog(change) => catalog_effects::apply(&change, ctx, infra),
     }
@@ -128,6 +124,18 @@ fn tell_changed(object: &str, ctx: &mut Context<'_>, infra: &Infra) {
     if let Some(vapp) = infra.vapps.get(object) {
         told::vapp(ctx.history, (MachineChange::Changed, vapp));
     }
+}
+
+fn reconfigure(
+    vm: &str,
+    changes: Vec<VmChange>,
+    ctx: &mut Context<'_>,
+    infra: &mut Infra,
+) -> Result<(), Problem> {
+    let mut changes = changes.into_iter();
+    changes.try_for_each(|change| vm_changes::apply(change, vm, infra))?;
+    tell_changed(vm, ctx, infra);
+    Ok(())
 }
 
 fn restart(vms: &[String], ctx: &mut Context<'_>, infra: &mut Infra) {

@@ -71,6 +71,13 @@ impl SaidOnce {
         self.texts.contains(&(said.name.clone(), said.details))
     }
 
+    /// Somebody else has written: what that took away may be told again.
+    fn forget(&mut self, before: &Look, after: &Look) {
+        for gone in added(&after.sets.events.value, &before.sets.events.value) {
+            self.texts.remove(&(gone.name.clone(), gone.details));
+        }
+    }
+
     fn take_in(&mut self, before: &Look, after: &Look) {
         if !self.is_of(after) {
             let record = after.claim.heartbeat.as_ref();
@@ -158,9 +165,11 @@ impl Facts {
         }
         if entry.by.actor == Actor::Replica {
             known.keep_claim(entry, look);
-            if let Some(before) = &known.look {
-                known.said.take_in(before, look);
-            }
+        }
+        match &known.look {
+            Some(before) if entry.by.actor == Actor::Replica => known.said.take_in(before, look),
+            Some(before) => known.said.forget(before, look),
+            None => {}
         }
         if entry.by.actor == Actor::Replica || known.look.is_none() {
             known.keep_intent(entry, look);

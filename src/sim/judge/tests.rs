@@ -251,28 +251,26 @@ fn i11_an_event_is_recorded_once() {
     check("another one", &then(said("Started", "2", "vm")), &[]);
     check("of another VM", &then(said("Ready", "2", "other")), &[]);
     check("again", &then(said("Ready", "2", "vm")), &[I::I11]);
-    let lost = |after: &'static str| {
+    let lost = |by: &'static str, after: &'static str| {
         first()
             .write("one", |look| {
                 claim(look, "one", "e=1;s=4;n=04;t=180;p=creating;i=1;x=held");
                 look.sets.events = vec![said("Begun", "2", "")].into();
             })
-            .write("", |look| look.sets.events = Vec::new().into())
+            .write(by, |look| {
+                claim(look, "one", "e=1;s=5;n=05;t=180;p=creating;i=1;x=held");
+                look.sets.events = Vec::new().into();
+            })
             .write("one", |look| {
                 claim(look, "one", after);
                 look.sets.events = vec![said("Begun", "3", "")].into();
             })
     };
-    check(
-        "twice in an attempt",
-        &lost("e=1;s=5;n=05;t=180;p=creating;i=1;x=held"),
-        &[I::I11],
-    );
-    check(
-        "in the next attempt",
-        &lost("e=1;s=5;n=05;t=180;p=creating;i=2;x=held"),
-        &[],
-    );
+    let same = "e=1;s=6;n=06;t=180;p=creating;i=1;x=held";
+    let next = "e=1;s=6;n=06;t=180;p=creating;i=2;x=held";
+    check("dropped, and again", &lost("one", same), &[I::I11]);
+    check("erased by a client", &lost("", same), &[]);
+    check("in the next attempt", &lost("one", next), &[]);
     let many = first().write("one", |look| {
         claim(look, "one", "e=1;s=4;n=04;t=180;p=creating;i=1;x=held");
         let events = (0..41).map(|at| said("E", &at.to_string(), ""));

@@ -67,16 +67,16 @@ impl Story {
         if let Some(guest) = self.wish.guest {
             spent = spent.saturating_add(guest.times);
             if !self.wish.repaired || spent >= ATTEMPTS {
-                names.insert(error_of(guest));
+                names.extend(errors_of(guest));
             }
         }
         if self.taken_away > 0 {
             names.extend(TAKEN_AWAY);
-            names.extend(self.wish.guest.map(error_of));
+            names.extend(self.wish.guest.map(errors_of).into_iter().flatten());
         }
         if self.rewritten {
             names.extend(GONE_BACK);
-            names.extend(self.wish.guest.map(error_of));
+            names.extend(self.wish.guest.map(errors_of).into_iter().flatten());
         }
         if self.node_failed {
             names.extend(NODE_GONE);
@@ -107,7 +107,10 @@ impl Story {
         }
         match view.state.as_deref() {
             Some("provisioned") => self.as_provisioned(view),
-            Some("error") if view.auto_repair == Some(false) => self.as_failed(fleet),
+            // A typed client's rewrite drops what is false.
+            Some("error") if view.auto_repair != Some(true) || self.rewritten => {
+                self.as_failed(fleet)
+            }
             _ => Standing::Working,
         }
     }
@@ -139,10 +142,11 @@ impl Story {
     }
 }
 
-fn error_of(guest: Guest) -> &'static str {
+/// Whoever notices first, guest or server, names it.
+const fn errors_of(guest: Guest) -> &'static [&'static str] {
     match guest.how {
-        Failing::Fails => "BootstrapPhaseFailed",
-        Failing::Hangs => "BootstrapPhaseTimedOut",
-        Failing::Dies => "BootstrapVmSilent",
+        Failing::Fails => &["BootstrapPhaseFailed"],
+        Failing::Hangs => &["BootstrapPhaseFailed", "BootstrapPhaseTimedOut"],
+        Failing::Dies => &["BootstrapVmSilent"],
     }
 }
