@@ -22,13 +22,13 @@ use super::preflight::{Look, PATIENCE, VappOwner, examine, find_targets, vapp_ow
 use super::tenant::{Full, NoTenant, full_entity, has_kubeconfig, refused_token, sign_in};
 use crate::domain::claim::ClaimPhase;
 use crate::domain::error_class::ErrorClass;
-use crate::domain::ids::VappId;
+use crate::domain::ids::{VappId, VmId};
 use crate::domain::marker::Marker;
 use crate::domain::status::ClusterState;
 use crate::reconcile::failure::FailureReason;
 use crate::reconcile::inspection;
 use crate::reconcile::observation::{
-    Observation, Power, Preparation, RemovalSeen, TaskSeen, VappSeen, VmSeen,
+    GuestSeen, Observation, Power, Preparation, RemovalSeen, TaskSeen, VappSeen, VmSeen,
 };
 use crate::reconcile::sight;
 use crate::vcd::VcdClient;
@@ -157,17 +157,7 @@ async fn look<T: Transport>(
     if let Some(vm) = &seen.document.committed_vm
         && seen.document.phase == ClaimPhase::Creating
     {
-        let answer = client.vm(vm).await;
-        let listed = seen.vapps.iter().flat_map(|vapp| &vapp.vms);
-        let listed = listed.into_iter().any(|one| one.id == *vm);
-        seen.vm = match answer {
-            Ok(vm) => Some(guest_seen(&vm)),
-            Err(error) if !is_unseen(&error) || listed && memory.doubt() => {
-                memory.listing = None;
-                return Err(error);
-            }
-            Err(_) => None,
-        };
+        seen.vm = guest(&client, memory, (seen, vm)).await?;
     }
     if sight::is_wanted(seen) {
         let entity = &seen.document.entity;
@@ -178,6 +168,24 @@ async fn look<T: Transport>(
         seen.estate = Some(evidence::survey(&client, held.document()).await?);
     }
     Ok(())
+}
+
+/// The committed VM, unless it is gone.
+async fn guest<T: Transport>(
+    client: &VcdClient<T>,
+    memory: &mut Memory<T>,
+    (seen, vm): (&Observation, &VmId),
+) -> Result<Option<GuestSeen>, VcdError> {
+    let mut listed = seen.vapps.iter().flat_map(|vapp| &vapp.vms);
+    let listed = listed.any(|one| one.id == *vm);
+    match client.vm(vm).await {
+        Ok(vm) => Ok(Some(guest_seen(&vm))),
+        Err(error) if !is_unseen(&error) || listed && memory.doubt() => {
+            memory.listing = None;
+            Err(error)
+        }
+        Err(_) => Ok(None),
+    }
 }
 
 /// "Not visible" about what its container lists: a right may be missing or a cell out of date for a moment, and

@@ -329,15 +329,6 @@ impl<T: Transport> Work<T> {
         }
     }
 
-    /// The entity's own state changes under the hands of whoever resolves it, answered or not.
-    async fn see_resolution(&mut self, action: &Action, in_vain: bool) -> Result<(), WriteError> {
-        if *action == Action::ResolveEntity {
-            self.memory.demolition.resolving(in_vain);
-            self.held.refresh().await?;
-        }
-        Ok(())
-    }
-
     fn act_failed(&mut self, action: &Action, error: &VcdError) -> Next {
         self.memory.action_failures = self.memory.action_failures.saturating_add(1);
         let failures = self.memory.action_failures;

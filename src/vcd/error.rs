@@ -249,7 +249,8 @@ impl VcdError {
     /// cannot be read nor the page of something in between.
     pub fn is_verdict(&self) -> bool {
         match self {
-            Self::Rejected { refusal, .. } => refusal.from_vcd,
+            // Something of that name may be what an earlier request of ours has made.
+            Self::Rejected { refusal, .. } => refusal.from_vcd && !refusal.names_a_twin(),
             Self::InvalidRequest { .. } | Self::ApiVersion { .. } => true,
             // VCD says so of what exists, too, while a right is missing or an index lags.
             Self::NotVisible { .. }

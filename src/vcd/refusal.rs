@@ -96,6 +96,13 @@ impl Refusal {
         holds(&self.message) || holds(&self.minor_code)
     }
 
+    /// Whether something of that name is there already.
+    ///
+    /// Source: VCD answers 400 `DUPLICATE_NAME`, or with a sentence ("There is already a VM named ...").
+    pub(super) fn names_a_twin(&self) -> bool {
+        self.mentions("duplicate_name") || self.mentions("there is already a")
+    }
+
     /// The same without VCD's sentence, when that repeats something secret.
     pub(super) fn without_message_holding(mut self, secret: &str) -> Self {
         if self

@@ -104,6 +104,19 @@ impl<T: Transport> Work<T> {
         Next::After(wait)
     }
 
+    /// The entity's own state changes under the hands of whoever resolves it, answered or not.
+    pub(super) async fn see_resolution(
+        &mut self,
+        action: &Action,
+        in_vain: bool,
+    ) -> Result<(), WriteError> {
+        if *action == Action::ResolveEntity {
+            self.memory.demolition.resolving(in_vain);
+            self.held.refresh().await?;
+        }
+        Ok(())
+    }
+
     /// The last step: the entity itself, provided that nobody has written it since it was read.
     pub(super) async fn delete_entity(&mut self) -> Result<Next, WriteError> {
         let entity = self.held.document().id.as_str().to_owned();

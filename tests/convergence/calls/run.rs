@@ -110,6 +110,9 @@ pub(super) async fn live(
     let mut fleet = Fleet::resume(saved);
     // Nobody draws what the replica of the preparation drew.
     fleet.seed += 500;
+    if let Some((invariant, why)) = workflow.excused {
+        fleet.excuse(invariant, why);
+    }
     fleet.what = format!("{}, {experiment:?}", workflow.name);
     if let Some(one) = experiment {
         one.fault.arm(&fleet, one.call.try_into().unwrap());

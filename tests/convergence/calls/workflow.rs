@@ -20,6 +20,8 @@ pub(super) struct Workflow {
     pub(super) windowed: bool,
     /// Whether the cluster makes and removes machines by itself meanwhile.
     pub(super) grows: bool,
+    /// An invariant that the judge does not hold against it, and why.
+    pub(super) excused: Option<(&'static str, &'static str)>,
     /// When `b` comes: soon after `a`, or so late that `a` does what is to be done.
     pub(super) standby: Duration,
     /// Time between two looks.

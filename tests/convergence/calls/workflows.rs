@@ -85,6 +85,7 @@ pub(super) static ALL: [Workflow; 20] = [
         name: "document rolled back",
         prepare: || asked(5_080, false, |_| {}),
         standby: LATE,
+        excused: Some(("I11", "what a client took away is told again")),
         turns: &[Turn {
             when: |fleet| has(fleet, "vm.powered_on"),
             deed: Deed::Restore,
@@ -197,6 +198,7 @@ const CREATE: Workflow = Workflow {
     progress: &[],
     windowed: false,
     grows: false,
+    excused: None,
     standby: Duration::from_secs(5),
     step: SECOND,
 };

@@ -138,6 +138,10 @@ pub(super) fn trials() -> Vec<Trial> {
         deletion_of_a_half_made_cluster,
     ));
     all.push(trial(
+        "sieve: a VDC that lists its vApps late costs neither a second vApp nor the creation",
+        late_listings,
+    ));
+    all.push(trial(
         "sieve: a single old answer to any read of an entity while the guest is at work costs nothing",
         single_old_answers,
     ));
@@ -199,6 +203,27 @@ fn deletion_of_a_half_made_cluster() {
             });
         }
     }
+}
+
+fn late_listings() {
+    let saved = asked(6_650, false, |_| {});
+    let mut sprung = 0;
+    for read in 0..8 {
+        sprung += on_virtual_time(async {
+            let mut fleet = Fleet::resume(&saved);
+            fleet.what = format!("read {read} of the VDC");
+            let which = Which {
+                after: read,
+                ..Which::next("GET", "/api/vdc/")
+            };
+            fleet.snare("a", which, Snare::Stale);
+            fleet.start("a");
+            until_created(&fleet).await;
+            fleet.assert_converged();
+            fleet.snares.sprung("a")
+        });
+    }
+    assert!(sprung > 0, "no listing was late");
 }
 
 fn single_old_answers() {

@@ -21,6 +21,17 @@ const REPEATED: [(&str, &str, &str); 5] = [
     ("call of a behavior or for a token", "POST", "/"),
 ];
 
+/// The effects of a creation.
+const EFFECTS: [(&str, &str); 7] = [
+    ("POST", "composeVApp"),
+    ("PUT", "networkConfigSection"),
+    ("POST", "recomposeVApp"),
+    ("POST", "reconfigureVm"),
+    ("POST", "powerOn"),
+    ("POST", "undeploy"),
+    ("DELETE", "/vApp/"),
+];
+
 pub(super) fn trials() -> Vec<Trial> {
     let mut all = Vec::new();
     for (what, method, path) in REPEATED {
@@ -41,6 +52,24 @@ pub(super) fn trials() -> Vec<Trial> {
             });
         }));
     }
+    all.push(trial(
+        "sieve: whatever the second answer to a request that arrived twice says, its object is made once",
+        || {
+            let saved = asked(6_720, false, |_| {});
+            for (method, path) in EFFECTS {
+                on_virtual_time(async {
+                    let mut fleet = Fleet::resume(&saved);
+                    fleet.seed += 500;
+                    fleet.what = format!("{method} {path}");
+                    fleet.snare("a", Which::next(method, path), Snare::TwiceSecond);
+                    fleet.start("a");
+                    until_created(&fleet).await;
+                    assert_eq!(fleet.snares.sprung("a"), 1, "{}", fleet.context());
+                    fleet.assert_converged();
+                });
+            }
+        },
+    ));
     all
 }
 
