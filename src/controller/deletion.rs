@@ -135,6 +135,12 @@ impl<T: Transport> Demolition<T> {
         self.tries.get(subject).map_or(0, |(tries, _)| *tries)
     }
 
+    /// Whether a try at an object has failed before.
+    pub(super) fn has_failed(&self, subject: &str) -> bool {
+        let tried = self.tries.get(subject);
+        tried.is_some_and(|(_, why)| why.is_some())
+    }
+
     /// VCD is at work on what is to go next.
     pub(super) fn waiting(&mut self, now: Moment) {
         self.busy_since.get_or_insert(now);

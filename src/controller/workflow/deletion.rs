@@ -83,7 +83,9 @@ impl<T: Transport> Work<T> {
         error: &VcdError,
     ) -> Next {
         let why = chain(error).to_string();
-        let for_good = error.class() == ErrorClass::Terminal && error.is_verdict();
+        // What was seen may be out of date: a refusal counts once it is repeated after another look.
+        let again = self.memory.demolition.has_failed(subject);
+        let for_good = again && error.class() == ErrorClass::Terminal && error.is_verdict();
         let tries = self.memory.demolition.failed(subject, &why, for_good);
         if error.class() == ErrorClass::Unauthenticated {
             self.memory.demolition.client = None;

@@ -166,14 +166,15 @@ impl Fault {
     /// been tried again, or less.
     pub(super) const fn costs(self) -> Duration {
         match self {
-            // A document from before the last write looks like a claim that is lost.
-            Self::CrashBefore | Self::CrashAfter | Self::Stale => Duration::from_mins(6),
+            // A document that is old or out of sight looks like a claim that is lost.
+            Self::CrashBefore | Self::CrashAfter | Self::Stale | Self::Forbidden => {
+                Duration::from_mins(6)
+            }
             Self::PauseBefore | Self::PauseAfter => Duration::from_mins(10),
             Self::NotSent
             | Self::RequestLost
             | Self::ReplyLost
             | Self::Unauthorized
-            | Self::Forbidden
             | Self::Busy
             | Self::Conflict
             | Self::Throttled

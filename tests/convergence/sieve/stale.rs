@@ -138,6 +138,10 @@ pub(super) fn trials() -> Vec<Trial> {
         deletion_of_a_half_made_cluster,
     ));
     all.push(trial(
+        "sieve: a vApp that is shown as it was before it was stopped does not block its deletion",
+        late_vapps,
+    ));
+    all.push(trial(
         "sieve: a VDC that lists its vApps late costs neither a second vApp nor the creation",
         late_listings,
     ));
@@ -203,6 +207,34 @@ fn deletion_of_a_half_made_cluster() {
             });
         }
     }
+}
+
+/// Every read of a vApp of a deletion in turn is late; no tenant is told of an obstacle.
+fn late_vapps() {
+    let saved = on_virtual_time(provisioned(6_640, async |_| {}, false));
+    let mut sprung = 0;
+    for read in 0..6 {
+        sprung += on_virtual_time(async {
+            let mut fleet = Fleet::resume(&saved);
+            fleet.seed += 500;
+            fleet.what = format!("read {read} of a vApp");
+            fleet.versions.watch();
+            let which = Which {
+                after: read,
+                ..Which::next("GET", "/api/vApp/vapp-")
+            };
+            fleet.snare("a", which, Snare::Stale);
+            fleet.start("a");
+            until_deleted(&fleet).await;
+            for content in fleet.versions.of(urn(&fleet)) {
+                let errors = &content["status"]["vcdKe"]["errorSet"];
+                let errors = errors.as_array().map_or(0, Vec::len);
+                assert_eq!(errors, 0, "{content}\n{}", fleet.context());
+            }
+            fleet.snares.sprung("a")
+        });
+    }
+    assert!(sprung > 0, "no vApp was late");
 }
 
 fn late_listings() {
