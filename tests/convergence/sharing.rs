@@ -149,7 +149,9 @@ fn fleets(first: u64) -> Vec<u64> {
 fn sum<F: Future<Output = Cost>>(first: u64, run: impl Fn(u64) -> F + Sync) -> Cost {
     let costs = parallel(&fleets(first), |seed| on_virtual_time(run(*seed)));
     let mut all = Cost::default();
-    costs.iter().for_each(|cost| all.add(cost));
+    for cost in &costs {
+        all.add(cost);
+    }
     all
 }
 
@@ -289,7 +291,7 @@ fn herd() {
         assert!(all, "{}", fleet.context());
         let took = fleet.clock.now().since(begin);
         // Thirty in batches of four per listing, after the term and its jitter.
-        assert!(took <= Duration::from_secs(240), "{took:?}");
+        assert!(took <= Duration::from_mins(4), "{took:?}");
         fleet.journal.read(|all| Cost::of(&all[before..]))
     });
     cost.show("30 of a lost host, 3 others", "0.08 / 0.15");

@@ -6,9 +6,8 @@
 //! Method: a plan is drawn from a seed (`plan`), lived through on virtual time (`run`), and judged by what
 //! its history allows (`story`).
 //!
-//! `CONVERGENCE_SEEDS=0..5000 cargo test --test convergence -- fleets` tries as many as you like; with `--release`
-//! they run several times as fast, once that is built. `CONVERGENCE_SHRINK=1` makes failing plans smaller before they
-//! are shown.
+//! `CONVERGENCE_SEEDS=0..5000 cargo test --test convergence -- fleets` tries as many as you like.
+//! `CONVERGENCE_SHRINK=1` makes failing plans smaller before they are shown.
 
 mod hands;
 mod plan;
@@ -20,8 +19,9 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use cse_server::clock::Clock;
 use libtest_mimic::{Failed, Trial};
 
 use self::plan::Plan;
@@ -84,7 +84,8 @@ fn attempt(plan: &Plan, traced: bool) -> Result<Outcome, String> {
 }
 
 fn every() -> Result<(), Failed> {
-    let begun = Instant::now();
+    let clock = Clock::system();
+    let begun = clock.now();
     let seeds: Vec<u64> = seeds(SEEDS).collect();
     let failed = AtomicUsize::new(0);
     let outcomes = parallel(&seeds, |seed| {
@@ -97,7 +98,7 @@ fn every() -> Result<(), Failed> {
         }
         Some(outcome)
     });
-    let took = begun.elapsed();
+    let took = clock.now().since(begun);
     let mut failures = Vec::new();
     let mut good = Vec::new();
     for (seed, outcome) in seeds.iter().zip(outcomes) {
@@ -119,10 +120,14 @@ fn every() -> Result<(), Failed> {
     );
     for (seed, told) in failures.iter().take(TOLD) {
         let told = smaller(&Plan::drawn(*seed)).unwrap_or_else(|| told.clone());
-        text += &format!(
-            "\n{told}\nreplay: CONVERGENCE_SEEDS={seed}..{} cargo test --test convergence -- fleets::every\n",
-            seed + 1
-        );
+        let range = format!("{seed}..{}", seed + 1);
+        text.extend([
+            "\n",
+            &told,
+            "\nreplay: CONVERGENCE_SEEDS=",
+            &range,
+            " cargo test --test convergence -- fleets::every\n",
+        ]);
     }
     Err(Failed::from(text))
 }

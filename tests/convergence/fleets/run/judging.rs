@@ -199,9 +199,9 @@ impl Run<'_> {
 
     /// A failure with all that a person needs.
     pub(super) fn told(&self, problem: &str) -> String {
-        let mut text = format!("seed {}: {problem}\n", self.plan.seed);
-        text += &format!(
-            "{} replicas, {} clusters, {} of 1000 requests wrong, unique names {}\nwhat was done:\n{}\n",
+        let mut text = format!(
+            "seed {}: {problem}\n{} replicas, {} clusters, {} of 1000 requests wrong, unique names {}\nwhat was done:\n{}\n",
+            self.plan.seed,
             self.plan.replicas,
             self.plan.wishes.len(),
             self.plan.per_mille,
@@ -217,9 +217,10 @@ impl Run<'_> {
                 .any(|word| word == story.name);
             if concerned {
                 let events = view.map(|_| self.fleet.event_names(&story.urn));
-                text += &format!(
+                let about = format!(
                     "{story:#?}\nis now {view:#?}\nerrors {errors:#?}\nevents {events:?}\n"
                 );
+                text.push_str(&about);
             }
         }
         let tail = self.fleet.journal.read(|all| {
