@@ -328,8 +328,15 @@ impl<T: Transport> Held<T> {
         }
     }
 
+    /// A refusal is believed when it is repeated: VCD hides what is gone, and now and then what is there.
     async fn read(&self) -> Result<Versioned<EntityDocument>, WriteError> {
-        match self.deps.client.get_entity(&self.document.id).await {
+        let entity = &self.document.id;
+        let mut read = self.deps.client.get_entity(entity).await;
+        if matches!(read, Err(VcdError::NotVisible { .. })) {
+            self.deps.clock.sleep(self.deps.policy.task_poll).await;
+            read = self.deps.client.get_entity(entity).await;
+        }
+        match read {
             Ok(read) => Ok(read),
             Err(VcdError::NotVisible { .. }) => Err(WriteError::Lost),
             Err(error) => Err(WriteError::Failed(error)),

@@ -1,5 +1,7 @@
 //! Single answers that are mistakes: nobody believes them at once, and no tenant is told.
 
+use std::collections::BTreeSet;
+
 use cse_server::sim::faults::{Fault, Refusal, Target};
 use http::Method;
 use libtest_mimic::Trial;
@@ -56,7 +58,51 @@ pub(super) fn trials() -> Vec<Trial> {
                 }
             },
         ),
+        trial(
+            "sieve: one refusal to show its holder a cluster is no loss of the claim",
+            || {
+                let created = asked(6_940, false, |_| {});
+                let deleted = on_virtual_time(provisioned(6_950, async |_| {}, false));
+                for after in 1..4 {
+                    on_virtual_time(out_of_sight(&created, after, false));
+                }
+                // A deletion reads it once more only: right before it deletes it.
+                on_virtual_time(out_of_sight(&deleted, 1, true));
+            },
+        ),
     ]
+}
+
+/// The holder's own read of the entity is refused once; it goes on under the claim that it has.
+async fn out_of_sight(saved: &Saved, after: u64, deletes: bool) {
+    let mut fleet = Fleet::resume(saved);
+    fleet.seed += 500;
+    fleet.what = format!("403 on read {after} of the entity");
+    fleet.versions.watch();
+    let target = Target {
+        after,
+        ..Target::next(
+            1,
+            Method::GET,
+            "/entities/urn:vcloud:entity:vmware:capvcdCluster",
+        )
+    };
+    fleet.faults.arm(target, Fault::Refused(Refusal::Forbidden));
+    fleet.start("a");
+    if deletes {
+        until_deleted(&fleet).await;
+    } else {
+        until_created(&fleet).await;
+    }
+    assert_eq!(fleet.faults.struck(), 1, "{}", fleet.context());
+    let versions = fleet.versions.of(urn(&fleet));
+    let holders: BTreeSet<&str> = versions
+        .iter()
+        .filter_map(|content| content.get("status")?["vcdKe"]["heartbeatString"].as_str())
+        .filter(|text| text.ends_with("x=held"))
+        .filter_map(|text| text.split(';').find(|part| part.starts_with("e=")))
+        .collect();
+    assert_eq!(holders.len(), 1, "{holders:?}\n{}", fleet.context());
 }
 
 /// One read of this kind is refused; the attempt goes on.
