@@ -17,7 +17,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
-use super::exit::{Failure, SYSTEM};
+use super::exit::Failure;
 use super::replica::connect;
 use crate::config::{self, DEFAULT_FILE, process_environment};
 use crate::controller::poll::cluster_query;
@@ -95,7 +95,7 @@ pub(super) fn run(args: &ComponentsArgs) -> Result<ExitCode, Failure> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(SYSTEM, &error))?;
+        .map_err(|error| Failure::runtime(&error))?;
     let text = runtime.block_on(report(args))?;
     // Whoever closed the pipe has read enough.
     std::io::stdout()

@@ -66,6 +66,14 @@ impl Failure {
         }
     }
 
+    /// The system does not give what the program needs before anything else.
+    pub fn runtime(error: &std::io::Error) -> Self {
+        let hint = "raise the limits of this process for open files and threads (LimitNOFILE= and TasksMax= of the \
+            service, ulimit -n in a shell)";
+        let what = format!("the program cannot start its event loop: {error}");
+        Self::with_hint((SYSTEM, hint), &what)
+    }
+
     fn with_hint((code, hint): (u8, &str), error: &dyn fmt::Display) -> Self {
         let text = error.to_string();
         Self {

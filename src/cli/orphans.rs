@@ -154,7 +154,7 @@ pub(super) fn run(args: &OrphansArgs) -> Result<ExitCode, Failure> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(SYSTEM, &error))?;
+        .map_err(|error| Failure::runtime(&error))?;
     let outcome = runtime.block_on(look_and_act(args))?;
     let written = if args.json {
         write_json(&outcome, &mut io::stdout().lock())

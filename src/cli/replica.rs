@@ -45,7 +45,7 @@ pub(super) fn run(file: &Path) -> Result<ExitCode, Failure> {
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(SYSTEM, &error))?;
+        .map_err(|error| Failure::runtime(&error))?;
     let ended = runtime.block_on(async {
         let stop = stop_on_signal()?;
         let mut log = None;
