@@ -18,7 +18,6 @@ use tokio::task::JoinHandle;
 use super::replica::Replica;
 use super::site::{Lines, Plan, Seen, Site};
 use super::tenant::Author;
-use super::verdict::leaves_the_record;
 use crate::figures;
 
 /// Real time between two looks.
@@ -248,7 +247,7 @@ impl<'a> Lab<'a> {
             let errors = super::log::errors(&text).into_iter();
             wrong.extend(errors.map(|error| format!("{name}: {error}")));
         }
-        wrong.extend(self.site.verdicts(leaves_the_record).await);
+        wrong.extend(self.site.verdicts().await);
         (stall, wrong)
     }
 

@@ -70,7 +70,7 @@ pub(crate) async fn judge(
     }
     let effects = trouble.site.effects().await;
     wrong.extend(doubled(&effects));
-    wrong.extend(trouble.site.verdicts(is_excused).await);
+    wrong.extend(trouble.site.verdicts().await);
     let logs = trouble.site.logs();
     wrong.extend(errors(&logs));
     for replica in &trouble.replicas {
@@ -109,20 +109,6 @@ pub(crate) fn doubled(effects: &Effects) -> Vec<String> {
             format!("the bootstrap VM of {urn}, incarnation {i}, was switched on {times} times")
         })
         .collect()
-}
-
-/// What is no fault of a replica wherever it happens: resolving an entity leaves the record as it is.
-pub(crate) fn leaves_the_record(invariant: &str, what: &str) -> bool {
-    let records = what.strip_prefix("the record ");
-    let records = records.and_then(|records| records.split_once(" is written over "));
-    invariant == "I8" && records.is_some_and(|(next, last)| next == last)
-}
-
-/// The same among clients that write old documents back: a process that never saw the epochs which vanished
-/// counts on from the old one, and what it does under the same number is told again.
-fn is_excused(invariant: &str, what: &str) -> bool {
-    leaves_the_record(invariant, what)
-        || (invariant == "I11" && what.ends_with("was recorded before"))
 }
 
 /// ERROR records and panics, but for failed starts: whether trouble explains these is seen at their ends.
@@ -259,11 +245,6 @@ pub(crate) fn notices() {
     effects.insert(effect("vm.powered_on", "rde=a;e=3;i=2"), 1);
     assert_eq!(doubled(&effects).len(), 1);
     assert_eq!(doubled(&Effects::new()).len(), 1, "nothing happened at all");
-
-    let same = "the record k1;e=3;s=3 is written over k1;e=3;s=3";
-    let older = "the record k1;e=3;s=2 is written over k1;e=3;s=3";
-    assert!(is_excused("I8", same) && !is_excused("I8", older));
-    assert!(!is_excused("I1", same) && !leaves_the_record("I11", "x was recorded before"));
 
     let stopped = |code: u32| {
         let fields = format!(r#"{{"event":"replica.stopped","exit_code":{code}}}"#);
