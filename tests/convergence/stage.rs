@@ -3,15 +3,10 @@
 //! The cluster in question is `oak`, the first one of its fleet. Replica `z` prepares it; those that are
 //! watched afterwards have other names.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use cse_server::controller::settings::read_settings;
 use cse_server::sim::levers::{Action, Lever};
 use cse_server::sim::seed::ClusterEdit;
-use cse_server::sim::transport::InProcess;
-use cse_server::vcd::{ClientOptions, Login, VcdClient};
-use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::effort::on_virtual_time;
@@ -61,23 +56,8 @@ pub(crate) async fn provisioned(seed: u64, with: impl AsyncFnOnce(&Fleet), force
 
 /// Two Services, of one and of two ports.
 pub(crate) async fn with_services(fleet: &Fleet) {
-    for (name, ports) in [("web", &[80_u16, 443][..]), ("db", &[5432])] {
-        let at = (fleet.clock.now(), fleet.clock.wall());
-        let made = fleet
-            .world()
-            .create_load_balancer_service("oak", ("default", name), ports, at);
-        made.unwrap();
-        let up = |fleet: &Fleet| {
-            let objects = fleet.world().network_objects();
-            let wanted = format!("ingress-vs-{name}-");
-            objects
-                .iter()
-                .filter(|object| object.contains(&wanted))
-                .count()
-                == ports.len()
-        };
-        assert!(fleet.until(HOUR, up).await, "{}", fleet.context());
-    }
+    fleet.service("oak", "web", &[80, 443]).await;
+    fleet.service("oak", "db", &[5432]).await;
 }
 
 /// A bootstrap VM that nobody looks after, because its replica was killed.
@@ -123,11 +103,7 @@ pub(crate) fn fail(fleet: &Fleet, phase: &str) {
 
 /// Marks the cluster for deletion, as the portal or Terraform does.
 pub(crate) fn mark(fleet: &Fleet, forced: bool) {
-    fleet.change(urn(fleet), |content| {
-        let section = &mut content["spec"]["vcdKe"];
-        section["markForDelete"] = json!(true);
-        section["forceDelete"] = json!(forced);
-    });
+    fleet.mark(urn(fleet), forced);
 }
 
 pub(crate) fn has(fleet: &Fleet, effect: &str) -> bool {
@@ -156,26 +132,10 @@ pub(crate) fn is_gone(fleet: &Fleet) -> bool {
     fleet.world().entity_content(urn(fleet)).is_none()
 }
 
-/// A client of VCD besides the replicas.
-pub(crate) async fn client(fleet: &Fleet, org: &str, token: &str) -> VcdClient<InProcess> {
-    let transport = InProcess::new(
-        Arc::clone(&fleet.world),
-        fleet.clock.clone(),
-        Arc::clone(&fleet.faults),
-    );
-    let login = Login {
-        org: org.to_owned(),
-        token: SecretString::from(token.to_owned()),
-    };
-    let client = VcdClient::connect(Arc::new(transport), login, ClientOptions::default());
-    client.await.unwrap()
-}
-
 /// Changes the limits of health checks in the shared configuration, for existing clusters too or not.
 pub(crate) async fn configure(fleet: &Fleet, unhealthy: u32, existing: bool) {
-    let client = client(fleet, "System", &fleet.access.provider_token).await;
-    let settings = read_settings(&client).await.unwrap();
-    fleet.change(settings.document.id.as_str(), |content| {
+    let configuration = fleet.configuration().await;
+    fleet.change(&configuration, |content| {
         content["profiles"][0]["K8Config"]["mhc"] = json!({
             "maxUnhealthyNodes": unhealthy, "nodeStartupTimeout": "1200s",
             "nodeNotReadyTimeout": "300s", "nodeUnknownTimeout": "300s",

@@ -1,12 +1,8 @@
 //! What idle clusters cost: their share of a listing, and not one request of their own.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use cse_server::controller::poll::{Poller, Swept};
-use cse_server::sim::transport::InProcess;
-use cse_server::vcd::{ClientOptions, Login, VcdClient};
-use secrecy::SecretString;
 use serde_json::json;
 
 use crate::support::fleet::Fleet;
@@ -66,17 +62,7 @@ async fn idle_clusters_cost_their_listing_and_nothing_else() {
 #[tokio::test(start_paused = true)]
 async fn unchanged_pages_are_recognised() {
     let (fleet, urns) = idle_fleet(3_100);
-    let transport = InProcess::new(
-        Arc::clone(&fleet.world),
-        fleet.clock.clone(),
-        Arc::clone(&fleet.faults),
-    );
-    let login = Login {
-        org: "System".to_owned(),
-        token: SecretString::from(fleet.access.provider_token.clone()),
-    };
-    let client = VcdClient::connect(Arc::new(transport), login, ClientOptions::default());
-    let client = client.await.unwrap();
+    let client = fleet.provider().await;
     let mut poller = Poller::default();
     let swept = |unchanged_pages, need_work| Swept {
         requests: 3,

@@ -171,9 +171,7 @@ async fn a_creation_stops_when_the_cluster_is_marked_for_deletion() {
         let other = fleet.ask_for("elm");
         fleet.start("a");
         fleet.pass_time(Duration::from_secs(moment)).await;
-        fleet.change(&urn, |content| {
-            content["spec"]["vcdKe"]["markForDelete"] = json!(true);
-        });
+        fleet.mark(&urn, false);
         let gone = |fleet: &Fleet| fleet.world().entity_content(&urn).is_none();
         let seen = fleet.until(Duration::from_mins(10), gone).await;
         assert!(seen, "{}", fleet.context());

@@ -1,13 +1,8 @@
 //! What tenants and operators do wrong: each cluster is told precisely, and no other one suffers.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::time::Duration;
 
-use cse_server::controller::settings::read_settings;
-use cse_server::sim::transport::InProcess;
-use cse_server::vcd::{ClientOptions, Login, VcdClient};
-use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::support::fleet::Fleet;
@@ -243,18 +238,7 @@ async fn attempts_are_bounded_when_the_guest_always_fails() {
 #[tokio::test(start_paused = true)]
 async fn an_invalid_configuration_never_replaces_a_good_one() {
     let mut fleet = Fleet::quick(2_600);
-    let transport = InProcess::new(
-        Arc::clone(&fleet.world),
-        fleet.clock.clone(),
-        Arc::clone(&fleet.faults),
-    );
-    let login = Login {
-        org: "System".to_owned(),
-        token: SecretString::from(fleet.access.provider_token.clone()),
-    };
-    let client = VcdClient::connect(Arc::new(transport), login, ClientOptions::default());
-    let settings = read_settings(&client.await.unwrap()).await.unwrap();
-    let config = settings.document.id.as_str().to_owned();
+    let config = fleet.configuration().await;
     fleet.start("a");
     fleet.pass_time(Duration::from_secs(5)).await;
     for broken in [

@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use cse_server::domain::phase::Phase;
 use cse_server::sim::faults::Fault;
 use cse_server::sim::seed::CseShape;
 use fastrand::Rng;
@@ -18,19 +19,6 @@ const MOST_CLUSTERS: f64 = 200.0;
 const MOST_CREATED: f64 = 8.0;
 /// One plan in so many creates up to so many clusters.
 const LARGE: (u32, f64) = (60, 60.0);
-/// Phases of the bootstrap that may go wrong in the guest.
-const PHASES: [&str; 10] = [
-    "network",
-    "tools",
-    "kind",
-    "providers",
-    "apply",
-    "control-plane",
-    "addons",
-    "workers",
-    "pivot",
-    "finish",
-];
 /// Operations whose tasks may fail.
 const OPERATIONS: [&str; 6] = [
     "vdcRecomposeVapp",
@@ -420,7 +408,7 @@ fn wishes(dice: &mut Dice, (created, clusters): (usize, usize), troubled: Durati
         repaired: dice.0.bool(),
         shape: dice.one(&[CseShape::V42, CseShape::V41, CseShape::V40]),
         guest: (failing && dice.once_in(4)).then(|| Guest {
-            phase: dice.one(&PHASES),
+            phase: dice.one(&Phase::ALL).name(),
             times: dice.one(&[1, 1, 2, u32::MAX]),
             how: dice.one(&[
                 Failing::Fails,

@@ -13,9 +13,7 @@ use serde_json::json;
 
 use super::{assert_nothing_left, until_created, until_deleted, until_soon};
 use crate::effort::{on_virtual_time, trial};
-use crate::stage::{
-    HOUR, brought, client, configure, has, is_collected, is_gone, mark, tells, urn,
-};
+use crate::stage::{HOUR, brought, configure, has, is_collected, is_gone, mark, tells, urn};
 use crate::support::fleet::Fleet;
 use crate::support::snare::{Snare, Which};
 
@@ -223,7 +221,7 @@ async fn replaced(seed: u64) {
         // VCD ends what it is at work on.
         fleet.pass(Duration::from_secs(30)).await;
         let tenant = fleet.tenants[0].clone();
-        let author = client(&fleet, &tenant.org, &tenant.api_token).await;
+        let author = fleet.client(&tenant.org, &tenant.api_token).await;
         let content = fleet.content(urn(&fleet));
         let committed = content["status"]["vcdKe"]["vcdResourceSet"][0]["id"].clone();
         let vapp = VappId::parse(committed.as_str().unwrap()).unwrap();

@@ -8,14 +8,9 @@ mod original;
 mod pace;
 mod sharing;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use cse_server::controller::settings::read_settings;
 use cse_server::domain::claim::Heartbeat;
-use cse_server::sim::transport::InProcess;
-use cse_server::vcd::{ClientOptions, Login, VcdClient};
-use secrecy::SecretString;
 use serde_json::json;
 
 use crate::support::fleet::Fleet;
@@ -49,26 +44,7 @@ fn holder(fleet: &Fleet, urn: &str) -> String {
 
 /// Writes poll, watcher and stale intervals, in minutes, into the server configuration.
 async fn set_intervals(fleet: &Fleet, (poll, watcher, stale): (u64, u64, u64)) {
-    let transport = InProcess::new(
-        Arc::clone(&fleet.world),
-        fleet.clock.clone(),
-        Arc::clone(&fleet.faults),
-    );
-    let login = Login {
-        org: "System".to_owned(),
-        token: SecretString::from(fleet.access.provider_token.clone()),
-    };
-    let client = VcdClient::connect(Arc::new(transport), login, ClientOptions::default());
-    let client = client.await.unwrap();
-    // An invalid one is still found by its id.
-    let id = match read_settings(&client).await {
-        Ok(settings) => settings.document.id.as_str().to_owned(),
-        Err(error) => {
-            let text = error.to_string();
-            let (_, rest) = text.split_once('(').unwrap_or_else(|| panic!("{text}"));
-            rest.split(')').next().unwrap().to_owned()
-        }
-    };
+    let id = fleet.configuration().await;
     fleet.change(&id, |content| {
         content["profiles"][0]["serverConfig"] = json!({
             "rdePollIntervalInMin": poll,

@@ -212,12 +212,7 @@ async fn a_record_left_behind_by_an_original_server_delays_nothing_for_ever() {
     }
     fleet.start("a");
     fleet.pass_time(Duration::from_mins(5)).await;
-    let mark = |fleet: &Fleet, urn: &str| {
-        fleet.change(urn, |content| {
-            content["spec"]["vcdKe"]["markForDelete"] = json!(true);
-        });
-    };
-    mark(&fleet, &urns[0]);
+    fleet.mark(&urns[0], false);
     fleet.pass_time(Duration::from_mins(1)).await;
     assert_eq!(
         holder(&fleet, &urns[0]),
@@ -226,7 +221,7 @@ async fn a_record_left_behind_by_an_original_server_delays_nothing_for_ever() {
     );
     fleet.pass_time(Duration::from_mins(34)).await;
     assert_ne!(holder(&fleet, &urns[0]), "w1", "{}", fleet.context());
-    mark(&fleet, &urns[1]);
+    fleet.mark(&urns[1], false);
     fleet.pass_time(Duration::from_secs(20)).await;
     assert_ne!(holder(&fleet, &urns[1]), "w1", "{}", fleet.context());
 }

@@ -77,9 +77,7 @@ async fn deletions_of_one_tenant_come_two_by_two() {
         })
         .collect();
     for urn in &urns {
-        fleet.change(urn, |content| {
-            content["spec"]["vcdKe"]["markForDelete"] = json!(true);
-        });
+        fleet.mark(urn, false);
     }
     fleet.start("a");
     let left = |fleet: &Fleet| -> Vec<bool> {

@@ -3,14 +3,9 @@
 mod edits;
 mod troubles;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use cse_server::controller::settings::read_settings;
 use cse_server::sim::levers::{Action, Lever};
-use cse_server::sim::transport::InProcess;
-use cse_server::vcd::{ClientOptions, Login, VcdClient};
-use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::support::fleet::Fleet;
@@ -173,18 +168,8 @@ fn pull(fleet: &Fleet, action: &Value) -> Value {
 
 /// Changes the limits of health checks in the shared configuration.
 async fn configure(fleet: &Fleet, health_check: Value) {
-    let transport = InProcess::new(
-        Arc::clone(&fleet.world),
-        fleet.clock.clone(),
-        Arc::clone(&fleet.faults),
-    );
-    let login = Login {
-        org: "System".to_owned(),
-        token: SecretString::from(fleet.access.provider_token.clone()),
-    };
-    let client = VcdClient::connect(Arc::new(transport), login, ClientOptions::default());
-    let settings = read_settings(&client.await.unwrap()).await.unwrap();
-    fleet.change(settings.document.id.as_str(), |content| {
+    let configuration = fleet.configuration().await;
+    fleet.change(&configuration, |content| {
         content["profiles"][0]["K8Config"]["mhc"] = health_check;
     });
 }

@@ -1,20 +1,17 @@
 //! Deletions that cannot go on: what the tenant is told, what stays, and how they end.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use cse_server::domain::ids::VmId;
 use cse_server::sim::faults::{Fault, Faults, Refusal, Target};
 use cse_server::sim::levers::{Action, Lever};
 use cse_server::sim::transport::InProcess;
+use cse_server::vcd::VcdClient;
 use cse_server::vcd::model::NewVm;
-use cse_server::vcd::{ClientOptions, Login, VcdClient};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{
-    HOUR, How, assert_clean, belongings, is_gone, mark, names, provisioned, service, until_gone,
-};
+use super::{HOUR, How, assert_clean, belongings, is_gone, mark, names, provisioned, until_gone};
 use crate::support::fleet::Fleet;
 
 fn pull(fleet: &Fleet, action: Value) -> Value {
@@ -28,21 +25,6 @@ fn pull(fleet: &Fleet, action: Value) -> Value {
         at,
     };
     lever.pull(&action).unwrap()
-}
-
-/// The cluster's owner at VCD's API.
-async fn owner(fleet: &Fleet) -> VcdClient<InProcess> {
-    let transport = InProcess::new(
-        Arc::clone(&fleet.world),
-        fleet.clock.clone(),
-        Arc::clone(&fleet.faults),
-    );
-    let login = Login {
-        org: fleet.tenants[0].org.clone(),
-        token: fleet.tenants[0].api_token.clone().into(),
-    };
-    let client = VcdClient::connect(Arc::new(transport), login, ClientOptions::default());
-    client.await.unwrap()
 }
 
 async fn until_error(fleet: &Fleet, urn: &str, error: &str) {
@@ -113,7 +95,7 @@ async fn what_vcd_refuses_to_remove_stops_plain_deletions_and_is_left_by_forced_
     for (seed, how) in (3_310..).zip([How::Plain, How::Forced]) {
         let fleet = provisioned(seed, &["oak"]).await;
         let urn = fleet.urns[0].clone();
-        service(&fleet, "oak", "web").await;
+        fleet.service("oak", "web", &[80, 443]).await;
         let refused = Target {
             method: Some(Method::DELETE),
             path: Some("/loadBalancer/pools/".to_owned()),
@@ -189,7 +171,7 @@ async fn somebody_elses_machine_in_the_vapp_survives_and_keeps_the_cluster() {
     for (seed, how) in (3_330..).zip([How::Plain, How::Forced]) {
         let fleet = provisioned(seed, &["oak"]).await;
         let urn = fleet.urns[0].clone();
-        let client = owner(&fleet).await;
+        let client = fleet.author().await;
         let stranger = add_stranger(&fleet, &client).await;
         mark(&fleet, &urn, how);
         until_error(&fleet, &urn, "ForeignVmInClusterVapp").await;
@@ -237,8 +219,8 @@ async fn add_stranger(fleet: &Fleet, client: &VcdClient<InProcess>) -> VmId {
 async fn a_vapp_deleted_by_hand_leaves_nothing_and_a_look_alike_stays() {
     let fleet = provisioned(3_340, &["oak"]).await;
     let urn = fleet.urns[0].clone();
-    service(&fleet, "oak", "web").await;
-    let client = owner(&fleet).await;
+    fleet.service("oak", "web", &[80, 443]).await;
+    let client = fleet.author().await;
     let vdc = client.find_vdcs("acme-vdc").await.unwrap().remove(0).id;
     let found = client.vdc(&vdc).await.unwrap().vapps;
     let vapp = found

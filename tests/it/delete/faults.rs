@@ -4,7 +4,7 @@
 
 use cse_server::sim::faults::Fault;
 
-use super::{HOUR, How, assert_clean, mark, provisioned, service};
+use super::{HOUR, How, assert_clean, mark, provisioned};
 use crate::support::fleet::Fleet;
 
 fn assert_nothing_left(fleet: &Fleet) {
@@ -30,7 +30,7 @@ async fn random_faults_on_three_replicas_that_delete_are_survived() {
         let names = ["ash", "bay", "cob", "dun", "eik", "fig"];
         let mut fleet = provisioned(seed, &names).await;
         for name in names {
-            service(&fleet, name, "web").await;
+            fleet.service(name, "web", &[80, 443]).await;
         }
         fleet.start("b");
         fleet.start("c");

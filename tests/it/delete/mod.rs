@@ -9,7 +9,7 @@ mod rollback;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::support::fleet::Fleet;
 
@@ -24,11 +24,7 @@ enum How {
 
 /// Marks a cluster for deletion, as the portal or Terraform does.
 fn mark(fleet: &Fleet, urn: &str, how: How) {
-    fleet.change(urn, |content| {
-        let section = &mut content["spec"]["vcdKe"];
-        section["markForDelete"] = json!(true);
-        section["forceDelete"] = json!(how == How::Forced);
-    });
+    fleet.mark(urn, how == How::Forced);
 }
 
 fn is_gone(fleet: &Fleet, urn: &str) -> bool {
@@ -94,26 +90,6 @@ fn belongings(fleet: &Fleet, name: &str, urn: &str) -> BTreeSet<String> {
     let objects = world.network_objects();
     all.extend(objects.into_iter().filter(|object| object.contains(&uuid)));
     all
-}
-
-/// Makes a Service of type `LoadBalancer` and lets it come up.
-async fn service(fleet: &Fleet, cluster: &str, name: &str) {
-    let at = (fleet.clock.now(), fleet.clock.wall());
-    let made =
-        fleet
-            .world()
-            .create_load_balancer_service(cluster, ("default", name), &[80, 443], at);
-    made.unwrap();
-    let up = |fleet: &Fleet| {
-        let objects = fleet.world().network_objects();
-        let wanted = format!("ingress-vs-{name}-");
-        objects
-            .iter()
-            .filter(|object| object.contains(&wanted))
-            .count()
-            == 2
-    };
-    assert!(fleet.until(HOUR, up).await, "{}", fleet.context());
 }
 
 /// Claims a volume and lets it be attached.

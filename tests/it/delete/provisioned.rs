@@ -2,9 +2,7 @@
 
 use serde_json::json;
 
-use super::{
-    How, assert_clean, belongings, is_gone, mark, names, provisioned, service, until_gone, volume,
-};
+use super::{How, assert_clean, belongings, is_gone, mark, names, provisioned, until_gone, volume};
 use crate::support::fleet::Fleet;
 
 /// Lets the cluster's storage class say whether volumes go with their claims.
@@ -22,8 +20,8 @@ async fn a_cluster_goes_with_all_that_belongs_to_it_and_a_sibling_of_its_name_st
         // `oak` is the beginning of the sibling's name; both are of one tenant.
         let fleet = provisioned(seed, &["oak", "other", "oak0"]).await;
         let [urn, _, sibling] = [0, 1, 2].map(|n: usize| fleet.urns[n].clone());
-        service(&fleet, "oak", "web").await;
-        service(&fleet, "oak0", "web").await;
+        fleet.service("oak", "web", &[80, 443]).await;
+        fleet.service("oak0", "web", &[80, 443]).await;
         volume(&fleet, "oak", "pvc-mine").await;
         volume(&fleet, "oak0", "pvc-other").await;
         reclaim(&fleet, &urn, false);
@@ -96,7 +94,7 @@ async fn volumes_go_only_by_force_and_reclaim_policy() {
 async fn the_tenant_can_follow_a_deletion_and_every_step_is_told_once() {
     let fleet = provisioned(3_020, &["fir"]).await;
     let urn = fleet.urns[0].clone();
-    service(&fleet, "fir", "web").await;
+    fleet.service("fir", "web", &[80, 443]).await;
     mark(&fleet, &urn, How::Forced);
     let told = |fleet: &Fleet| {
         let events = names(fleet, &urn, "eventSet");
@@ -131,7 +129,7 @@ async fn two_replicas_delete_many_clusters_and_nothing_twice() {
     fleet.start("b");
     fleet.start("c");
     for name in all {
-        service(&fleet, name, "web").await;
+        fleet.service(name, "web", &[80, 443]).await;
     }
     let urns = fleet.urns.clone();
     for urn in &urns {

@@ -1,22 +1,13 @@
 //! How often a creation is tried, when, and on what ground.
 
+use cse_server::domain::phase::Phase;
+
 use super::*;
 
 /// Goal: a failure in any phase is repaired, and the next attempt finds nothing of the one before.
 #[tokio::test(start_paused = true)]
 async fn after_a_failure_in_any_phase_everything_goes_and_the_next_attempt_succeeds() {
-    let phases = [
-        "network",
-        "tools",
-        "kind",
-        "providers",
-        "apply",
-        "control-plane",
-        "addons",
-        "workers",
-        "pivot",
-        "finish",
-    ];
+    let phases = Phase::ALL.map(Phase::name);
     let mut half_built = 0;
     for (seed, phase) in (3_000..).zip(phases) {
         let mut fleet = Fleet::quick(seed);

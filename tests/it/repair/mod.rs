@@ -6,7 +6,6 @@ mod rollback;
 mod tenants;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use cse_server::controller::estate::{Scope, survey};
@@ -15,10 +14,9 @@ use cse_server::reconcile::estate::EstateSeen;
 use cse_server::sim::VmView;
 use cse_server::sim::levers::{Action, Lever};
 use cse_server::sim::transport::InProcess;
+use cse_server::vcd::VcdClient;
 use cse_server::vcd::model::TaskStatus;
-use cse_server::vcd::{ClientOptions, Login, VcdClient};
 use jiff::Timestamp;
-use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::support::fleet::Fleet;
@@ -27,26 +25,6 @@ const HOUR: Duration = Duration::from_hours(1);
 const BOOTSTRAP_VM: &str = "EPHEMERAL_TEMP_VM";
 
 type Client = VcdClient<InProcess>;
-
-async fn client(fleet: &Fleet, org: &str, token: &str) -> Client {
-    let transport = InProcess::new(
-        Arc::clone(&fleet.world),
-        fleet.clock.clone(),
-        Arc::clone(&fleet.faults),
-    );
-    let login = Login {
-        org: org.to_owned(),
-        token: SecretString::from(token.to_owned()),
-    };
-    let client = VcdClient::connect(Arc::new(transport), login, ClientOptions::default());
-    client.await.unwrap()
-}
-
-/// The author of the first cluster, at work by hand.
-async fn author(fleet: &Fleet) -> Client {
-    let tenant = &fleet.tenants[0];
-    client(fleet, &tenant.org, &tenant.api_token).await
-}
 
 /// Lets a task of the author's end.
 async fn done(fleet: &Fleet, client: &Client, task: TaskId) {
@@ -63,9 +41,9 @@ async fn done(fleet: &Fleet, client: &Client, task: TaskId) {
 /// Everything of the first cluster in VCD, besides its bootstrap vApp.
 async fn estate(fleet: &Fleet) -> EstateSeen {
     let urn = EntityId::parse(&fleet.urns[0]).unwrap();
-    let service = client(fleet, "System", &fleet.access.provider_token).await;
+    let service = fleet.provider().await;
     let document = service.get_entity(&urn).await.unwrap().value;
-    survey(&author(fleet).await, &Scope::of(&document))
+    survey(&fleet.author().await, &Scope::of(&document))
         .await
         .unwrap()
 }

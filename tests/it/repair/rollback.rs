@@ -137,7 +137,7 @@ async fn a_cluster_that_cannot_speak_for_itself_is_left_alone_until_it_can() {
     fleet.start("a");
     fleet.until(HOUR, Fleet::all_provisioned).await;
     fleet.assert_sound();
-    let author = author(&fleet).await;
+    let author = fleet.author().await;
     let vms = fleet.world().vms();
     for vm in &vms {
         let task = author.undeploy_vm(&id_of(vm)).await.unwrap();

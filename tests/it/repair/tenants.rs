@@ -74,7 +74,7 @@ async fn a_bootstrap_vm_that_somebody_takes_away_costs_an_attempt() {
         fleet.start("a");
         let reached = |fleet: &Fleet| has_event(fleet, &urn, moment);
         assert!(fleet.until(HOUR, reached).await, "{}", fleet.context());
-        let author = author(&fleet).await;
+        let author = fleet.author().await;
         let vm = id_of(&bootstrap_vm(&fleet).unwrap());
         let task = author.undeploy_vm(&vm).await.unwrap();
         done(&fleet, &author, task).await;

@@ -6,6 +6,7 @@
 
 mod departures;
 mod odd;
+mod people;
 mod snared;
 mod told;
 
