@@ -10,7 +10,6 @@
 //! Not here: what differs and what to do about it (`domain::components`).
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -18,8 +17,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
 use super::exit::Failure;
-use super::replica::connect;
-use crate::config::{self, DEFAULT_FILE, process_environment};
+use super::reach::ReachArgs;
 use crate::controller::poll::cluster_query;
 use crate::controller::settings::read_settings;
 use crate::domain::cluster::ClusterFlags;
@@ -48,9 +46,8 @@ pub(super) struct ComponentsArgs {
     /// Write JSON instead of a table
     #[arg(long)]
     json: bool,
-    /// The file of a replica: how to reach VCD
-    #[arg(long, value_name = "FILE", env = "CSE_CONFIG", default_value = DEFAULT_FILE)]
-    config: PathBuf,
+    #[command(flatten)]
+    reach: ReachArgs,
 }
 
 /// One cluster and its versions.
@@ -106,8 +103,7 @@ pub(super) fn run(args: &ComponentsArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn report(args: &ComponentsArgs) -> Result<String, Failure> {
-    let file = config::load(&args.config, &process_environment)?;
-    let client = connect(&file, None).await?;
+    let (file, client) = args.reach.open().await?;
     let settings = read_settings(&client).await;
     let settings = settings.map_err(|error| Failure::settings(&error).at(&file.vcd.url))?;
     let failed = |error: VcdError| Failure::vcd(&error).at(&file.vcd.url);

@@ -12,6 +12,7 @@ mod components;
 pub mod exit;
 mod last_words;
 mod orphans;
+mod reach;
 mod replica;
 #[cfg(feature = "sim")]
 mod sim;
