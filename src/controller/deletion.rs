@@ -190,6 +190,7 @@ impl<T: Transport> Demolition<T> {
             busy_for: since(self.busy_since).unwrap_or_default(),
             paused,
             resolve_tried: self.resolve_tried,
+            condemned: BTreeSet::new(),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What one holder remembers of its cluster between passes.
 //!
 //! Invariants:
-//! - It saves requests and measures waits; losing it loses no safety.
+//! - It saves requests, measures waits and remembers what it may remove; losing it loses no safety.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::claim::Held;
@@ -24,8 +25,9 @@ use crate::vcd::transport::Transport;
 /// Refusals in a row that make a token refused: a cell that has just started refuses good ones too,
 /// and the creation ends with this verdict.
 const TOKEN_REFUSALS: u32 = 4;
-/// Refusals in a row that are believed where VCD says that something cannot be seen or done.
-const DOUBTS: u32 = 6;
+/// Answers in a row after which is believed what may be a mistake: that something cannot be seen or done, or a page
+/// that is not VCD's.
+pub(super) const DOUBTS: u32 = 6;
 
 /// What one holder remembers between passes.
 pub(super) struct Memory<T: Transport> {
@@ -53,6 +55,8 @@ pub(super) struct Memory<T: Transport> {
     pub(super) pausing_until: Option<Moment>,
     /// How the removal of the cluster goes.
     pub(super) demolition: Demolition<T>,
+    /// What was condemned in the present stage.
+    pub(super) condemned: BTreeSet<String>,
     /// The incarnation that has passed preflight.
     pub(super) examined: Option<u32>,
     /// Looks of preflight that came to no result, in a row.
@@ -80,6 +84,7 @@ impl<T: Transport> Default for Memory<T> {
             blocked: None,
             pausing_until: None,
             demolition: Demolition::default(),
+            condemned: BTreeSet::new(),
             examined: None,
             vain_looks: 0,
             follow: Follow::default(),
@@ -138,6 +143,7 @@ impl<T: Transport> Memory<T> {
                 self.stage = Some((current.0, current.1, now));
                 self.listing = None;
                 self.kubeconfig_seen = false;
+                self.condemned.clear();
                 Duration::ZERO
             }
         }

@@ -64,7 +64,10 @@ pub(super) async fn observe<T: Transport>(
         stage_age: memory.stage_age(held, now),
         failure_age: history::failure_age(content, wall),
         inspection_over: inspection::is_over(&document::summary(content), wall, &deps.policy),
-        removal: RemovalSeen::default(),
+        removal: RemovalSeen {
+            condemned: memory.condemned.clone(),
+            ..RemovalSeen::default()
+        },
         running: None,
     };
     if seen.document.phase == ClaimPhase::Deleting {

@@ -76,7 +76,7 @@ impl Setting<'_> {
             Change::BeginAttempt => self.begun_again(),
             Change::EndInspection => self.inspection_ended(),
             Change::Settle => self.settled(),
-            Change::Postpone => Edit::default(),
+            Change::Postpone | Change::Condemn(_) => Edit::default(),
             Change::ResumeProvisioned { because, .. } => self.resumed(because),
             Change::Finish => self.finished(),
             Change::BeginDeletion => deletion_record::begun(self.at),

@@ -87,8 +87,15 @@ impl Setting<'_> {
     }
 
     pub(super) fn inspection_ended(&self) -> Edit {
-        let detail = "The time for inspection is over; the bootstrap VM is being removed.";
-        told(self.event("InspectionEnded", detail))
+        let (name, detail) = (
+            "InspectionEnded",
+            "The time for inspection is over; the bootstrap VM is being removed.",
+        );
+        // A VM that could not be collected is tried again, by every replica; it is one inspection.
+        if self.seen.document.deletion.announced.contains(name) {
+            return Edit::default();
+        }
+        told(self.event(name, detail))
     }
 
     pub(super) fn settled(&self) -> Edit {

@@ -27,7 +27,7 @@ use super::Deps;
 use super::act::{ActError, execute, take_back};
 use super::claim::{Held, WriteError};
 use super::document::Edit;
-use super::memory::Memory;
+use super::memory::{DOUBTS, Memory};
 use super::observe::observe;
 use super::record::{Setting, edit_for, handover, resources_of};
 use crate::domain::claim::ClaimPhase;
@@ -46,10 +46,6 @@ use crate::vcd::transport::Transport;
 const WARN_AFTER: u32 = 3;
 /// Failures in a row between two further warnings: an outage of VCD concerns every cluster at work.
 const WARN_AGAIN_EVERY: u32 = 10;
-
-/// Failures in a row after which an answer that may be a mistake, such as "not visible" or a page that
-/// is not VCD's, is believed: the creation ends with it.
-const DOUBTS: u32 = 6;
 
 /// How the work on a cluster ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -333,7 +329,9 @@ impl<T: Transport> Work<T> {
         self.memory.action_failures = self.memory.action_failures.saturating_add(1);
         let failures = self.memory.action_failures;
         let final_word = match error.class() {
-            ErrorClass::Terminal if error.is_verdict() => true,
+            // It may have been decided on an old answer of VCD ("power on" a VM that is on): a refusal counts
+            // once it is repeated after another look.
+            ErrorClass::Terminal if error.is_verdict() => failures >= 2,
             ErrorClass::Terminal => failures >= DOUBTS,
             ErrorClass::Transient
             | ErrorClass::Throttled { .. }
@@ -384,6 +382,9 @@ impl<T: Transport> Work<T> {
         self.held.write(edit, step).await?;
         self.memory.forget_action();
         self.composed = None;
+        if let Change::Condemn(ids) = change {
+            self.memory.condemned.clone_from(ids);
+        }
         self.log_change(change);
         Ok(match change {
             Change::Finish => Next::Stop(End::Provisioned),
@@ -399,6 +400,7 @@ impl<T: Transport> Work<T> {
             | Change::BeginTeardown
             | Change::Fail { .. }
             | Change::BeginAttempt
+            | Change::Condemn(_)
             | Change::EndInspection
             | Change::ResumeProvisioned { .. }
             | Change::ReportRemoval { .. }

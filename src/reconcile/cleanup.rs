@@ -11,12 +11,16 @@
 //! - A cluster that was ever provisioned, by the witness on its vApp, is not touched.
 //! - A bootstrap vApp of a later attempt than the document knows of is not touched: the document is old.
 //! - The next attempt begins only when a complete survey has found nothing.
+//! - Of the cluster only that is removed which was condemned: its ids were seen, and after that a write through
+//!   the claim was accepted. A holder that was frozen in a clean-up sees the cluster that a successor has made
+//!   since; its write is refused, and it removes nothing of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::create::{is_last_attempt, rolled_back};
 use super::decision::{Action, Change, Decision, WaitReason};
+use super::estate::EstateSeen;
 use super::failure::FailureReason;
 use super::observation::{Observation, TaskSeen, VappSeen};
 use super::policy::Policy;
@@ -133,7 +137,10 @@ fn estate(seen: &Observation, policy: &Policy) -> Option<Decision> {
     };
     match removal::next(estate, &orders) {
         Removal::Gone => None,
-        Removal::Act(removing) => Some(Decision::Act(Action::Remove(removing))),
+        Removal::Act(removing) if seen.removal.condemned.contains(removing.subject()) => {
+            Some(Decision::Act(Action::Remove(removing)))
+        }
+        Removal::Act(_) => Some(Decision::Commit(Change::Condemn(ids(estate)))),
         Removal::Wait(_) => Some(Decision::Wait {
             on: WaitReason::BusyVapp,
             recheck_in: policy.task_poll,
@@ -144,6 +151,15 @@ fn estate(seen: &Observation, policy: &Policy) -> Option<Decision> {
             Some(blocked(seen, policy, (reason, true)))
         }
     }
+}
+
+/// Ids of everything that may be removed or changed.
+fn ids(estate: &EstateSeen) -> BTreeSet<String> {
+    let vapps = estate.vapps.iter().map(|vapp| vapp.id.as_str());
+    let vms = estate.vapps.iter().flat_map(|vapp| &vapp.vms);
+    let items = estate.items.iter().map(|item| item.id.as_str());
+    let all = vapps.chain(vms.map(|vm| vm.id.as_str())).chain(items);
+    all.map(str::to_owned).collect()
 }
 
 fn pause(seen: &Observation, policy: &Policy) -> Option<Decision> {

@@ -4,6 +4,7 @@
 //! - One side effect per decision: a crash loses at most one step, and whoever looks next sees it.
 //! - What deletes carries an id, never a name.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::day_two::Report;
@@ -172,6 +173,9 @@ pub enum Change {
         /// Clean up and try again; otherwise leave everything for inspection.
         retry: bool,
     },
+    /// These ids stand of the failed attempt, and go. Nothing of it is written but the claim: that the write was
+    /// accepted after the look proves that no later holder can have made them.
+    Condemn(BTreeSet<String>),
     /// Everything of the failed attempt is gone: begin the next one.
     BeginAttempt,
     /// The time for inspection is over: remove the bootstrap vApp of a creation that failed.
@@ -222,6 +226,7 @@ impl Change {
             Self::ReportProgress(_) => "report-progress",
             Self::BeginTeardown => "begin-teardown",
             Self::Fail { .. } => "fail",
+            Self::Condemn(_) => "condemn",
             Self::BeginAttempt => "begin-attempt",
             Self::EndInspection => "end-inspection",
             Self::Settle => "settle",

@@ -63,6 +63,8 @@ pub struct RemovalSeen {
     pub paused: Duration,
     /// Whether this holder has asked VCD to resolve the entity.
     pub resolve_tried: bool,
+    /// Ids of what this holder has condemned ([`super::decision::Change::Condemn`]) in this clean-up.
+    pub condemned: BTreeSet<String>,
 }
 
 /// An error that stands in the document's `errorSet`.

@@ -181,7 +181,7 @@ pub fn written(change: &Change, seen: &Observation) -> Written {
             pause: Some(*retry_in),
             ..Step::default()
         }),
-        Change::ReportProgress(_) => Written::default(),
+        Change::ReportProgress(_) | Change::Condemn(_) => Written::default(),
         Change::ReportRunning(report) => recorded(Step {
             release: report.release,
             ..Step::default()

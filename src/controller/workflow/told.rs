@@ -62,6 +62,7 @@ impl<T: Transport> Work<T> {
             | Change::CommitVm { .. }
             | Change::BeginTeardown
             | Change::BeginAttempt
+            | Change::Condemn(_)
             | Change::EndInspection
             | Change::Settle
             | Change::ReportRemoval { .. }

@@ -4,15 +4,64 @@ use super::*;
 use crate::reconcile::estate::{EstateItem, EstateKind, Serves};
 use crate::reconcile::removal::Removing;
 
-/// The first attempt has failed and auto-repair is on; the survey found this.
+/// The first attempt has failed and auto-repair is on; the survey found this, and all of it is condemned.
 fn failed(estate: EstateSeen) -> Observation {
     edit(teardown(ClusterState::Error), |seen| {
+        seen.removal.condemned = everything(&estate);
         seen.document.auto_repair = true;
         seen.document.control_plane_ready = false;
         seen.document.committed_vapp = Some(vapp_id(1));
         seen.vapps = vec![vapp(1, 1)];
         seen.estate = Some(estate);
     })
+}
+
+/// The ids of what the tests make: of the cluster's vApp and of the pool.
+fn everything(estate: &EstateSeen) -> BTreeSet<String> {
+    let vapps = estate.vapps.iter().map(|vapp| vapp.id.as_str());
+    let items = estate.items.iter().map(|item| item.id.as_str());
+    vapps.chain(items).map(str::to_owned).collect()
+}
+
+#[test]
+fn what_stands_is_condemned_before_it_is_removed() {
+    let half_built = || {
+        estate(
+            vec![cluster_vapp(Proof::Marked, false)],
+            vec![pool(Proof::Named)],
+        )
+    };
+    let condemn = Decision::Commit(Change::Condemn(everything(&half_built())));
+    let only = |id: &str, seen: &mut Observation| {
+        seen.removal.condemned = [id.to_owned()].into();
+    };
+    check(vec![
+        (
+            "nothing is condemned yet",
+            edit(failed(half_built()), |seen| seen.removal.condemned.clear()),
+            condemn.clone(),
+        ),
+        (
+            "another cluster's vApp was condemned, in an earlier look",
+            edit(failed(half_built()), |seen| only("urn:vcloud:vapp:9", seen)),
+            condemn.clone(),
+        ),
+        (
+            "the load balancer is condemned, and the vApp's turn comes later",
+            edit(failed(half_built()), |seen| {
+                only(&pool(Proof::Named).id, seen)
+            }),
+            Decision::Act(Action::Remove(Removing::DeleteItem(pool(Proof::Named)))),
+        ),
+        (
+            "the vApp is not condemned, and it is its turn",
+            edit(
+                failed(estate(vec![cluster_vapp(Proof::Marked, false)], vec![])),
+                |seen| only(&pool(Proof::Named).id, seen),
+            ),
+            Decision::Commit(Change::Condemn([vapp_id(7).as_str().to_owned()].into())),
+        ),
+    ]);
 }
 
 fn pool(proof: Proof) -> EstateItem {

@@ -4,6 +4,7 @@
 //! they are at the moment of its look; `decide`, `written`, `Holder`, `may_take` and `first_record` say the rest.
 //! Answers to the same question are remembered, because there are few questions.
 
+mod change;
 mod look;
 
 use std::collections::HashMap;
@@ -13,16 +14,16 @@ use std::time::Duration;
 use cse_server::domain::claim::{Claim, Heartbeat, HolderId};
 use cse_server::domain::ids::EntityId;
 use cse_server::reconcile::claimable::Identity;
-use cse_server::reconcile::decision::{Action, Change, Decision};
-use cse_server::reconcile::failure::FailureReason;
+use cse_server::reconcile::decision::{Action, Decision};
 use cse_server::reconcile::holder::Holder;
 use cse_server::reconcile::interest::Summary;
 use cse_server::reconcile::observation::Observation;
 use cse_server::reconcile::policy::{PhasePlan, Policy};
 use cse_server::reconcile::removal::Removing;
-use cse_server::reconcile::step::{Commitment, Step, Written, handed_over, rolled_back, written};
+use cse_server::reconcile::step::{Commitment, Written, handed_over, rolled_back, written};
 use cse_server::reconcile::{decide, taking};
 
+use self::change::{about_change, applied, step};
 use self::look::key;
 use super::mutants::{self, Mutant};
 use super::shape::{mixed, phase_code};
@@ -52,6 +53,8 @@ pub(crate) struct Sight {
     pub(crate) vapps: Vec<Vapp>,
     pub(crate) vms: Vec<Vm>,
     pub(crate) cluster: Cluster,
+    /// Whether the replica has condemned this cluster.
+    pub(crate) condemned: bool,
     /// Whether waits have lasted longer than they may.
     pub(crate) late: bool,
 }
@@ -231,7 +234,12 @@ impl Daemon {
     }
 
     fn note(replica: &mut Replica, holder: &Holder<u8, ()>, tag: u8) {
-        replica.acknowledged = Some(record(holder.record()));
+        let before = replica.acknowledged.map(stage);
+        let now = record(holder.record());
+        if before != Some(stage(now)) {
+            replica.condemned = 0;
+        }
+        replica.acknowledged = Some(now);
         replica.unanswered = Few::default();
         for sent in holder.unanswered() {
             replica.unanswered.push(Some(record(sent)));
@@ -315,6 +323,7 @@ impl Daemon {
             vapps: state.vapps.as_slice().to_vec(),
             vms: state.vms.as_slice().to_vec(),
             cluster: state.cluster,
+            condemned: state.cluster.id != 0 && state.cluster.id == replica.condemned,
             late,
         };
         let known = replica.acknowledged.map(what_it_says);
@@ -389,66 +398,9 @@ const fn what_it_says(record: Record) -> (u8, u8, u8) {
     (record.epoch, record.incarnation, phase_code(record.phase))
 }
 
-fn step(write: &Write) -> Step {
-    Step {
-        phase: write.phase,
-        incarnation: write.incarnation.map(u32::from),
-        epoch_at_least: u64::from(write.epoch_at_least),
-        release: write.release,
-        pause: write.pause.then_some(Duration::from_mins(1)),
-    }
-}
-
-/// The document after a change.
-fn applied(doc: &Doc, write: &Write) -> Doc {
-    let vm = write.vm.unwrap_or(doc.vm);
-    let errors = if write.clears_errors {
-        0
-    } else {
-        doc.failed_attempts
-    };
-    Doc {
-        state: write.state.unwrap_or(doc.state),
-        vapp: write.vapp.unwrap_or(doc.vapp),
-        vm,
-        auto_repair: doc.auto_repair && !write.ends_repair,
-        ready: doc.ready && !write.forgets_reports,
-        failed_attempts: errors.max(write.failed_attempt),
-        rollback_reported: doc.rollback_reported && !write.clears_errors || write.reports_rollback,
-        built: doc.built || write.tells_of_building,
-        told_vm: if write.tells_progress {
-            vm
-        } else {
-            doc.told_vm
-        },
-        ..*doc
-    }
-}
-
-/// What the sentences about a change are read for later.
-fn about_change(write: &mut Write, change: &Change, seen: &Observation) {
-    match change {
-        Change::Fail { reason, .. } => {
-            write.failed_attempt = small(seen.document.incarnation);
-            write.reports_rollback = *reason == FailureReason::RollbackDetected;
-        }
-        Change::BeginDeletion | Change::BlockDeletion { .. } | Change::Postpone => {}
-        Change::ReportProgress(_) => {
-            write.tells_progress = true;
-            write.tells_of_building = true;
-        }
-        Change::CommitVapp { .. }
-        | Change::CommitVm { .. }
-        | Change::RaiseIncarnation { .. }
-        | Change::BeginTeardown
-        | Change::BeginAttempt
-        | Change::EndInspection
-        | Change::Settle
-        | Change::ResumeProvisioned { .. }
-        | Change::Finish
-        | Change::ReportRemoval { .. }
-        | Change::ReportRunning(_) => write.tells_of_building = true,
-    }
+/// In which what was condemned stays so.
+const fn stage(record: Record) -> (u8, u8) {
+    (record.incarnation, phase_code(record.phase))
 }
 
 fn act(action: &Action) -> Plan {

@@ -20,8 +20,6 @@ pub(crate) struct Bounds {
     pub(crate) site: Site,
     /// Whether a new process may take back the claims of the one before it.
     pub(crate) inherits: bool,
-    /// Whether every process has seen the newest epoch when an old version is written back.
-    pub(crate) polls: bool,
     /// Whether guests build a part of the cluster before they are through.
     pub(crate) builds: bool,
 }

@@ -45,6 +45,8 @@ pub(crate) enum Mutant {
     AdoptsByName,
     /// The cluster is declared provisioned before the bootstrap is gone.
     FinishesEarly,
+    /// After a failure whatever stands of the cluster is removed, condemned or not.
+    RemovesUncondemned,
 }
 
 /// Each mutant, the rule it leaves out, and the configuration that catches it.
@@ -127,6 +129,11 @@ pub(crate) const MUTANTS: &[(Mutant, &str, &str)] = &[
         "teardown ends before the cluster is declared",
         CREATE,
     ),
+    (
+        Mutant::RemovesUncondemned,
+        "a write between seeing a cluster and removing it",
+        OLD_AND_FAILED,
+    ),
 ];
 
 const CREATE: &str = "create and tear down";
@@ -149,6 +156,7 @@ pub(crate) fn blind(mutant: Option<Mutant>, sight: &mut Sight) {
                 .vapps
                 .retain(|vapp| vapp.id == committed || adopts && current(vapp));
         }
+        Some(Mutant::RemovesUncondemned) => sight.condemned = true,
         Some(Mutant::DeletionWithoutIntent) if sight.doc.marked => {
             if let Some(record) = &mut sight.doc.record {
                 record.phase = ClaimPhase::Deleting;

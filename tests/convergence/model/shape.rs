@@ -193,7 +193,7 @@ fn write_word(write: &Write) -> u64 {
     let bits = bits
         .flag(write.tells_of_building)
         .flag(write.tells_progress);
-    bits.put(write.name, 5).word
+    bits.put(write.name, 5).put(write.condemns, 3).word
 }
 
 fn effect_code(effect: Effect) -> (u8, u8) {
@@ -249,6 +249,7 @@ fn replica_words(replica: &Replica) -> [u64; 7] {
     let bits = bits.put(replica.predecessor, 4).put(replica.tag, 5);
     let bits = bits.put(replica.sent, 5).put(replica.composed, 4);
     let bits = bits.flag(replica.touched).put(replica.floor, 4);
+    let bits = bits.put(replica.condemned, 3);
     let [facts, rest] = doc_words(&replica.document);
     let unanswered = replica.unanswered.as_slice().iter();
     let mut pending = [0; 2];

@@ -141,6 +141,8 @@ pub(crate) struct Write {
     pub(crate) reports_rollback: bool,
     pub(crate) tells_of_building: bool,
     pub(crate) tells_progress: bool,
+    /// The cluster's vApp that is condemned.
+    pub(crate) condemns: u8,
     /// Number of the change's name, for people.
     pub(crate) name: u8,
 }
@@ -238,6 +240,8 @@ pub(crate) struct Replica {
     pub(crate) composed: u8,
     /// Whether it has begun to remove, or an earlier holder had.
     pub(crate) touched: bool,
+    /// The cluster's vApp that it has condemned in this clean-up; 0 when there is none.
+    pub(crate) condemned: u8,
 }
 
 /// What goes wrong at most so often, and what people do.

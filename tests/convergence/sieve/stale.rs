@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{until_created, until_deleted, until_soon};
 use crate::effort::{on_virtual_time, trial};
-use crate::stage::{asked, begun, has, provisioned, pull, tells, urn, with_services};
+use crate::stage::{asked, begun, has, orphaned, provisioned, pull, tells, urn, with_services};
 use crate::support::fleet::{Fleet, Saved};
 use crate::support::snare::{Snare, Which};
 
@@ -146,6 +146,10 @@ pub(super) fn trials() -> Vec<Trial> {
         late_listings,
     ));
     all.push(trial(
+        "sieve: a bootstrap VM that is shown as it was before it was switched on costs no creation",
+        late_machines,
+    ));
+    all.push(trial(
         "sieve: a single old answer to any read of an entity while the guest is at work costs nothing",
         single_old_answers,
     ));
@@ -256,6 +260,29 @@ fn late_listings() {
         });
     }
     assert!(sprung > 0, "no listing was late");
+}
+
+/// Every read of the bootstrap VM in turn is late, by a process that has just started: it switches a VM on that
+/// is on, and VCD refuses.
+fn late_machines() {
+    let saved = on_virtual_time(orphaned(6_660));
+    let mut sprung = 0;
+    for read in 0..8 {
+        sprung += on_virtual_time(async {
+            let mut fleet = Fleet::resume(&saved);
+            fleet.what = format!("read {read} of the VM");
+            let which = Which {
+                after: read,
+                ..Which::next("GET", "/api/vApp/vm-")
+            };
+            fleet.snare("a", which, Snare::Stale);
+            fleet.start("a");
+            until_created(&fleet).await;
+            fleet.assert_converged();
+            fleet.snares.sprung("a")
+        });
+    }
+    assert!(sprung > 0, "no VM was late");
 }
 
 fn single_old_answers() {

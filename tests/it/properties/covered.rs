@@ -70,7 +70,8 @@ pub(super) fn is_covered(seen: &Observation, action: &Action) -> bool {
         Action::Remove(removing) => {
             let failed = document.state == ClusterState::Error && document.auto_repair;
             let cleans = document.phase == ClaimPhase::Teardown && failed;
-            (deleting || cleans) && is_removable(seen, removing)
+            let condemned = seen.removal.condemned.contains(removing.subject());
+            (deleting || cleans && condemned) && is_removable(seen, removing)
         }
         Action::DeleteEntity => deleting && may_leave(seen),
         Action::ComposeVapp => creates && document.committed_vapp.is_none(),

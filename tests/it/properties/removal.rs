@@ -86,17 +86,19 @@ pub(super) fn removal() -> impl Strategy<Value = RemovalSeen> {
         vm_id().prop_map(|id| id.to_string()),
         vapp_id().prop_map(|id| id.to_string()),
     ];
-    let failed = prop::collection::btree_map(id, Just("no".to_owned()), 0..2);
+    let failed = prop::collection::btree_map(id.clone(), Just("no".to_owned()), 0..2);
+    let condemned = prop::collection::btree_set(id, 0..24);
     let ages = (prop::option::of(0..300_u64), 0..3_600_u64, 0..3_600_u64);
-    (failed, ages, any::<bool>()).prop_map(|(failed, (empty, busy, paused), resolve_tried)| {
-        RemovalSeen {
+    (failed, condemned, ages, any::<bool>()).prop_map(
+        |(failed, condemned, (empty, busy, paused), resolve_tried)| RemovalSeen {
             failed,
             empty_for: empty.map(Duration::from_secs),
             busy_for: Duration::from_secs(busy),
             paused: Duration::from_secs(paused),
             resolve_tried,
-        }
-    })
+            condemned,
+        },
+    )
 }
 
 /// Whether the object is proven the cluster's, and nothing is in it or uses it.

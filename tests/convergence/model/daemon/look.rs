@@ -65,6 +65,10 @@ impl Daemon {
         if !deleting && sight::is_wanted(&seen) {
             seen.cluster_vapps = cluster;
         }
+        if sight.condemned {
+            let id = vapp_id(100 + sight.cluster.id);
+            seen.removal.condemned.insert(id.as_str().to_owned());
+        }
         if deleting {
             seen.removal.empty_for = Some(AGES);
             seen.removal.resolve_tried = true;
@@ -145,7 +149,8 @@ impl Daemon {
 pub(super) fn key(sight: &Sight) -> [u64; 15] {
     let mut key = [0; 15];
     key[0] = facts_word(&sight.doc);
-    key[1] = cluster_word(&sight.cluster) << 1 | u64::from(sight.late);
+    let flags = u64::from(sight.condemned) << 1 | u64::from(sight.late);
+    key[1] = cluster_word(&sight.cluster) << 2 | flags;
     for (slot, vapp) in key[2..8].iter_mut().zip(&sight.vapps) {
         *slot = vapp_word(vapp);
     }

@@ -82,6 +82,9 @@ impl Moves<'_> {
                 replica.document = state.doc;
                 replica.composed = 0;
                 replica.mode = Mode::Holds;
+                if let Purpose::Change(write) = purpose {
+                    replica.condemned = replica.condemned.max(write.condemns);
+                }
                 let ends = match purpose {
                     Purpose::Change(write) => write.release || write.pause,
                     Purpose::Rollback(_) => true,

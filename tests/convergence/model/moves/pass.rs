@@ -234,6 +234,7 @@ impl Moves<'_> {
         match purpose {
             Purpose::Change(write) if landed => {
                 replica.composed = 0;
+                replica.condemned = replica.condemned.max(write.condemns);
                 state.replicas.as_mut()[who] = replica;
                 if write.release || write.pause {
                     rest(&mut state, who);

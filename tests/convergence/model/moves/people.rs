@@ -139,11 +139,6 @@ impl Moves<'_> {
             if back != doc {
                 state.past.rolled_back = true;
                 state.past.ran = 0;
-                let seen = doc.record.map_or(0, |record| record.epoch);
-                let polls = self.bounds.polls;
-                for replica in state.replicas.as_mut().iter_mut().filter(|_| polls) {
-                    replica.floor = replica.floor.max(seen);
-                }
                 state.past.provisioned &= state.cluster.id != 0;
                 replace(&mut state, back);
             }
