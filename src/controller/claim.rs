@@ -227,7 +227,7 @@ impl<T: Transport> Held<T> {
             match self.put(&edit, next).await {
                 Ok(()) => return Ok(()),
                 Err(PutError::Conflict) => {
-                    debug!(entity_id = %self.document.id, "document written by somebody else, reading it again");
+                    debug!(cluster_id = %self.document.id, "document written by somebody else, reading it again");
                 }
                 Err(PutError::Other(error)) => return self.write_landed(error, nonce).await,
             }

@@ -17,6 +17,7 @@ use std::time::Duration;
 use cse_server::chance::Chance;
 use cse_server::clock::{Clock, Moment};
 use cse_server::domain::claim::HolderId;
+use cse_server::metrics::Meters;
 use cse_server::sim::faults::Faults;
 use cse_server::sim::seed::{ClusterRequest, CseShape, SiteAccess, Tenant, default_config};
 use cse_server::sim::timings::Timings;
@@ -247,6 +248,7 @@ impl Fleet {
             predecessors,
             life: self.life.clone(),
             habits: self.habits,
+            meters: Arc::new(Meters::new(self.clock.clone())),
         };
         let task = tokio::spawn(serve(replica, stop.clone()));
         let running = Running {
