@@ -5,7 +5,7 @@
 //! - SIGHUP is taken from the start on; until then it would end the process.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -34,7 +34,7 @@ pub(super) fn follow_hangups(mut hangups: Signal, file: &Path, filter: Filter) {
     });
 }
 
-fn reread(file: &PathBuf, filter: &Filter) {
+fn reread(file: &Path, filter: &Filter) {
     let read = config::read_log_filter(file, &process_environment);
     let problem = match read {
         Ok(text) => match filter.set(&text) {
@@ -56,6 +56,7 @@ pub(super) async fn serve_figures(address: Option<SocketAddr>, meters: Arc<Meter
     let Some(address) = address else { return };
     match listen(address).await {
         Ok(listener) => {
+            let address = listener.local_addr().unwrap_or(address);
             info!(event = event::METRICS_LISTENING, %address, "health and metrics can be asked for");
             let page = Page {
                 meters,

@@ -78,8 +78,8 @@ async fn serve(
     follow_hangups(hangups, file, set_up.filter);
     tokio::spawn(set_up.forwarder.run());
     let syslog = set_up.syslog;
-    let clock = Clock::scaled(config.simulation.time_scale);
-    let meters = Arc::new(Meters::new(clock));
+    // In real time: a simulation that is sped up does not make VCD's answers longer.
+    let meters = Arc::new(Meters::new(Clock::system()));
     serve_figures(config.metrics.listen, Arc::clone(&meters), syslog.clone()).await;
     let chance = Arc::new(Chance::from_system());
     let me = HolderId::new(&config.replica.name, chance.next_u128());
@@ -258,7 +258,6 @@ impl Surroundings {
 
 impl Hooks for Surroundings {
     fn ready(&mut self, status: &str) {
-        self.meters.health().ready();
         notify::ready(status);
     }
 
@@ -272,7 +271,6 @@ impl Hooks for Surroundings {
     }
 
     fn stopping(&mut self, status: &str) {
-        self.meters.health().stopping();
         notify::stopping(status);
     }
 

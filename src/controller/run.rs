@@ -169,6 +169,7 @@ impl<T: Transport> Replica<T> {
                     takeover_secs = self.times.takeover.as_secs(),
                     "ready"
                 );
+                self.setup.meters.health().ready();
                 hooks.ready(&self.status());
             }
             self.show_figures();
@@ -181,6 +182,7 @@ impl<T: Transport> Replica<T> {
                 () = self.setup.clock.sleep(wait) => {}
             }
         }
+        self.setup.meters.health().stopping();
         hooks.stopping(&format!(
             "draining, {} clusters to hand over",
             self.crew.len()

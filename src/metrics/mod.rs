@@ -111,6 +111,7 @@ struct MethodLabels {
 /// The figures of one replica.
 pub struct Meters {
     registry: Registry,
+    names: Vec<String>,
     clock: Clock,
     health: Health,
     clusters: Family<ClusterLabels, Gauge>,
@@ -150,7 +151,10 @@ fn seconds() -> Times {
 }
 
 /// Registers under the common prefix.
-struct Desk(Registry);
+struct Desk {
+    registry: Registry,
+    names: Vec<String>,
+}
 
 impl Desk {
     fn put<M: Metric + Default + Clone>(&mut self, name: &str, help: &str) -> M {
@@ -158,7 +162,8 @@ impl Desk {
     }
 
     fn put_this<M: Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
-        self.0.register(name, help, metric.clone());
+        self.registry.register(name, help, metric.clone());
+        self.names.push(format!("{PREFIX}_{name}"));
         metric
     }
 
@@ -174,9 +179,13 @@ impl Desk {
 impl Meters {
     /// Nothing counted yet.
     pub fn new(clock: Clock) -> Self {
-        let mut desk = Desk(Registry::with_prefix(PREFIX));
+        let mut desk = Desk {
+            registry: Registry::with_prefix(PREFIX),
+            names: Vec::new(),
+        };
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        desk.0.register("build", "What runs", build);
+        desk.registry.register("build", "What runs", build);
+        desk.names.push(format!("{PREFIX}_build_info"));
         let started: Fraction = desk.put("start_time_seconds", "When the process began");
         started.set(unix_time(&clock));
         Self {
@@ -213,7 +222,8 @@ impl Meters {
             ready: desk.put("ready", "1 while the replica is of use"),
             syslog_lost: desk.put("syslog_lost", "Log lines that did not reach the syslog server"),
             health: Health::default(),
-            registry: desk.0,
+            registry: desk.registry,
+            names: desk.names,
             clock,
         }
     }
@@ -226,6 +236,11 @@ impl Meters {
     /// Whether the replica lives.
     pub const fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// Names of all figures, without the endings that the text format adds.
+    pub fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// All figures in the text format of `OpenMetrics`.

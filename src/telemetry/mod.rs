@@ -182,13 +182,12 @@ fn output(
             let sink = json::JsonLines { replica: replica_name };
             Ok((Destination::Stderr, Box::new(sink)))
         }
-        LogFormat::Text => Ok(lines(reader(env))),
         LogFormat::Journald => journald(replica).map_err(TelemetryError::Journald),
         LogFormat::Auto if stderr_is_journal(env) => {
             // A journal whose native socket is out of reach still takes the lines of standard error.
             Ok(journald(replica).unwrap_or_else(|_| lines(Reader::Journal)))
         }
-        LogFormat::Auto => Ok(lines(reader(env))),
+        LogFormat::Auto | LogFormat::Text => Ok(lines(reader(env))),
     }
 }
 

@@ -157,7 +157,7 @@ where
         record.message_id = record.text("event").and_then(event::message_id);
         if record.message.is_empty() {
             // The journal shows a record without a message as a blank line.
-            record.message = metadata.name().to_owned();
+            metadata.name().clone_into(&mut record.message);
         }
         for sink in &self.sinks {
             sink.write(&record);

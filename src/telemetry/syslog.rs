@@ -13,6 +13,7 @@
 //! setting has a host and a port and nothing about TLS, and 514 means UDP. The enterprise number is the one
 //! for examples (RFC 5612): the product has none.
 
+use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -51,7 +52,7 @@ const DATA: [&str; 7] = [
 /// Everything that forwarding consists of.
 pub fn forwarding(replica: &str, clock: Clock) -> (Lines, Target, Forwarder) {
     let (sender, queue) = mpsc::channel(QUEUE);
-    let (target, changes) = watch::channel(None);
+    let (server, changes) = watch::channel(None);
     let shared = Arc::new(Shared::default());
     let lines = Lines {
         queue: sender.clone(),
@@ -60,7 +61,7 @@ pub fn forwarding(replica: &str, clock: Clock) -> (Lines, Target, Forwarder) {
     };
     let target = Target {
         queue: sender,
-        target,
+        server,
         shared: Arc::clone(&shared),
     };
     let forwarder = Forwarder {
@@ -92,7 +93,7 @@ impl Shared {
 #[derive(Clone, Debug)]
 pub struct Target {
     queue: mpsc::Sender<String>,
-    target: watch::Sender<Option<SysLogger>>,
+    server: watch::Sender<Option<SysLogger>>,
     shared: Arc<Shared>,
 }
 
@@ -100,7 +101,7 @@ impl Target {
     /// Forwards to this server from now on, or to none.
     pub fn set(&self, server: Option<SysLogger>) {
         let is_on = server.is_some();
-        let changed = self.target.send_if_modified(|known| {
+        let changed = self.server.send_if_modified(|known| {
             let changes = *known != server;
             known.clone_from(&server);
             changes
@@ -275,16 +276,18 @@ pub fn message(record: &Record, origin: &Origin) -> String {
         name(record.text("event").unwrap_or_default(), 32),
         escaped(&origin.replica),
     );
+    // Writing to a string does not fail.
     for key in DATA {
         if let Some(value) = record.get(key) {
-            text.push_str(&format!(" {key}=\"{}\"", escaped(&value.to_string())));
+            let value = escaped(&value.to_string());
+            write!(text, " {key}=\"{value}\"").unwrap_or(());
         }
     }
     text.push_str("] ");
     text.push_str(&record.message);
     for key in ["action", "reason", "error"] {
         if let Some(value) = record.get(key) {
-            text.push_str(&format!(", {key}: {value}"));
+            write!(text, ", {key}: {value}").unwrap_or(());
         }
     }
     cut(&mut text, MAX_BYTES);

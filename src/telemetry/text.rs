@@ -62,8 +62,8 @@ pub fn line(record: &Record, reader: Reader) -> String {
         Reader::Terminal { colours } => Paint { colours }.with(Style::new().dimmed()),
         Reader::File | Reader::Journal => Style::new(),
     };
-    let is_kind = |name: &&str| **name == *"event";
-    let (kind, rest): (Vec<_>, Vec<_>) = record.fields.iter().partition(|(name, _)| is_kind(&name));
+    let fields = record.fields.iter();
+    let (kind, rest): (Vec<_>, Vec<_>) = fields.partition(|(name, _)| *name == "event");
     for (name, value) in rest.into_iter().chain(kind) {
         let value = quoted(&value.to_string());
         // Writing to a string does not fail.
