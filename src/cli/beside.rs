@@ -52,7 +52,11 @@ fn reread(file: &Path, filter: &Filter) {
 }
 
 /// Answers for health and metrics, if that is wanted.
-pub(super) async fn serve_figures(address: Option<SocketAddr>, meters: Arc<Meters>, syslog: Target) {
+pub(super) async fn serve_figures(
+    address: Option<SocketAddr>,
+    meters: Arc<Meters>,
+    syslog: Target,
+) {
     let Some(address) = address else { return };
     match listen(address).await {
         Ok(listener) => {

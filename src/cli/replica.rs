@@ -101,7 +101,12 @@ async fn serve(
         "server configuration read"
     );
     let (predecessors, _lock) = predecessors(&config, &me);
-    let setup = setup(&config, client, (me, predecessors), (chance, Arc::clone(&meters)));
+    let setup = setup(
+        &config,
+        client,
+        (me, predecessors),
+        (chance, Arc::clone(&meters)),
+    );
     let replica = Replica::new(setup, settings).map_err(|error| Failure::settings(&error))?;
     let mut surroundings = Surroundings { meters, syslog };
     replica.run(stop.clone(), &mut surroundings).await;

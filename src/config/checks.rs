@@ -19,7 +19,8 @@ use url::{Host, Url};
 use super::error::{ConfigError, Refusal};
 use super::file::{Overridden, RawConfig, RawMetrics, RawReplica, RawVcd};
 use super::{
-    Config, Environment, LogConfig, LogFormat, MetricsConfig, ReplicaConfig, SimulationConfig, VcdConfig, token,
+    Config, Environment, LogConfig, LogFormat, MetricsConfig, ReplicaConfig, SimulationConfig,
+    VcdConfig, token,
 };
 use crate::reconcile::policy::{ClaimProfile, LocalTimes};
 use crate::reconcile::sharing::Slots;

@@ -341,11 +341,16 @@ fn metrics_are_for_this_machine_unless_asked_for_otherwise() {
         ("listen = \"\"", Ok(None)),
         ("listen = \"127.0.0.1:9187\"", Ok(Some("127.0.0.1:9187"))),
         ("listen = \"[::1]:9187\"", Ok(Some("[::1]:9187"))),
-        ("listen = \"0.0.0.0:9187\"\nallow_remote = true", Ok(Some("0.0.0.0:9187"))),
+        (
+            "listen = \"0.0.0.0:9187\"\nallow_remote = true",
+            Ok(Some("0.0.0.0:9187")),
+        ),
         (
             "listen = \"0.0.0.0:9187\"",
-            Err("0.0.0.0:9187 can be reached from other machines, without a login; use \"127.0.0.1:9187\", \
-                 or set metrics.allow_remote = true"),
+            Err(
+                "0.0.0.0:9187 can be reached from other machines, without a login; use \"127.0.0.1:9187\", \
+                 or set metrics.allow_remote = true",
+            ),
         ),
         (
             "listen = \"localhost\"",
@@ -375,10 +380,22 @@ fn the_log_filter_can_be_read_again_by_itself() {
         let env = env.to_owned();
         read_log_filter(&path, &|name| (name == "CSE_LOG").then(|| env.clone()))
     };
-    assert_eq!(read("[replica]\nslots = 9999\n", "").unwrap(), "info", "other keys are not judged");
+    assert_eq!(
+        read("[replica]\nslots = 9999\n", "").unwrap(),
+        "info",
+        "other keys are not judged"
+    );
     assert_eq!(read("[log]\nfilter = \"warn\"\n", "").unwrap(), "warn");
-    assert_eq!(read("[log]\nfilter = \"warn\"\n", "debug").unwrap(), "debug");
-    assert!(read("[log\n", "").unwrap_err().to_string().contains("line 1"));
+    assert_eq!(
+        read("[log]\nfilter = \"warn\"\n", "debug").unwrap(),
+        "debug"
+    );
+    assert!(
+        read("[log\n", "")
+            .unwrap_err()
+            .to_string()
+            .contains("line 1")
+    );
 }
 
 #[test]

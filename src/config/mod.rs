@@ -153,7 +153,10 @@ pub fn load(path: &Path, env: Environment<'_>) -> Result<Config, ConfigError> {
 pub fn read_log_filter(path: &Path, env: Environment<'_>) -> Result<String, ConfigError> {
     let mut raw = read(path)?;
     file::apply_environment(&mut raw, env);
-    Ok(raw.log.filter.unwrap_or_else(|| checks::DEFAULT_FILTER.to_owned()))
+    Ok(raw
+        .log
+        .filter
+        .unwrap_or_else(|| checks::DEFAULT_FILTER.to_owned()))
 }
 
 fn read(path: &Path) -> Result<file::RawConfig, ConfigError> {

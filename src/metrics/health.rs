@@ -99,7 +99,11 @@ mod tests {
         let health = Health::default();
         let words = |now| (health.live(at(now)).err(), health.useful(at(now)).err());
         let starting = Some("starting: the clusters are not listed yet".to_owned());
-        assert_eq!(words(500), (None, starting.clone()), "start-up may take its time");
+        assert_eq!(
+            words(500),
+            (None, starting.clone()),
+            "start-up may take its time"
+        );
         health.alive(at(500));
         health.polled(at(500), Duration::from_secs(90));
         assert_eq!(words(501), (None, starting), "a part of the clusters");

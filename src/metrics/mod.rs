@@ -147,7 +147,9 @@ impl fmt::Debug for Meters {
 
 /// From a fast answer to the longest time limit of a call.
 fn seconds() -> Times {
-    Histogram::new([0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0])
+    Histogram::new([
+        0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
+    ])
 }
 
 /// Registers under the common prefix.
@@ -200,8 +202,14 @@ impl Meters {
             claims: desk.put("claims", "Clusters claimed, by what their claim was before"),
             claim_failures: desk.put("claim_failures", "Claims that could not be decided"),
             ends: desk.put("work_ended", "Ends of the work on a cluster"),
-            attempts: desk.put("attempts_failed", "Attempts to create a cluster that failed"),
-            passes: desk.put("passes_failed", "Passes over a cluster that failed and are repeated"),
+            attempts: desk.put(
+                "attempts_failed",
+                "Attempts to create a cluster that failed",
+            ),
+            passes: desk.put(
+                "passes_failed",
+                "Passes over a cluster that failed and are repeated",
+            ),
             actions: desk.put("actions", "Effects on VCD, by kind and outcome"),
             action_times: desk.times("action_duration_seconds", "Time to carry out an effect"),
             polls: desk.put("polls", "Listings of the clusters"),
@@ -213,14 +221,20 @@ impl Meters {
             calls: desk.put("vcd_requests", "Requests to VCD; status 0 is no answer"),
             call_times: desk.times("vcd_request_duration_seconds", "Time until VCD answered"),
             window: desk.put("vcd_window", "Requests that may be under way at once"),
-            pause: desk.put("vcd_pause_seconds", "What is left of a pause that VCD asked for"),
+            pause: desk.put(
+                "vcd_pause_seconds",
+                "What is left of a pause that VCD asked for",
+            ),
             configs: desk.put("config_changes", "Changes of the server configuration"),
             config_refused: desk.put(
                 "config_refused",
                 "1 while the server configuration in VCD is not the one in force",
             ),
             ready: desk.put("ready", "1 while the replica is of use"),
-            syslog_lost: desk.put("syslog_lost", "Log lines that did not reach the syslog server"),
+            syslog_lost: desk.put(
+                "syslog_lost",
+                "Log lines that did not reach the syslog server",
+            ),
             health: Health::default(),
             registry: desk.registry,
             names: desk.names,
@@ -279,7 +293,9 @@ impl Meters {
     }
 
     pub(crate) fn claim_failed(&self, class: &'static str) {
-        self.claim_failures.get_or_create(&ClassLabels { class }).inc();
+        self.claim_failures
+            .get_or_create(&ClassLabels { class })
+            .inc();
     }
 
     pub(crate) fn ended(&self, end: &'static str) {
@@ -288,7 +304,9 @@ impl Meters {
 
     pub(crate) fn attempt_failed(&self, is_repeated: bool) {
         let outcome = if is_repeated { "repeated" } else { "final" };
-        self.attempts.get_or_create(&OutcomeLabels { outcome }).inc();
+        self.attempts
+            .get_or_create(&OutcomeLabels { outcome })
+            .inc();
     }
 
     pub(crate) fn pass_failed(&self, class: &'static str) {
@@ -296,15 +314,21 @@ impl Meters {
     }
 
     pub(crate) fn acted(&self, action: &'static str, outcome: &'static str, took: Duration) {
-        self.actions.get_or_create(&ActionLabels { action, outcome }).inc();
-        let times = self.action_times.get_or_create(&ActionKindLabels { action });
+        self.actions
+            .get_or_create(&ActionLabels { action, outcome })
+            .inc();
+        let times = self
+            .action_times
+            .get_or_create(&ActionKindLabels { action });
         times.observe(took.as_secs_f64());
     }
 
     /// A listing ended; with `patience` it came to its end, and the next one does within that time.
     pub(crate) fn polled(&self, kind: &'static str, took: Duration, patience: Option<Duration>) {
         let outcome = if patience.is_some() { "ok" } else { "failed" };
-        self.polls.get_or_create(&PollLabels { kind, outcome }).inc();
+        self.polls
+            .get_or_create(&PollLabels { kind, outcome })
+            .inc();
         let times = self.poll_times.get_or_create(&KindLabels { kind });
         times.observe(took.as_secs_f64());
         if let Some(patience) = patience {

@@ -100,11 +100,19 @@ fn reply(method: &Method, path: &str, page: &Page) -> Response<Full<Bytes>> {
         "/healthz" => health.live(now),
         "/readyz" => health.useful(now),
         "/metrics" => Ok(()),
-        _ => return say(StatusCode::NOT_FOUND, PLAIN, "try /healthz, /readyz or /metrics\n"),
+        _ => {
+            return say(
+                StatusCode::NOT_FOUND,
+                PLAIN,
+                "try /healthz, /readyz or /metrics\n",
+            );
+        }
     };
     if *method != Method::GET && *method != Method::HEAD {
         let mut refused = say(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "only GET\n");
-        refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        refused
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refused;
     }
     match verdict {
@@ -122,7 +130,9 @@ fn reply(method: &Method, path: &str, page: &Page) -> Response<Full<Bytes>> {
 fn say(status: StatusCode, kind: &'static str, text: &str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::copy_from_slice(text.as_bytes())));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 
@@ -145,11 +155,16 @@ mod tests {
     #[tokio::test]
     async fn three_pages_are_there_and_nothing_can_be_changed() {
         let meters = Arc::new(Meters::new(Clock::system()));
-        let page = Arc::new(Page { meters: Arc::clone(&meters), syslog: None });
+        let page = Arc::new(Page {
+            meters: Arc::clone(&meters),
+            syslog: None,
+        });
         let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(listener, page));
-        let get = async |path: &str| ask(address, &format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
+        let get = async |path: &str| {
+            ask(address, &format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).await
+        };
         assert!(get("/healthz").await.starts_with("HTTP/1.1 200 OK\r\n"));
         let starting = get("/readyz").await;
         assert!(starting.starts_with("HTTP/1.1 503 ") && starting.contains("not listed yet\n"));
@@ -157,10 +172,21 @@ mod tests {
         meters.health().ready();
         assert!(get("/readyz").await.starts_with("HTTP/1.1 200 OK\r\n"));
         let figures = get("/metrics").await;
-        assert!(figures.contains(OPEN_METRICS) && figures.ends_with("# EOF\n"), "{figures}");
+        assert!(
+            figures.contains(OPEN_METRICS) && figures.ends_with("# EOF\n"),
+            "{figures}"
+        );
         assert!(get("/etc/passwd").await.starts_with("HTTP/1.1 404 "));
-        let posted = ask(address, "POST /metrics HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").await;
+        let posted = ask(
+            address,
+            "POST /metrics HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n",
+        )
+        .await;
         assert!(posted.starts_with("HTTP/1.1 405 ") && posted.contains("allow: GET, HEAD"));
-        assert!(ask(address, "\x16\x03\x01 no HTTP\r\n\r\n").await.starts_with("HTTP/1.1 400 "));
+        assert!(
+            ask(address, "\x16\x03\x01 no HTTP\r\n\r\n")
+                .await
+                .starts_with("HTTP/1.1 400 ")
+        );
     }
 }

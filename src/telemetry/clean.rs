@@ -80,7 +80,10 @@ mod tests {
             ("blue", "blue"),
             ("gr\u{fc}n \u{7eff}", "gr\u{fc}n \u{7eff}"),
             ("a\nMESSAGE=b\r\n", "a MESSAGE=b  "),
-            ("\u{1b}[2J\u{1b}]0;x\u{7}", "\u{fffd}[2J\u{fffd}]0;x\u{fffd}"),
+            (
+                "\u{1b}[2J\u{1b}]0;x\u{7}",
+                "\u{fffd}[2J\u{fffd}]0;x\u{fffd}",
+            ),
             ("\u{9b}31m\u{7f}\0", "\u{fffd}31m\u{fffd}\u{fffd}"),
             ("abc\u{202e}cba\u{2069}", "abc\u{fffd}cba\u{fffd}"),
             ("a\u{200b}b\u{2028}c\u{e0041}", "a\u{fffd}b c\u{fffd}"),

@@ -149,7 +149,14 @@ fn field_name(name: &str) -> Option<String> {
     let name: String = name.chars().map(spelled).take(MAX_NAME).collect();
     let name = name.trim_start_matches(|c: char| c == '_' || c.is_ascii_digit());
     let own = [
-        "", "MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "REPLICA", "MESSAGE_ID", "TARGET", "CODE_FILE",
+        "",
+        "MESSAGE",
+        "PRIORITY",
+        "SYSLOG_IDENTIFIER",
+        "REPLICA",
+        "MESSAGE_ID",
+        "TARGET",
+        "CODE_FILE",
         "CODE_LINE",
     ];
     (!own.contains(&name)).then(|| name.to_owned())

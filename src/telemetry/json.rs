@@ -46,9 +46,8 @@ fn of(value: &Value) -> serde_json::Value {
         Value::Text(text) => json!(text),
         Value::Signed(number) => json!(number),
         Value::Unsigned(number) => json!(number),
-        Value::Float(number) => {
-            Number::from_f64(*number).map_or_else(|| json!(number.to_string()), serde_json::Value::Number)
-        }
+        Value::Float(number) => Number::from_f64(*number)
+            .map_or_else(|| json!(number.to_string()), serde_json::Value::Number),
         Value::Truth(value) => json!(value),
     }
 }

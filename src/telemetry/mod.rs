@@ -144,11 +144,7 @@ impl Filter {
 ///
 /// # Errors
 /// [`TelemetryError`]; start-up must end.
-pub fn init(
-    log: &LogConfig,
-    replica: &str,
-    env: Environment<'_>,
-) -> Result<Log, TelemetryError> {
+pub fn init(log: &LogConfig, replica: &str, env: Environment<'_>) -> Result<Log, TelemetryError> {
     let (filter, handle) = reload::Layer::new(parse_filter(&log.filter)?);
     let (destination, sink) = output(log.format, replica, env)?;
     let (lines, target, forwarder) = syslog::forwarding(replica, Clock::system());
@@ -179,7 +175,9 @@ fn output(
     let replica_name = replica.to_owned();
     match format {
         LogFormat::Json => {
-            let sink = json::JsonLines { replica: replica_name };
+            let sink = json::JsonLines {
+                replica: replica_name,
+            };
             Ok((Destination::Stderr, Box::new(sink)))
         }
         LogFormat::Journald => journald(replica).map_err(TelemetryError::Journald),

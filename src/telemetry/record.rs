@@ -121,12 +121,7 @@ where
         }
     }
 
-    fn on_record(
-        &self,
-        id: &Id,
-        values: &tracing::span::Record<'_>,
-        context: Context<'_, S>,
-    ) {
+    fn on_record(&self, id: &Id, values: &tracing::span::Record<'_>, context: Context<'_, S>) {
         if let Some(span) = context.span(id)
             && let Some(fields) = span.extensions_mut().get_mut::<Fields>()
         {

@@ -46,7 +46,13 @@ const RETRY: Duration = Duration::from_secs(30);
 const TELL_AGAIN: Duration = Duration::from_hours(1);
 /// Fields that become structured data.
 const DATA: [&str; 7] = [
-    "cluster_id", "cluster_name", "org", "phase", "attempt", "pass", "request_id",
+    "cluster_id",
+    "cluster_name",
+    "org",
+    "phase",
+    "attempt",
+    "pass",
+    "request_id",
 ];
 
 /// Everything that forwarding consists of.
@@ -189,7 +195,10 @@ impl Forwarder {
             return;
         };
         let sent = match self.route(&server).await {
-            Some(route) => route.send(line.as_bytes()).await.map_err(|error| error.to_string()),
+            Some(route) => route
+                .send(line.as_bytes())
+                .await
+                .map_err(|error| error.to_string()),
             None => Err("the name cannot be looked up".to_owned()),
         };
         if let Err(why) = &sent {
@@ -219,7 +228,10 @@ impl Forwarder {
         }
         let now = self.clock.now();
         let lost = self.shared.lost.load(Ordering::Relaxed);
-        if self.told.is_some_and(|(told, _)| now.since(told) < TELL_AGAIN) {
+        if self
+            .told
+            .is_some_and(|(told, _)| now.since(told) < TELL_AGAIN)
+        {
             return;
         }
         self.told = Some((now, lost));
@@ -234,7 +246,10 @@ impl Forwarder {
 }
 
 async fn open(server: &SysLogger) -> Option<UdpSocket> {
-    let address = lookup_host((server.host.as_str(), server.port)).await.ok()?.next()?;
+    let address = lookup_host((server.host.as_str(), server.port))
+        .await
+        .ok()?
+        .next()?;
     let here: SocketAddr = match address {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -258,7 +273,10 @@ pub struct Origin {
 impl Origin {
     fn here(replica: &str) -> Self {
         Self {
-            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            host: rustix::system::uname()
+                .nodename()
+                .to_string_lossy()
+                .into_owned(),
             replica: replica.to_owned(),
             process: std::process::id(),
         }
@@ -296,8 +314,16 @@ pub fn message(record: &Record, origin: &Origin) -> String {
 
 /// A header field: printable ASCII without blanks, `-` for nothing.
 fn name(text: &str, limit: usize) -> String {
-    let plain: String = text.chars().filter(char::is_ascii_graphic).take(limit).collect();
-    if plain.is_empty() { "-".to_owned() } else { plain }
+    let plain: String = text
+        .chars()
+        .filter(char::is_ascii_graphic)
+        .take(limit)
+        .collect();
+    if plain.is_empty() {
+        "-".to_owned()
+    } else {
+        plain
+    }
 }
 
 /// A value of structured data: `"`, `\` and `]` are escaped.
@@ -322,5 +348,9 @@ fn cut(text: &mut String, limit: usize) {
 
 #[cfg(test)]
 #[path = "syslog_tests.rs"]
-#[expect(clippy::unwrap_used, reason = "tests fail loudly")]
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
 mod tests;

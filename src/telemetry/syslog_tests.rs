@@ -29,8 +29,11 @@ fn origin() -> Origin {
     }
 }
 
+/// Priority, header, structured data, and what is said.
+type Parts = (u8, Vec<String>, Vec<(String, String)>, String);
+
 /// Parts of a message as the grammar of section 6 has them; nothing when it is none.
-fn parse(message: &str) -> Option<(u8, Vec<String>, Vec<(String, String)>, String)> {
+fn parse(message: &str) -> Option<Parts> {
     let (priority, rest) = message.strip_prefix('<')?.split_once(">1 ")?;
     let mut header: Vec<&str> = rest.splitn(6, ' ').collect();
     let rest = header.pop()?;
@@ -66,7 +69,8 @@ fn a_message_is_one_of_rfc_5424() {
     ];
     let message = message(&record(Level::WARN, fields), &origin());
     // The header is example 1 of section 6.5, with our names in it.
-    let header = "<28>1 2003-10-11T22:14:15.003Z mymachine.example.com cse-server 8710 cluster.claimed ";
+    let header =
+        "<28>1 2003-10-11T22:14:15.003Z mymachine.example.com cse-server 8710 cluster.claimed ";
     assert!(message.starts_with(header), "{message}");
     let (priority, header, data, said) = parse(&message).unwrap();
     assert_eq!((priority, header.len()), (28, 5));
@@ -82,9 +86,15 @@ fn a_message_is_one_of_rfc_5424() {
 
 #[test]
 fn levels_are_severities_of_the_facility_daemon() {
-    let rows = [(Level::ERROR, 27), (Level::WARN, 28), (Level::INFO, 30), (Level::DEBUG, 31)];
+    let rows = [
+        (Level::ERROR, 27),
+        (Level::WARN, 28),
+        (Level::INFO, 30),
+        (Level::DEBUG, 31),
+    ];
     for (level, want) in rows {
-        let (priority, header, _, _) = parse(&message(&record(level, Vec::new()), &origin())).unwrap();
+        let (priority, header, _, _) =
+            parse(&message(&record(level, Vec::new()), &origin())).unwrap();
         assert_eq!((priority, header[4].as_str()), (want, "-"), "{level}");
     }
 }
@@ -95,7 +105,10 @@ fn nothing_that_tenants_write_makes_a_message_too_long_or_another_one() {
     let fields = DATA.into_iter().map(|key| (key, text(&hostile)));
     let mut record = record(Level::INFO, fields.collect());
     record.message = "\u{7eff}".repeat(4_000);
-    let origin = Origin { host: "h\u{e4} h".repeat(200), ..origin() };
+    let origin = Origin {
+        host: "h\u{e4} h".repeat(200),
+        ..origin()
+    };
     let message = message(&record, &origin);
     let (priority, header, data, said) = parse(&message).unwrap();
     assert!(message.len() <= MAX_BYTES && priority == 30 && !said.is_empty());
@@ -118,7 +131,9 @@ fn receive(socket: &UdpSocket) -> String {
 
 fn listener() -> UdpSocket {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
     socket
 }
 
@@ -131,7 +146,10 @@ async fn lines_go_to_the_server_that_is_set_and_to_none_when_none_is() {
     say("before");
     target.set(Some(server_at(&first)));
     say("a");
-    assert!(receive(&first).contains("pass=\"a\""), "what came before is not sent");
+    assert!(
+        receive(&first).contains("pass=\"a\""),
+        "what came before is not sent"
+    );
     lines.write(&record(Level::DEBUG, vec![("pass", text("debug"))]));
     target.set(Some(server_at(&second)));
     say("b");
@@ -147,7 +165,10 @@ async fn lines_go_to_the_server_that_is_set_and_to_none_when_none_is() {
 #[test]
 fn a_queue_that_is_full_loses_lines_and_stops_nobody() {
     let (lines, target, forwarder) = forwarding("cse-1", Clock::system());
-    target.set(Some(SysLogger { host: "192.0.2.1".to_owned(), port: 514 }));
+    target.set(Some(SysLogger {
+        host: "192.0.2.1".to_owned(),
+        port: 514,
+    }));
     for _ in 0..QUEUE + 7 {
         lines.write(&record(Level::INFO, Vec::new()));
     }
@@ -158,7 +179,10 @@ fn a_queue_that_is_full_loses_lines_and_stops_nobody() {
 #[tokio::test]
 async fn a_name_that_cannot_be_looked_up_loses_lines_and_is_told_once() {
     let (_lines, target, mut forwarder) = forwarding("cse-1", Clock::system());
-    let server = SysLogger { host: "no such host".to_owned(), port: 514 };
+    let server = SysLogger {
+        host: "no such host".to_owned(),
+        port: 514,
+    };
     target.set(Some(server));
     for _ in 0..5 {
         forwarder.forward("line").await;

@@ -48,13 +48,27 @@ pub fn line(record: &Record, reader: Reader) -> String {
     let mut text = match reader {
         Reader::Terminal { colours } => {
             let paint = Paint { colours };
-            let clock = stamp(record.time).get(11..19).unwrap_or_default().to_owned();
+            let clock = stamp(record.time)
+                .get(11..19)
+                .unwrap_or_default()
+                .to_owned();
             let level = format!("{:<5}", record.level.as_str());
-            let (dim, grave) = (paint.with(Style::new().dimmed()), paint.with(style(record.level)));
-            format!("{dim}{clock}{dim:#} {grave}{level}{grave:#} {}", record.message)
+            let (dim, grave) = (
+                paint.with(Style::new().dimmed()),
+                paint.with(style(record.level)),
+            );
+            format!(
+                "{dim}{clock}{dim:#} {grave}{level}{grave:#} {}",
+                record.message
+            )
         }
         Reader::File => {
-            format!("{} {:<5} {}", stamp(record.time), record.level.as_str(), record.message)
+            format!(
+                "{} {:<5} {}",
+                stamp(record.time),
+                record.level.as_str(),
+                record.message
+            )
         }
         Reader::Journal => format!("<{}>{}", priority(record.level), record.message),
     };
@@ -97,7 +111,11 @@ fn style(level: Level) -> Style {
         Level::TRACE => AnsiColor::Magenta,
     };
     let style = Style::new().fg_color(Some(colour.into()));
-    if level <= Level::WARN { style.bold() } else { style }
+    if level <= Level::WARN {
+        style.bold()
+    } else {
+        style
+    }
 }
 
 fn quoted(value: &str) -> String {
@@ -138,16 +156,25 @@ mod tests {
             event=claim.taken_over\n";
         let said = "cluster taken over from a silent replica";
         let plain = Reader::Terminal { colours: false };
-        assert_eq!(line(&record(), plain), format!("09:00:01 WARN  {said} {rest}"));
+        assert_eq!(
+            line(&record(), plain),
+            format!("09:00:01 WARN  {said} {rest}")
+        );
         let file = format!("2026-03-01T09:00:01.250Z WARN  {said} {rest}");
         assert_eq!(line(&record(), Reader::File), file);
-        assert_eq!(line(&record(), Reader::Journal), format!("<4>{said} {rest}"));
+        assert_eq!(
+            line(&record(), Reader::Journal),
+            format!("<4>{said} {rest}")
+        );
     }
 
     #[test]
     fn colours_are_all_that_a_terminal_adds() {
         let coloured = line(&record(), Reader::Terminal { colours: true });
-        assert!(coloured.contains("\u{1b}[1m\u{1b}[33mWARN "), "{coloured:?}");
+        assert!(
+            coloured.contains("\u{1b}[1m\u{1b}[33mWARN "),
+            "{coloured:?}"
+        );
         let bare: String = anstyle_free(&coloured);
         assert_eq!(bare, line(&record(), Reader::Terminal { colours: false }));
     }
@@ -155,6 +182,8 @@ mod tests {
     fn anstyle_free(text: &str) -> String {
         let mut parts = text.split('\u{1b}');
         let first = parts.next().unwrap().to_owned();
-        parts.fold(first, |so_far, part| so_far + part.split_once('m').unwrap().1)
+        parts.fold(first, |so_far, part| {
+            so_far + part.split_once('m').unwrap().1
+        })
     }
 }

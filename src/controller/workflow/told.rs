@@ -69,7 +69,7 @@ impl<T: Transport> Work<T> {
                 info!(
                     event = event::STATUS_RECORDED,
                     change = change.name(),
-                        "recorded"
+                    "recorded"
                 );
             }
         }

@@ -274,7 +274,10 @@ fn a_mistake_about_syslog_is_told_and_stops_nothing_else() {
     }
     for off in [json!({"host": "", "port": "70000"}), json!({}), json!(null)] {
         let config = parse(&json!({"vcdConfig": {"sysLogger": off}}));
-        assert!(config.sys_logger.is_none() && config.remarks.is_empty(), "{off}");
+        assert!(
+            config.sys_logger.is_none() && config.remarks.is_empty(),
+            "{off}"
+        );
     }
 }
 

@@ -1,6 +1,7 @@
 //! The catalog of messages and the table of events say the same, and systemd takes the catalog.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -34,7 +35,11 @@ fn every_event_is_explained_once_and_nothing_else_is() {
     assert!(events.len() > 30, "a table without events proves nothing");
     for (id, (head, text)) in &entries {
         let keys: Vec<&str> = head.keys().map(String::as_str).collect();
-        assert_eq!(keys, ["Defined-By", "Documentation", "Subject", "Support"], "{id}");
+        assert_eq!(
+            keys,
+            ["Defined-By", "Documentation", "Subject", "Support"],
+            "{id}"
+        );
         assert!(text.trim().len() > 40, "{id}: {text}");
         assert!(text.lines().all(|line| line.len() <= 120), "{id}");
     }
@@ -57,7 +62,10 @@ fn what_the_catalog_refers_to_are_fields_of_the_log() {
                     || text.contains(&format!("{field},"))
                     || text.contains(&format!("%{field}"))
             };
-            assert!(name == "REPLICA" || sources.values().any(is_set), "{id}: @{name}@");
+            assert!(
+                name == "REPLICA" || sources.values().any(is_set),
+                "{id}: @{name}@"
+            );
         }
     }
 }
@@ -74,7 +82,7 @@ fn the_catalog_compiler_takes_every_entry() {
         Command::new("journalctl").arg(at).args(arguments).output()
     };
     let Ok(compiled) = journalctl(&["--update-catalog"]) else {
-        println!("skipped: there is no journalctl here");
+        writeln!(std::io::stderr(), "skipped: there is no journalctl here").unwrap();
         return;
     };
     let said = String::from_utf8_lossy(&compiled.stderr).into_owned();
@@ -96,7 +104,10 @@ fn sources() -> BTreeMap<PathBuf, String> {
         for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
             let foreign = ["src/sim", "src/agent", "src/demo", "src/bin"];
-            if foreign.iter().any(|part| path.to_string_lossy().contains(part)) {
+            if foreign
+                .iter()
+                .any(|part| path.to_string_lossy().contains(part))
+            {
                 continue;
             }
             if path.is_dir() {
@@ -118,17 +129,16 @@ fn every_line_at_info_and_above_names_a_kind_of_the_table() {
     for (path, text) in sources() {
         let text = text.split("\nmod tests").next().unwrap();
         for call in ["info!(", "warn!(", "error!("] {
-            for (at, _) in text.match_indices(call) {
-                let before = text[..at].chars().next_back();
-                if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
+            let pieces: Vec<&str> = text.split(call).collect();
+            for pair in pieces.windows(2) {
+                let is_part = |c: char| c.is_alphanumeric() || c == '_';
+                if pair[0].ends_with(is_part) {
                     continue;
                 }
-                let said = &text[at..text.len().min(at + 200)];
-                let rest = said[call.len()..].trim_start();
-                let kind = rest.strip_prefix("event = event::");
-                let kind = kind.unwrap_or_else(|| panic!("{}: {said}", path.display()));
-                let end = kind.find(',').unwrap();
-                used.insert(kind[..end].to_owned());
+                let kind = pair[1].trim_start().strip_prefix("event = event::");
+                let said: String = pair[1].chars().take(200).collect();
+                let kind = kind.unwrap_or_else(|| panic!("{}: {call}{said}", path.display()));
+                used.insert(kind.split(',').next().unwrap().to_owned());
                 lines += 1;
             }
         }
@@ -144,5 +154,8 @@ fn every_line_at_info_and_above_names_a_kind_of_the_table() {
     assert_eq!(constants.len(), event::ALL.len());
     // Logged at DEBUG only.
     used.insert("ACTION_FINISHED".to_owned());
-    assert_eq!(used, constants, "kinds that nobody logs, or that are not in the table");
+    assert_eq!(
+        used, constants,
+        "kinds that nobody logs, or that are not in the table"
+    );
 }

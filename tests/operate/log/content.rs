@@ -27,7 +27,9 @@ async fn a_fleet_with_nothing_to_do_says_nothing() {
     let mut fleet = Fleet::quick(7_100);
     let tenant = fleet.tenants[0].clone();
     for n in 0..200 {
-        fleet.world().seed_provisioned(&tenant, &format!("idle-{n}"), 2_000);
+        fleet
+            .world()
+            .seed_provisioned(&tenant, &format!("idle-{n}"), 2_000);
     }
     for name in ["oak", "elm"] {
         fleet.ask_for(name);
@@ -35,14 +37,22 @@ async fn a_fleet_with_nothing_to_do_says_nothing() {
     for name in ["a", "b", "c"] {
         fleet.start(name);
     }
-    assert!(fleet.until(HOUR, Fleet::all_provisioned).await, "{}", fleet.context());
+    assert!(
+        fleet.until(HOUR, Fleet::all_provisioned).await,
+        "{}",
+        fleet.context()
+    );
     fleet.pass_time(Duration::from_mins(10)).await;
     let busy = capture.records();
     assert_eq!(named(&busy, "replica.ready").len(), 3);
     assert_eq!(named(&busy, "cluster.provisioned").len(), 2);
     capture.clear();
     fleet.pass_time(8 * HOUR).await;
-    let said: Vec<String> = capture.records().iter().map(|record| forms(record)[2].clone()).collect();
+    let said: Vec<String> = capture
+        .records()
+        .iter()
+        .map(|record| forms(record)[2].clone())
+        .collect();
     assert_eq!(said, Vec::<String>::new(), "seed {}", fleet.seed);
 }
 
@@ -55,10 +65,17 @@ async fn the_lines_of_a_pass_carry_what_it_is_about() {
     fleet.world().fail_guest("oak", "kind", 1);
     fleet.start("a");
     fleet.until(HOUR, |fleet| fleet.is_in(&urn, "error")).await;
-    assert!(fleet.until(2 * HOUR, Fleet::all_provisioned).await, "{}", fleet.context());
+    assert!(
+        fleet.until(2 * HOUR, Fleet::all_provisioned).await,
+        "{}",
+        fleet.context()
+    );
     let records = capture.records();
     let org = fleet.tenants[0].org.clone();
-    let of_passes: Vec<&Record> = records.iter().filter(|record| record.get("pass").is_some()).collect();
+    let of_passes: Vec<&Record> = records
+        .iter()
+        .filter(|record| record.get("pass").is_some())
+        .collect();
     assert!(of_passes.len() > 50);
     for record in &of_passes {
         let said = &forms(record)[0];
@@ -100,12 +117,17 @@ async fn a_call_that_failed_carries_vcds_id_of_the_request() {
     fleet.world().revoke_api_token(&token);
     fleet.until(HOUR, |fleet| fleet.is_in(&urn, "error")).await;
     let records = capture.records();
-    let told: Vec<&Record> = records.iter().filter(|record| record.get("request_id").is_some()).collect();
+    let told: Vec<&Record> = records
+        .iter()
+        .filter(|record| record.get("request_id").is_some())
+        .collect();
     assert!(!told.is_empty(), "{}", fleet.context());
     let known: BTreeSet<String> = {
         let mut world = fleet.world();
         let log = world.requests().lines(&Wanted::default(), 100_000);
-        log.into_iter().map(|line| line.request_id.clone()).collect()
+        log.into_iter()
+            .map(|line| line.request_id.clone())
+            .collect()
     };
     for record in told {
         let id = record.text("request_id").unwrap();
@@ -119,7 +141,8 @@ async fn a_call_that_failed_carries_vcds_id_of_the_request() {
 async fn nothing_that_tenants_write_reaches_a_terminal_as_it_is() {
     let capture = Capture::at("trace");
     let mut fleet = Fleet::quick(7_400);
-    let hostile = "oak\u{1b}[2J\u{1b}]0;owned\u{7}\nMESSAGE=forged\r\n\u{202e}kao\u{2066}\u{9b}31m\0";
+    let hostile =
+        "oak\u{1b}[2J\u{1b}]0;owned\u{7}\nMESSAGE=forged\r\n\u{202e}kao\u{2066}\u{9b}31m\0";
     let tenant = fleet.tenants[0].clone();
     let (now, wall) = (fleet.clock.now(), fleet.clock.wall());
     let mut urns = Vec::new();
@@ -139,7 +162,6 @@ async fn nothing_that_tenants_write_reaches_a_terminal_as_it_is() {
             content["metadata"]["orgName"] = json!(hostile);
         });
     }
-    // The entity's own name, as a client can set it besides what is in the document.
     fleet.start("a");
     fleet.pass(Duration::from_mins(30)).await;
     fleet.change(&urns[1], |content| {
@@ -147,34 +169,52 @@ async fn nothing_that_tenants_write_reaches_a_terminal_as_it_is() {
     });
     fleet.pass(Duration::from_mins(30)).await;
     let records = capture.records();
-    let about: Vec<&Record> = records.iter().filter(|record| record.get("cluster_id").is_some()).collect();
+    let about: Vec<&Record> = records
+        .iter()
+        .filter(|record| record.get("cluster_id").is_some())
+        .collect();
     assert!(about.len() > 20, "{}", fleet.context());
-    let shown = |record: &&&Record| forms(record)[0].contains("owned");
-    assert!(about.iter().filter(shown).count() > 0, "the hostile text was never logged");
-    for record in &records {
-        for form in forms(record) {
-            let bad = |c: char| {
-                c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c)
-            };
-            let lines: Vec<&str> = form.lines().collect();
-            assert!(lines.iter().all(|line| !line.contains(bad)), "{form:?}");
-        }
-        let [datagram, json, file, _] = forms(record);
-        assert!(datagram.lines().all(|line| {
-            let name = line.split_once('=').map(|(name, _)| name).unwrap_or_default();
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
-        }), "{datagram}");
-        let messages = datagram.lines().filter(|line| line.starts_with("MESSAGE="));
-        assert_eq!(messages.count(), 1, "{datagram}");
-        assert_eq!((json.lines().count(), file.lines().count()), (1, 1));
+    let is_hostile = |record: &&&Record| {
+        record
+            .text("cluster_name")
+            .is_some_and(|name| name.contains("owned"))
+    };
+    assert!(
+        about.iter().filter(is_hostile).count() > 0,
+        "the hostile name was never logged"
+    );
+    records.iter().for_each(assert_harmless);
+}
+
+/// One line in every form, and one message, whatever was in it.
+fn assert_harmless(record: &Record) {
+    for form in forms(record) {
+        let bad = |c: char| {
+            c.is_control()
+                || ('\u{202a}'..='\u{202e}').contains(&c)
+                || ('\u{2066}'..='\u{2069}').contains(&c)
+        };
+        assert!(form.lines().all(|line| !line.contains(bad)), "{form:?}");
     }
+    let [datagram, json, file, _] = forms(record);
+    let is_field = |line: &str| {
+        let name = line.split_once('=').map(|(name, _)| name);
+        let plain = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+        name.is_some_and(|name| !name.is_empty() && name.bytes().all(plain))
+    };
+    assert!(datagram.lines().all(is_field), "{datagram}");
+    let messages = datagram.lines().filter(|line| line.starts_with("MESSAGE="));
+    assert_eq!(messages.count(), 1, "{datagram}");
+    assert_eq!((json.lines().count(), file.lines().count()), (1, 1));
 }
 
 /// Every text in a saved site that opens something, wherever it lies.
 fn secrets(document: &Value, key: &str, found: &mut BTreeSet<String>) {
     let opens = |key: &str| {
         let key = key.to_lowercase();
-        ["token", "kubeconfig", "password", "secret"].iter().any(|part| key.contains(part))
+        ["token", "kubeconfig", "password", "secret"]
+            .iter()
+            .any(|part| key.contains(part))
     };
     match document {
         Value::String(text) if opens(key) && text.len() >= 16 && !text.starts_with("urn:") => {
@@ -186,12 +226,32 @@ fn secrets(document: &Value, key: &str, found: &mut BTreeSet<String>) {
                 if opens(key) && name.len() >= 24 && !name.starts_with("urn:") {
                     found.insert(name.clone());
                 }
-                let inner = if opens(name) || !opens(key) { name } else { key };
+                let inner = if opens(name) || !opens(key) {
+                    name
+                } else {
+                    key
+                };
                 secrets(member, inner, found);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+/// Every secret of the fleet's site.
+fn secrets_of(fleet: &Fleet) -> BTreeSet<String> {
+    let mut saved = Vec::new();
+    fleet.world().save(None, &mut saved).unwrap();
+    let mut found = BTreeSet::from([fleet.access.provider_token.clone()]);
+    found.extend(fleet.tenants.iter().map(|tenant| tenant.api_token.clone()));
+    let given = found.len();
+    for line in String::from_utf8(saved).unwrap().lines() {
+        if let Ok(document) = serde_json::from_str::<Value>(line) {
+            secrets(&document, "", &mut found);
+        }
+    }
+    assert!(found.len() > given + 5, "only {found:?}");
+    found
 }
 
 /// Goal: a log at TRACE can be given away.
@@ -215,27 +275,41 @@ async fn a_log_at_trace_has_no_secret_of_the_site() {
     fleet.start("b");
     fleet.until(2 * HOUR, Fleet::all_provisioned).await;
     let refused = Fault::Refused(Refusal::SessionExpired);
-    fleet.faults.arm(Target { times: 20, ..Target::default() }, refused);
+    fleet.faults.arm(
+        Target {
+            times: 20,
+            ..Target::default()
+        },
+        refused,
+    );
     let urn = fleet.urns[1].clone();
     fleet.mark(&urn, true);
     fleet.pass_time(HOUR).await;
-    let mut saved = Vec::new();
-    fleet.world().save(None, &mut saved).unwrap();
-    let mut found = BTreeSet::from(["ghp_not-for-anybody".to_owned(), "p4ssw0rd-of-proxy".to_owned()]);
-    for line in String::from_utf8(saved).unwrap().lines() {
-        if let Ok(document) = serde_json::from_str::<Value>(line) {
-            secrets(&document, "", &mut found);
-        }
-    }
-    found.insert(fleet.access.provider_token.clone());
-    found.extend(fleet.tenants.iter().map(|tenant| tenant.api_token.clone()));
+    let mut found = secrets_of(&fleet);
+    found.insert("ghp_not-for-anybody".to_owned());
+    found.insert("p4ssw0rd-of-proxy".to_owned());
     let records = capture.records();
-    let log: String = records.iter().flat_map(|record| forms(record)).collect();
-    assert!(records.len() > 2_000 && found.len() > 8, "{} {}", records.len(), found.len());
+    let log: String = records.iter().flat_map(forms).collect();
+    assert!(
+        records.len() > 2_000 && found.len() > 8,
+        "{} {}",
+        records.len(),
+        found.len()
+    );
     for secret in &found {
-        assert!(!log.contains(secret.as_str()), "seed {}: {secret:?} is in the log", fleet.seed);
+        assert!(
+            !log.contains(secret.as_str()),
+            "seed {}: {secret:?} is in the log",
+            fleet.seed
+        );
     }
-    for sign in ["BEGIN ", "Bearer ", "refresh_token", "client-key-data", "kubeConfig\""] {
+    for sign in [
+        "BEGIN ",
+        "Bearer ",
+        "refresh_token",
+        "client-key-data",
+        "kubeConfig\"",
+    ] {
         assert!(!log.contains(sign), "{sign}");
     }
 }

@@ -24,30 +24,46 @@ async fn a_replica_is_ready_while_its_listings_are_young() {
     let useful = |fleet: &Fleet| fleet.meters["a"].health().useful(fleet.clock.now());
     assert!(useful(&fleet).is_err(), "nothing is listed yet");
     let hour = Duration::from_hours(1);
-    assert!(fleet.until(hour, Fleet::all_provisioned).await, "{}", fleet.context());
+    assert!(
+        fleet.until(hour, Fleet::all_provisioned).await,
+        "{}",
+        fleet.context()
+    );
     assert_eq!(useful(&fleet), Ok(()));
-    let everything = Target { times: u64::MAX, ..Target::default() };
+    let everything = Target {
+        times: u64::MAX,
+        ..Target::default()
+    };
     fleet.faults.arm(everything, Fault::NotSent);
-    fleet.pass_time(Duration::from_secs(60)).await;
+    fleet.pass_time(Duration::from_mins(1)).await;
     assert_eq!(useful(&fleet), Ok(()), "a minute is nothing");
     fleet.pass_time(Duration::from_mins(5)).await;
     let why = useful(&fleet).unwrap_err();
     assert!(why.starts_with("the clusters were last listed "), "{why}");
     let figures = fleet.meters["a"].encode();
     assert!(figures.contains("cse_server_ready 0\n"), "{figures}");
-    assert!(figures.contains("outcome=\"not_sent\",status=\"0\""), "{figures}");
+    assert!(
+        figures.contains("outcome=\"not_sent\",status=\"0\""),
+        "{figures}"
+    );
     fleet.faults.disarm();
     fleet.pass_time(Duration::from_mins(2)).await;
     assert_eq!(useful(&fleet), Ok(()));
     let meters = Arc::clone(&fleet.meters["a"]);
     fleet.stop("a").await;
-    assert_eq!(meters.health().useful(fleet.clock.now()), Err("draining".to_owned()));
+    assert_eq!(
+        meters.health().useful(fleet.clock.now()),
+        Err("draining".to_owned())
+    );
 }
 
 /// Words that begin like a figure of ours.
 fn figures(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !c.is_ascii_lowercase() && c != '_' && !c.is_ascii_digit());
-    words.filter(|word| word.starts_with("cse_server_")).map(str::to_owned).collect()
+    words
+        .filter(|word| word.starts_with("cse_server_"))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn known() -> Vec<String> {
@@ -70,7 +86,10 @@ fn dashboard_and_alerts_name_figures_that_exist() {
         let named = figures(text);
         assert!(named.len() >= 8, "{file}: {named:?}");
         for figure in named {
-            assert!(base(&figure, &known).is_some(), "{file}: {figure} does not exist");
+            assert!(
+                base(&figure, &known).is_some(),
+                "{file}: {figure} does not exist"
+            );
         }
     }
 }
@@ -79,8 +98,10 @@ fn dashboard_and_alerts_name_figures_that_exist() {
 #[test]
 fn every_figure_is_on_the_dashboard() {
     let known = known();
-    let shown: BTreeSet<String> =
-        figures(DASHBOARD).iter().filter_map(|figure| base(figure, &known)).collect();
+    let shown: BTreeSet<String> = figures(DASHBOARD)
+        .iter()
+        .filter_map(|figure| base(figure, &known))
+        .collect();
     let missing: Vec<&String> = known.iter().filter(|name| !shown.contains(*name)).collect();
     assert_eq!(missing, Vec::<&String>::new());
 }
@@ -92,9 +113,17 @@ fn the_dashboard_has_panels_with_queries_and_distinct_places() {
     let mut places = BTreeSet::new();
     for panel in panels {
         let place = &panel["gridPos"];
-        assert!(places.insert((place["y"].as_u64(), place["x"].as_u64())), "{}", panel["title"]);
+        assert!(
+            places.insert((place["y"].as_u64(), place["x"].as_u64())),
+            "{}",
+            panel["title"]
+        );
         let targets = panel["targets"].as_array().unwrap();
-        assert!(targets.iter().all(|target| target["expr"].as_str().is_some_and(|text| !text.is_empty())));
+        assert!(
+            targets
+                .iter()
+                .all(|target| target["expr"].as_str().is_some_and(|text| !text.is_empty()))
+        );
     }
     assert!(panels.len() > 10);
 }
@@ -105,9 +134,19 @@ fn every_alert_says_what_is_wrong_and_what_to_do() {
     let rules = documents["groups"][0]["rules"].as_array().unwrap();
     assert!(rules.len() > 8);
     for rule in rules {
-        for text in ["/alert", "/expr", "/labels/severity", "/annotations/summary", "/annotations/description"] {
+        for text in [
+            "/alert",
+            "/expr",
+            "/labels/severity",
+            "/annotations/summary",
+            "/annotations/description",
+        ] {
             let found = rule.pointer(text).and_then(Value::as_str);
-            assert!(found.is_some_and(|found| !found.is_empty()), "{}: {text}", rule["alert"]);
+            assert!(
+                found.is_some_and(|found| !found.is_empty()),
+                "{}: {text}",
+                rule["alert"]
+            );
         }
     }
 }

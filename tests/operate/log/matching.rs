@@ -40,12 +40,16 @@ impl Query {
                 }
                 "-p" => {
                     let name = words.next().unwrap();
-                    let names = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+                    let names = [
+                        "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug",
+                    ];
                     let at = names.iter().position(|known| *known == name);
                     query.priority = Some(u8::try_from(at.unwrap()).unwrap());
                 }
                 other => {
-                    let (field, value) = other.split_once('=').unwrap_or_else(|| panic!("{line}: {other}"));
+                    let (field, value) = other
+                        .split_once('=')
+                        .unwrap_or_else(|| panic!("{line}: {other}"));
                     assert!(!field.starts_with('-'), "{line}: {other}");
                     query.add(field, value);
                 }
@@ -55,7 +59,10 @@ impl Query {
     }
 
     fn add(&mut self, field: &str, value: &str) {
-        self.fields.entry(field.to_owned()).or_default().push(value.to_owned());
+        self.fields
+            .entry(field.to_owned())
+            .or_default()
+            .push(value.to_owned());
     }
 
     pub(crate) fn run<'a>(&self, journal: &'a [Entry]) -> Vec<&'a Entry> {
@@ -64,7 +71,9 @@ impl Query {
                 entry.get(field).is_some_and(|value| values.contains(value))
             });
             let grave = self.priority.is_none_or(|most| {
-                entry.get("PRIORITY").is_some_and(|priority| priority.parse::<u8>().unwrap() <= most)
+                entry
+                    .get("PRIORITY")
+                    .is_some_and(|priority| priority.parse::<u8>().unwrap() <= most)
             });
             fields && grave
         };
@@ -103,7 +112,9 @@ pub(crate) fn entry_of(line: &serde_json::Value, invocation: &str) -> Option<Ent
         ("_SYSTEMD_UNIT".to_owned(), "cse-server.service".to_owned()),
     ]);
     for (name, value) in line["fields"].as_object()? {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let text = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
         entry.insert(name.to_uppercase(), text);
     }
     Some(entry)

@@ -41,25 +41,40 @@ async fn a_hangup_reads_the_log_filter_again() {
 
     write_filter(&vcd, "info,cse_server::controller=debug");
     replica.hang_up();
-    until("changed", PATIENCE, || replica.count("log.filter_changed") == 1).await;
+    until("changed", PATIENCE, || {
+        replica.count("log.filter_changed") == 1
+    })
+    .await;
     until("polls are told", PATIENCE, || debug_lines(&replica) > 0).await;
 
     write_filter(&vcd, "loud=very=much");
     replica.hang_up();
-    until("refused", PATIENCE, || replica.count("log.filter_refused") == 1).await;
+    until("refused", PATIENCE, || {
+        replica.count("log.filter_refused") == 1
+    })
+    .await;
     let refused = replica.records(|record| record["fields"]["event"] == "log.filter_refused");
     let reason = refused[0]["fields"]["reason"].as_str().unwrap();
     assert!(reason.contains("loud=very=much"), "{reason}");
     let before = debug_lines(&replica);
-    until("the old one stays", PATIENCE, || debug_lines(&replica) > before).await;
+    until("the old one stays", PATIENCE, || {
+        debug_lines(&replica) > before
+    })
+    .await;
 
     write_filter(&vcd, "warn");
     replica.hang_up();
-    until("changed back", PATIENCE, || replica.count("log.filter_changed") == 2).await;
+    until("changed back", PATIENCE, || {
+        replica.count("log.filter_changed") == 2
+    })
+    .await;
     replica.terminate();
     let end = replica.end(PATIENCE).await;
     assert_eq!(end.code, Some(0));
-    assert!(!end.lines.iter().any(|line| line.contains("\"draining\"")), "INFO is off");
+    assert!(
+        !end.lines.iter().any(|line| line.contains("\"draining\"")),
+        "INFO is off"
+    );
 }
 
 /// A configuration that names a syslog server.
@@ -94,7 +109,10 @@ async fn lines_go_to_the_syslog_server_of_the_shared_configuration() {
     let replica = Process::replica(&vcd.replica("cse-1"), &[]);
     until("ready", PATIENCE, || replica.count("replica.ready") == 1).await;
     let accepted = replica.records(|record| record["fields"]["event"] == "config.accepted");
-    let config = accepted[0]["fields"]["config_id"].as_str().unwrap().to_owned();
+    let config = accepted[0]["fields"]["config_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let change = |server: Value| {
         let wall = "2026-03-01T12:00:00Z".parse().unwrap();
         let changed = vcd.world().modify_entity(&config, wall, |content| {
@@ -111,18 +129,26 @@ async fn lines_go_to_the_syslog_server_of_the_shared_configuration() {
     assert!(got.iter().all(|line| line.starts_with("<30>1 ") && line.contains("[cse@32473 replica=\"cse-1\"")), "{got:#?}");
 
     change(json!({"host": "127.0.0.1", "port": port(&second)}));
-    until("the second is set", PATIENCE, || replica.count("syslog.set") == 2).await;
+    until("the second is set", PATIENCE, || {
+        replica.count("syslog.set") == 2
+    })
+    .await;
     vcd.ask_for("blue");
     let mut got = Vec::new();
     until("the second server has lines", PATIENCE, || {
         vcd.clusters();
         got.extend(received(&second));
-        got.iter().any(|line| line.contains(" cluster.claimed ") && line.contains("cluster_name=\"blue\""))
+        got.iter().any(|line| {
+            line.contains(" cluster.claimed ") && line.contains("cluster_name=\"blue\"")
+        })
     })
     .await;
 
     change(json!({"host": "127.0.0.1", "port": "seventy"}));
-    until("the mistake is told", PATIENCE, || replica.count("config.ignored") == 1).await;
+    until("the mistake is told", PATIENCE, || {
+        replica.count("config.ignored") == 1
+    })
+    .await;
     let told = replica.records(|record| record["fields"]["event"] == "config.ignored");
     let want = "profiles[0].vcdConfig.sysLogger.port: found \"seventy\", expected a whole number";
     assert_eq!(told[0]["fields"]["reason"], want);
@@ -160,7 +186,9 @@ async fn a_replica_tells_its_health_and_figures_when_asked_to() {
     let mut address = None;
     until("it listens", PATIENCE, || {
         let told = replica.records(|record| record["fields"]["event"] == "metrics.listening");
-        address = told.first().and_then(|record| record["fields"]["address"].as_str()?.parse().ok());
+        address = told
+            .first()
+            .and_then(|record| record["fields"]["address"].as_str()?.parse().ok());
         address.is_some()
     })
     .await;
@@ -169,7 +197,9 @@ async fn a_replica_tells_its_health_and_figures_when_asked_to() {
     vcd.ask_for("blue");
     until("blue is there", PATIENCE, || {
         vcd.clusters();
-        replica.count("cluster.provisioned") == 1
+        get(address, "/metrics")
+            .1
+            .contains("{end=\"provisioned\"} 1\n")
     })
     .await;
     assert_eq!(get(address, "/readyz"), (200, "ok\n".to_owned()));
@@ -182,8 +212,14 @@ async fn a_replica_tells_its_health_and_figures_when_asked_to() {
         ("cse_server_actions_total{action=\"create-vm\"", 1.0),
         ("cse_server_polls_total{kind=\"full\",outcome=\"ok\"}", 1.0),
         ("cse_server_polls_total{kind=\"quick\",outcome=\"ok\"}", 1.0),
-        ("cse_server_vcd_requests_total{method=\"PUT\",outcome=\"ok\",status=\"200\"}", 2.0),
-        ("cse_server_vcd_request_duration_seconds_count{method=\"GET\"}", 10.0),
+        (
+            "cse_server_vcd_requests_total{method=\"PUT\",outcome=\"ok\",status=\"200\"}",
+            2.0,
+        ),
+        (
+            "cse_server_vcd_request_duration_seconds_count{method=\"GET\"}",
+            10.0,
+        ),
         ("cse_server_vcd_window ", 2.0),
         ("cse_server_slots ", 32.0),
         ("cse_server_last_poll_timestamp_seconds ", 1.7e9),
@@ -194,7 +230,10 @@ async fn a_replica_tells_its_health_and_figures_when_asked_to() {
     for secret in ["blue", "acme", "urn:vcloud", &vcd.access.provider_token] {
         assert!(!figures.contains(secret), "{secret}");
     }
-    let series = figures.lines().filter(|line| !line.starts_with('#')).count();
+    let series = figures
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .count();
     assert!(series < 1_000, "{series} series");
     replica.terminate();
     assert_eq!(replica.end(PATIENCE).await.code, Some(0));
@@ -217,7 +256,14 @@ async fn a_log_at_trace_of_a_real_process_has_no_secret() {
     let log = end.lines.join("\n");
     assert!(log.contains("\"level\":\"TRACE\"") && log.contains("answered"));
     let token = &vcd.access.provider_token;
-    for secret in [token.as_str(), &vcd.tenant.api_token, "Bearer ", "eyJ", "refresh_token=", "client-key-data"] {
+    for secret in [
+        token.as_str(),
+        &vcd.tenant.api_token,
+        "Bearer ",
+        "eyJ",
+        "refresh_token=",
+        "client-key-data",
+    ] {
         let line = end.lines.iter().find(|line| line.contains(secret));
         assert!(line.is_none(), "{secret}: {line:?}");
     }
