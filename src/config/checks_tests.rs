@@ -390,11 +390,10 @@ fn the_log_filter_can_be_read_again_by_itself() {
         read("[log]\nfilter = \"warn\"\n", "debug").unwrap(),
         "debug"
     );
+    let malformed = read("[log\n", "").unwrap_err();
     assert!(
-        read("[log\n", "")
-            .unwrap_err()
-            .to_string()
-            .contains("line 1")
+        matches!(malformed, ConfigError::Malformed { line: 1, .. }),
+        "{malformed}"
     );
 }
 
