@@ -77,6 +77,16 @@ pub(crate) enum WriteError {
     Contested,
 }
 
+impl WriteError {
+    /// The id that VCD's logs carry for the request.
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        match self {
+            Self::Failed(error) => error.request_id(),
+            Self::Lost | Self::Contested => None,
+        }
+    }
+}
+
 /// The right to act on one cluster, with the document as last read or written.
 pub(crate) struct Held<T: Transport> {
     deps: Arc<Deps<T>>,

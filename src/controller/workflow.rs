@@ -443,6 +443,7 @@ impl<T: Transport> Work<T> {
             Ok(()) => info!(event = event::CLAIM_RELEASED, "cluster handed over"),
             Err(error) => warn!(
                 event = event::CLAIM_RELEASED,
+                request_id = error.request_id(),
                 error = %chain(&error),
                 "cluster not handed over; another replica takes it when the claim has run out"
             ),

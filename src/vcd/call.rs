@@ -15,7 +15,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, IF_MATCH, LOCATION, USER_AGENT};
 use http::{HeaderValue, Method, StatusCode};
-use tracing::debug;
+use tracing::{Level, debug};
 
 use super::VcdClient;
 use super::error::VcdError;
@@ -78,7 +78,21 @@ impl<T: Transport> Gateway<T> {
             admission.done(&outcome);
         }
         measured.ended(&outcome);
-        let response = outcome.map_err(|cause| VcdError::unanswered(op, cause))?;
+        let response = outcome.map_err(|cause| {
+            let error = VcdError::unanswered(op, cause);
+            debug!(call = op.name(), %method, error = %chain(&error), "call failed");
+            error
+        })?;
+        if !response.status().is_success() && tracing::enabled!(Level::DEBUG) {
+            let refusal = Refusal::read(&response);
+            debug!(
+                call = op.name(),
+                %method,
+                request_id = refusal.request_id,
+                error = %refusal,
+                "call failed"
+            );
+        }
         tracing::trace!(
             call = op.name(),
             %method,
@@ -168,19 +182,6 @@ impl Call {
 impl<T: Transport> VcdClient<T> {
     /// Makes the call; a 401 is answered with a new access token and one repeat.
     pub(super) async fn perform(&self, call: Call) -> Result<Response, VcdError> {
-        let performed = self.attempt(call).await;
-        if let Err(error) = &performed {
-            debug!(
-                call = error.operation().map(Operation::name),
-                request_id = error.request_id(),
-                error = %chain(error),
-                "call failed"
-            );
-        }
-        performed
-    }
-
-    async fn attempt(&self, call: Call) -> Result<Response, VcdError> {
         let gateway = &*self.gateway;
         let limits = if call.long {
             gateway.limits.page
