@@ -26,7 +26,7 @@
 //! - [`controller`]: the shell around the decisions.
 //! - [`vcd`]: the wire; the only home of HTTP, URLs, JSON and XML of VCD.
 //! - [`clock`], [`chance`]: the only sources of time and randomness.
-//! - [`cli`], [`config`], [`telemetry`], [`notify`], [`state_dir`]: the process.
+//! - [`cli`], [`config`], [`telemetry`], [`metrics`], [`notify`], [`state_dir`]: the process.
 //! - `agent` (feature `agent`): the program inside each cluster that applies the YAML of its entity.
 //! - `sim` and `demo` (feature `sim`): a VCD told to misbehave, and the demonstration on it.
 //!
@@ -51,6 +51,7 @@ pub mod controller;
 #[cfg(feature = "sim")]
 pub mod demo;
 pub mod domain;
+pub mod metrics;
 pub mod notify;
 pub mod reconcile;
 #[cfg(feature = "sim")]

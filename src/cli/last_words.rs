@@ -32,7 +32,7 @@ pub(super) fn tell(failure: &Failure, log: Option<Destination>) {
     if log.is_some() {
         // The reason is in the message: `journalctl` shows nothing else of a record.
         tracing::error!(
-            event = event::REPLICA_STOPPED,
+            event = event::REPLICA_FAILED,
             exit_code = failure.code,
             "cannot start: {failure}"
         );

@@ -8,6 +8,7 @@
 //! Not here: what a replica does (`controller`), the demonstration (`demo`), the simulator (`sim`).
 //! Source: exit codes as in `sysexits.h`, which systemd shows by name.
 
+mod beside;
 mod components;
 pub mod exit;
 mod last_words;

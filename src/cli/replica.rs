@@ -13,10 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::beside::{follow_hangups, serve_figures, take_hangups};
 use super::exit::{Failure, SYSTEM};
 use super::last_words;
 use crate::chance::Chance;
@@ -27,10 +28,13 @@ use crate::controller::settings::{
     Settings, SettingsError, probe_conditional_writes, read_settings,
 };
 use crate::domain::claim::HolderId;
+use crate::domain::server_config::ServerConfig;
+use crate::metrics::Meters;
 use crate::notify;
 use crate::state_dir::{self, Guard};
-use crate::telemetry::{self, Destination, chain, event};
+use crate::telemetry::{self, Destination, chain, event, syslog};
 use crate::vcd::http::{HttpOptions, HttpTransport};
+use crate::vcd::meter::CallMeter;
 use crate::vcd::pacing::Pacing;
 use crate::vcd::transport::CallLimits;
 use crate::vcd::{ClientOptions, Login, VcdClient};
@@ -48,8 +52,9 @@ pub(super) fn run(file: &Path) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::runtime(&error))?;
     let ended = runtime.block_on(async {
         let stop = stop_on_signal()?;
+        let hangups = take_hangups()?;
         let mut log = None;
-        let Err(failure) = serve(file, &mut log, &stop).await else {
+        let Err(failure) = serve((file, hangups), &mut log, &stop).await else {
             return Ok(ExitCode::SUCCESS);
         };
         last_words::tell(&failure, log);
@@ -63,13 +68,19 @@ pub(super) fn run(file: &Path) -> Result<ExitCode, Failure> {
 
 /// Everything from the file to the last released claim. `log` tells from when on there is one.
 async fn serve(
-    file: &Path,
+    (file, hangups): (&Path, Signal),
     log: &mut Option<Destination>,
     stop: &CancellationToken,
 ) -> Result<(), Failure> {
     let config = config::load(file, &process_environment)?;
-    let destination = telemetry::init(&config.log, &config.replica.name, &process_environment)?;
-    *log = Some(destination);
+    let set_up = telemetry::init(&config.log, &config.replica.name, &process_environment)?;
+    *log = Some(set_up.destination);
+    follow_hangups(hangups, file, set_up.filter);
+    tokio::spawn(set_up.forwarder.run());
+    let syslog = set_up.syslog;
+    // In real time: a simulation that is sped up does not make VCD's answers longer.
+    let meters = Arc::new(Meters::new(Clock::system()));
+    serve_figures(config.metrics.listen, Arc::clone(&meters), syslog.clone()).await;
     let chance = Arc::new(Chance::from_system());
     let me = HolderId::new(&config.replica.name, chance.next_u128());
     info!(
@@ -81,23 +92,43 @@ async fn serve(
     );
     notify::starting("connecting to VCD", Duration::from_mins(1));
     let (client, settings) = tokio::select! {
-        signed_on = sign_on(&config) => signed_on?,
+        signed_on = sign_on(&config, &meters) => signed_on?,
         () = stop.cancelled() => return Ok(()),
     };
-    info!(event = event::CONFIG_ACCEPTED, entity_id = %settings.document.id, "server configuration read");
+    info!(
+        event = event::CONFIG_ACCEPTED,
+        config_id = %settings.document.id,
+        "server configuration read"
+    );
     let (predecessors, _lock) = predecessors(&config, &me);
-    let setup = setup(&config, client, (me, predecessors), chance);
+    let setup = setup(
+        &config,
+        client,
+        (me, predecessors),
+        (chance, Arc::clone(&meters)),
+    );
     let replica = Replica::new(setup, settings).map_err(|error| Failure::settings(&error))?;
-    replica.run(stop.clone(), &mut Systemd).await;
+    let mut surroundings = Surroundings { meters, syslog };
+    replica.run(stop.clone(), &mut surroundings).await;
+    surroundings.syslog.flush(&Clock::system()).await;
     Ok(())
 }
 
 /// A login at a VCD that can be worked with, and the shared configuration.
-async fn sign_on(config: &Config) -> Result<(VcdClient<HttpTransport>, Settings), Failure> {
+async fn sign_on(
+    config: &Config,
+    meters: &Arc<Meters>,
+) -> Result<(VcdClient<HttpTransport>, Settings), Failure> {
     let url = &config.vcd.url;
     let unusable = |error: SettingsError| Failure::settings(&error).at(url);
     let pacing = Pacing::new(Clock::scaled(config.simulation.time_scale));
-    let client = connect(config, Some(pacing)).await?;
+    let meter: Arc<dyn CallMeter> = Arc::<Meters>::clone(meters);
+    let options = ClientOptions {
+        pacing: Some(Arc::new(pacing)),
+        meter: Some(meter),
+        ..ClientOptions::default()
+    };
+    let client = connect_with(config, options).await?;
     let settings = read_settings(&client).await.map_err(unusable)?;
     let probed = probe_conditional_writes(&client, &settings).await;
     probed.map_err(unusable)?;
@@ -109,10 +140,17 @@ pub(super) async fn connect(
     config: &Config,
     pacing: Option<Pacing>,
 ) -> Result<VcdClient<HttpTransport>, Failure> {
-    let mut options = ClientOptions {
+    let options = ClientOptions {
         pacing: pacing.map(Arc::new),
         ..ClientOptions::default()
     };
+    connect_with(config, options).await
+}
+
+async fn connect_with(
+    config: &Config,
+    mut options: ClientOptions,
+) -> Result<VcdClient<HttpTransport>, Failure> {
     // Whoever reads VCD's logs wants to know which replica it was.
     options.user_agent = format!("{} ({})", options.user_agent, config.replica.name);
     options.api_version = config.vcd.api_version;
@@ -156,6 +194,7 @@ fn predecessors(config: &Config, me: &HolderId) -> (Vec<HolderId>, Option<Guard>
         }
         Err(error) => {
             warn!(
+                event = event::IDENTITY_UNAVAILABLE,
                 error = %chain(&error),
                 "no state directory: after a crash this replica's clusters wait for the takeover time"
             );
@@ -168,7 +207,7 @@ fn setup(
     config: &Config,
     client: VcdClient<HttpTransport>,
     identity: (HolderId, Vec<HolderId>),
-    chance: Arc<Chance>,
+    (chance, meters): (Arc<Chance>, Arc<Meters>),
 ) -> Setup<HttpTransport> {
     let (me, predecessors) = identity;
     let replica = &config.replica;
@@ -176,6 +215,7 @@ fn setup(
         client,
         clock: Clock::scaled(config.simulation.time_scale),
         chance,
+        meters,
         me,
         predecessors,
         times: replica.times,
@@ -208,24 +248,38 @@ pub(crate) fn stop_on_signal() -> Result<CancellationToken, Failure> {
     Ok(stop)
 }
 
-/// What systemd is told.
-struct Systemd;
+/// Whoever is told how the replica goes: systemd, whoever asks for health, the log's forwarding.
+struct Surroundings {
+    meters: Arc<Meters>,
+    syslog: syslog::Target,
+}
 
-impl Hooks for Systemd {
+impl Surroundings {
+    fn alive(&self) {
+        notify::alive();
+        self.meters.health().alive(self.meters.now());
+    }
+}
+
+impl Hooks for Surroundings {
     fn ready(&mut self, status: &str) {
         notify::ready(status);
     }
 
     fn progress(&mut self, status: &str) {
-        notify::alive();
+        self.alive();
         notify::status(status);
     }
 
     fn waiting(&mut self) {
-        notify::alive();
+        self.alive();
     }
 
     fn stopping(&mut self, status: &str) {
         notify::stopping(status);
+    }
+
+    fn configured(&mut self, server: &ServerConfig) {
+        self.syslog.set(server.sys_logger.clone());
     }
 }

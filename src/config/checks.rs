@@ -9,6 +9,7 @@
 //! - self-fence >= request time limit + 5 s + heartbeat: otherwise a healthy holder would have no moment
 //!   at which it may still begin something.
 
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,9 +17,10 @@ use std::time::Duration;
 use url::{Host, Url};
 
 use super::error::{ConfigError, Refusal};
-use super::file::{Overridden, RawConfig, RawReplica, RawVcd};
+use super::file::{Overridden, RawConfig, RawMetrics, RawReplica, RawVcd};
 use super::{
-    Config, Environment, LogConfig, LogFormat, ReplicaConfig, SimulationConfig, VcdConfig, token,
+    Config, Environment, LogConfig, LogFormat, MetricsConfig, ReplicaConfig, SimulationConfig,
+    VcdConfig, token,
 };
 use crate::reconcile::policy::{ClaimProfile, LocalTimes};
 use crate::reconcile::sharing::Slots;
@@ -29,6 +31,8 @@ use crate::vcd::versions::{ApiVersion, InvalidApiVersion};
 const ADMISSION_MARGIN_SECS: u64 = 5;
 /// Longest wait for one answer, unless another one is set.
 const DEFAULT_REQUEST: Duration = Duration::from_secs(30);
+/// What is logged, unless something else is set.
+pub(super) const DEFAULT_FILTER: &str = "info";
 /// Longest replica name, in characters; the name is part of `workerId` in every claimed entity.
 const MAX_NAME_CHARS: usize = 63;
 
@@ -52,6 +56,7 @@ pub(super) fn check(
     let replica = checks.replica(raw.replica, request, env);
     checks.relations(&replica.times);
     let log = checks.log(raw.log.filter, raw.log.format);
+    let metrics = checks.metrics(&raw.metrics);
     let time_scale = checks.time_scale(raw.simulation.time_scale, vcd.as_ref());
     let token = checks.token(raw.credentials.token_file, env);
     match (vcd, token, checks.refusals.is_empty()) {
@@ -61,6 +66,7 @@ pub(super) fn check(
             token_place,
             replica,
             log,
+            metrics,
             simulation: SimulationConfig { time_scale },
         }),
         _ => Err(ConfigError::Refused {
@@ -275,7 +281,7 @@ impl Checks<'_> {
     }
 
     fn log(&mut self, filter: Option<String>, format: Option<String>) -> LogConfig {
-        let filter = filter.unwrap_or_else(|| "info".to_owned());
+        let filter = filter.unwrap_or_else(|| DEFAULT_FILTER.to_owned());
         if let Err(cause) = telemetry::parse_filter(&filter) {
             let remedy = "write a level, or \"info,cse_server::vcd=trace\"";
             self.refuse("log.filter", cause.to_string(), remedy);
@@ -287,6 +293,27 @@ impl Checks<'_> {
             LogFormat::Auto
         });
         LogConfig { filter, format }
+    }
+
+    fn metrics(&mut self, raw: &RawMetrics) -> MetricsConfig {
+        let key = "metrics.listen";
+        let written = raw.listen.as_deref().map(str::trim).unwrap_or_default();
+        if written.is_empty() {
+            return MetricsConfig { listen: None };
+        }
+        let Ok(listen) = written.parse::<SocketAddr>() else {
+            let what = format!("{written:?} is no address with a port");
+            self.refuse(key, what, "write it as \"127.0.0.1:9187\"");
+            return MetricsConfig { listen: None };
+        };
+        if !listen.ip().is_loopback() && raw.allow_remote != Some(true) {
+            let what = format!("{listen} can be reached from other machines, without a login");
+            let remedy = "use \"127.0.0.1:9187\", or set metrics.allow_remote = true";
+            self.refuse(key, what, remedy);
+        }
+        MetricsConfig {
+            listen: Some(listen),
+        }
     }
 
     fn time_scale(&mut self, written: Option<f64>, vcd: Option<&VcdConfig>) -> f64 {

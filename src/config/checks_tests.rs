@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::super::file::parse;
-use super::super::load;
+use super::super::{load, read_log_filter};
 use super::*;
 
 const SAMPLE: &str = include_str!("../../config/cse-server.toml");
@@ -335,6 +335,69 @@ fn speeding_time_up_needs_a_simulator_on_this_machine() {
 }
 
 #[test]
+fn metrics_are_for_this_machine_unless_asked_for_otherwise() {
+    let rows = [
+        ("", Ok(None)),
+        ("listen = \"\"", Ok(None)),
+        ("listen = \"127.0.0.1:9187\"", Ok(Some("127.0.0.1:9187"))),
+        ("listen = \"[::1]:9187\"", Ok(Some("[::1]:9187"))),
+        (
+            "listen = \"0.0.0.0:9187\"\nallow_remote = true",
+            Ok(Some("0.0.0.0:9187")),
+        ),
+        (
+            "listen = \"0.0.0.0:9187\"",
+            Err(
+                "0.0.0.0:9187 can be reached from other machines, without a login; use \"127.0.0.1:9187\", \
+                 or set metrics.allow_remote = true",
+            ),
+        ),
+        (
+            "listen = \"localhost\"",
+            Err("\"localhost\" is no address with a port; write it as \"127.0.0.1:9187\""),
+        ),
+    ];
+    for (keys, want) in rows {
+        let text = format!("[vcd]\nurl = \"v\"\n[metrics]\n{keys}\n");
+        let got = match load_text(&text, &[]) {
+            Ok(config) => Ok(config.metrics.listen.map(|address| address.to_string())),
+            Err(_) => Err(refusals(&text)),
+        };
+        let want = match want {
+            Ok(address) => Ok(address.map(str::to_owned)),
+            Err(why) => Err(vec![("metrics.listen", why.to_owned())]),
+        };
+        assert_eq!(got, want, "{keys}");
+    }
+}
+
+#[test]
+fn the_log_filter_can_be_read_again_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cse-server.toml");
+    let read = |text: &str, env: &str| {
+        std::fs::write(&path, text).unwrap();
+        let env = env.to_owned();
+        read_log_filter(&path, &|name| (name == "CSE_LOG").then(|| env.clone()))
+    };
+    assert_eq!(
+        read("[replica]\nslots = 9999\n", "").unwrap(),
+        "info",
+        "other keys are not judged"
+    );
+    assert_eq!(read("[log]\nfilter = \"warn\"\n", "").unwrap(), "warn");
+    assert_eq!(
+        read("[log]\nfilter = \"warn\"\n", "debug").unwrap(),
+        "debug"
+    );
+    let malformed = read("[log\n", "").unwrap_err();
+    assert!(
+        matches!(malformed, ConfigError::Malformed { line: 1, .. }),
+        "{malformed}"
+    );
+}
+
+#[test]
 fn a_configuration_shows_no_token() {
     let text = "[vcd]\nurl = \"v\"\n";
     let config = load_text(text, &[("CSE_VCD_API_TOKEN", "s3cr3t")]).unwrap();
@@ -342,11 +405,12 @@ fn a_configuration_shows_no_token() {
 }
 
 /// Keys whose default is no fixed text; the sample shows an example of each.
-const EXAMPLES: [&str; 4] = [
+const EXAMPLES: [&str; 5] = [
     "vcd.ca_file",
     "credentials.token_file",
     "replica.name",
     "replica.state_dir",
+    "metrics.listen",
 ];
 
 fn keys(tables: &Value) -> BTreeSet<String> {

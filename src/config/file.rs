@@ -24,6 +24,7 @@ pub(super) struct RawConfig {
     pub(super) credentials: RawCredentials,
     pub(super) replica: RawReplica,
     pub(super) log: RawLog,
+    pub(super) metrics: RawMetrics,
     pub(super) simulation: RawSimulation,
 }
 
@@ -69,6 +70,14 @@ pub(super) struct RawReplica {
 pub(super) struct RawLog {
     pub(super) filter: Option<String>,
     pub(super) format: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(PartialEq, serde::Serialize))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawMetrics {
+    pub(super) listen: Option<String>,
+    pub(super) allow_remote: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -121,6 +130,10 @@ pub(super) fn apply_environment(
     // The one variable people type by hand has a short name.
     over.put(&mut raw.log.filter, "log.filter", "CSE_LOG");
     over.put(&mut raw.log.format, "log.format", "CSE_LOG_FORMAT");
+    let metrics = &mut raw.metrics;
+    over.put(&mut metrics.listen, "metrics.listen", "CSE_METRICS_LISTEN");
+    let remote = &mut metrics.allow_remote;
+    over.put(remote, "metrics.allow_remote", "CSE_METRICS_ALLOW_REMOTE");
     let scale = &mut raw.simulation.time_scale;
     over.put(scale, "simulation.time_scale", "CSE_SIMULATION_TIME_SCALE");
     (over.set, over.refusals)
@@ -301,7 +314,7 @@ mod tests {
             })
             .map(|name| name.to_uppercase().replace("CSE_LOG_FILTER", "CSE_LOG"))
             .collect();
-        assert_eq!(want.len(), 21);
+        assert_eq!(want.len(), 23);
         assert_eq!(*asked.borrow(), want);
     }
 

@@ -15,6 +15,7 @@ mod error;
 mod file;
 mod token;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ pub struct Config {
     pub replica: ReplicaConfig,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// Where health and metrics can be asked for.
+    pub metrics: MetricsConfig,
     /// For the demo on the simulator only.
     pub simulation: SimulationConfig,
 }
@@ -93,6 +96,13 @@ pub struct LogConfig {
     pub format: LogFormat,
 }
 
+/// Where health and metrics can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// `None`: nowhere.
+    pub listen: Option<SocketAddr>,
+}
+
 /// The form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -131,13 +141,30 @@ pub struct SimulationConfig {
 /// - [`ConfigError::Unreadable`], [`ConfigError::Malformed`]: the file.
 /// - [`ConfigError::Refused`]: values; all of them at once. Start-up must end, with the text shown.
 pub fn load(path: &Path, env: Environment<'_>) -> Result<Config, ConfigError> {
+    let mut raw = read(path)?;
+    let (overridden, refusals) = file::apply_environment(&mut raw, env);
+    checks::check(raw, path, overridden, refusals, env)
+}
+
+/// Reads the log filter again, as written: the one key that is changed while a replica runs.
+///
+/// # Errors
+/// - [`ConfigError::Unreadable`], [`ConfigError::Malformed`]: the file; the other keys are not judged.
+pub fn read_log_filter(path: &Path, env: Environment<'_>) -> Result<String, ConfigError> {
+    let mut raw = read(path)?;
+    file::apply_environment(&mut raw, env);
+    Ok(raw
+        .log
+        .filter
+        .unwrap_or_else(|| checks::DEFAULT_FILTER.to_owned()))
+}
+
+fn read(path: &Path) -> Result<file::RawConfig, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
         file: path.to_owned(),
         source,
     })?;
-    let mut raw = file::parse(path, &text)?;
-    let (overridden, refusals) = file::apply_environment(&mut raw, env);
-    checks::check(raw, path, overridden, refusals, env)
+    file::parse(path, &text)
 }
 
 /// Reads a token that the command line names, by the rules of `credentials.token_file`.

@@ -77,6 +77,16 @@ pub(crate) enum WriteError {
     Contested,
 }
 
+impl WriteError {
+    /// The id that VCD's logs carry for the request.
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        match self {
+            Self::Failed(error) => error.request_id(),
+            Self::Lost | Self::Contested => None,
+        }
+    }
+}
+
 /// The right to act on one cluster, with the document as last read or written.
 pub(crate) struct Held<T: Transport> {
     deps: Arc<Deps<T>>,
@@ -227,7 +237,7 @@ impl<T: Transport> Held<T> {
             match self.put(&edit, next).await {
                 Ok(()) => return Ok(()),
                 Err(PutError::Conflict) => {
-                    debug!(entity_id = %self.document.id, "document written by somebody else, reading it again");
+                    debug!(cluster_id = %self.document.id, "document written by somebody else, reading it again");
                 }
                 Err(PutError::Other(error)) => return self.write_landed(error, nonce).await,
             }

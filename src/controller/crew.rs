@@ -12,13 +12,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{Instrument, info, warn};
 
 use super::Deps;
 use super::claim::{Held, NotClaimed, acquire};
 use super::watch::Waiting;
-use super::workflow::{End, work};
+use super::workflow::{End, span_of, work};
 use crate::domain::ids::EntityId;
+use crate::metrics::Meters;
 use crate::reconcile::claimable::Claimable;
 use crate::reconcile::sharing::Job;
 use crate::telemetry::event;
@@ -86,8 +87,9 @@ impl Crew {
             let held = acquire(&deps, &candidate).await;
             drop(claiming);
             let held = held?;
-            tell(&held);
-            Ok(work(deps, held, drain).await)
+            let span = span_of(&held);
+            span.in_scope(|| tell(&deps.meters, &held));
+            Ok(work(deps, held, drain).instrument(span).await)
         });
         self.at_work.insert(handle.id(), (entity, job));
     }
@@ -118,30 +120,25 @@ impl Crew {
 }
 
 /// One line about a cluster that was claimed.
-fn tell<T: Transport>(held: &Held<T>) {
-    let name = held.document().name.as_str();
-    let (entity, epoch) = (&held.document().id, held.heartbeat().epoch);
+fn tell<T: Transport>(meters: &Meters, held: &Held<T>) {
     match held.origin {
-        Claimable::Silent => warn!(
-            event = event::CLAIM_TAKEN_OVER,
-            entity_id = %entity,
-            cluster = name,
-            epoch,
-            "cluster taken over from a silent replica"
-        ),
-        Claimable::Inherited | Claimable::Mine => info!(
-            event = event::CLUSTER_CLAIMED,
-            entity_id = %entity,
-            cluster = name,
-            epoch,
-            "cluster taken back after a restart"
-        ),
-        Claimable::Free | Claimable::Held { .. } => info!(
-            event = event::CLUSTER_CLAIMED,
-            entity_id = %entity,
-            cluster = name,
-            epoch,
-            "cluster claimed"
-        ),
+        Claimable::Silent => {
+            meters.claimed("silent");
+            warn!(
+                event = event::CLAIM_TAKEN_OVER,
+                "cluster taken over from a silent replica"
+            );
+        }
+        Claimable::Inherited | Claimable::Mine => {
+            meters.claimed("own");
+            info!(
+                event = event::CLUSTER_CLAIMED,
+                "cluster taken back after a restart"
+            );
+        }
+        Claimable::Free | Claimable::Held { .. } => {
+            meters.claimed("free");
+            info!(event = event::CLUSTER_CLAIMED, "cluster claimed");
+        }
     }
 }

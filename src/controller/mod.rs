@@ -69,6 +69,7 @@ use std::sync::Arc;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::domain::server_config::ServerConfig;
+use crate::metrics::Meters;
 use crate::reconcile::claimable::Identity;
 use crate::reconcile::policy::Policy;
 use crate::vcd::VcdClient;
@@ -85,6 +86,7 @@ pub(crate) struct Deps<T: Transport> {
     /// `vcdKeInstanceId`.
     pub(crate) instance: String,
     pub(crate) server_config: Arc<ServerConfig>,
+    pub(crate) meters: Arc<Meters>,
     /// PEM certificates that VCD's certificate is checked with, for the bootstrap VM.
     pub(crate) site_authorities: Vec<String>,
 }

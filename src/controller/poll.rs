@@ -124,7 +124,8 @@ impl Poller {
                 Ok(body) => body,
                 Err(error) if error.class() == ErrorClass::Terminal => {
                     warn!(
-                        event = event::POLL_FAILED,
+                        event = event::POLL_DEGRADED,
+                        request_id = error.request_id(),
                         error = %chain(&error),
                         "VCD refuses the filter of the quick poll; new clusters are found by the full listing only"
                     );

@@ -34,7 +34,7 @@ use crate::reconcile::preflight::{
     EntityFacts, Facts, Findings, Lookup, Namesake, SetupFacts, Standing, VdcFacts, check,
     check_targets,
 };
-use crate::telemetry::chain;
+use crate::telemetry::{chain, event};
 use crate::vcd::error::VcdError;
 use crate::vcd::model::{
     EntityDocument, EntityQuery, NamedRef, NetworkRef, StorageProfileRef, Template, Vdc,
@@ -149,7 +149,7 @@ impl<T: Transport> Look<'_, T> {
             return Err(obstacle);
         }
         for note in &found.notes {
-            info!(note = %note, "preflight found something unusual");
+            info!(event = event::PREFLIGHT_NOTED, note = %note, "preflight found something unusual");
         }
         let network = self.network_ref().cloned();
         Ok(match (network, source.template) {

@@ -6,6 +6,7 @@
 //! Not here: which clusters are claimed (`claims`), what is done for a cluster (`workflow`), signals and systemd ([`Hooks`] are given).
 
 mod claims;
+mod figures;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,8 @@ use super::watch::{Scope, Watch};
 use crate::chance::Chance;
 use crate::clock::{Clock, Moment};
 use crate::domain::claim::HolderId;
+use crate::domain::server_config::ServerConfig;
+use crate::metrics::Meters;
 use crate::reconcile::backoff::delay;
 use crate::reconcile::claimable::Identity;
 use crate::reconcile::policy::{ClaimTimes, LocalTimes};
@@ -56,6 +59,8 @@ pub struct Setup<T: Transport> {
     pub slots: Slots,
     /// Longest time a drain may take.
     pub drain_timeout: Duration,
+    /// Counts what happens.
+    pub meters: Arc<Meters>,
     /// PEM certificates that VCD's certificate is checked with; bootstrap VMs trust them too.
     pub site_authorities: Vec<String>,
 }
@@ -70,6 +75,8 @@ pub trait Hooks {
     fn waiting(&mut self);
     /// The replica drains.
     fn stopping(&mut self, status: &str);
+    /// This shared configuration is in force from now on.
+    fn configured(&mut self, server: &ServerConfig);
 }
 
 impl Hooks for () {
@@ -77,6 +84,7 @@ impl Hooks for () {
     fn progress(&mut self, _status: &str) {}
     fn waiting(&mut self) {}
     fn stopping(&mut self, _status: &str) {}
+    fn configured(&mut self, _server: &ServerConfig) {}
 }
 
 /// One replica.
@@ -98,6 +106,8 @@ pub struct Replica<T: Transport> {
     poll_failures: u32,
     refused_settings: Option<String>,
     settings_content: Content,
+    /// The configuration in force has not been told to the surroundings yet.
+    is_newly_configured: bool,
     known_clusters: u64,
 }
 
@@ -128,6 +138,7 @@ impl<T: Transport> Replica<T> {
             poll_failures: 0,
             refused_settings: None,
             settings_content,
+            is_newly_configured: true,
             known_clusters: 0,
         })
     }
@@ -136,6 +147,7 @@ impl<T: Transport> Replica<T> {
     pub async fn run(mut self, stop: CancellationToken, hooks: &mut impl Hooks) {
         let mut ready = false;
         while !stop.is_cancelled() {
+            self.tell_settings(hooks);
             let clock = self.setup.clock.clone();
             tokio::select! {
                 biased;
@@ -157,8 +169,10 @@ impl<T: Transport> Replica<T> {
                     takeover_secs = self.times.takeover.as_secs(),
                     "ready"
                 );
+                self.setup.meters.health().ready();
                 hooks.ready(&self.status());
             }
+            self.show_figures();
             hooks.progress(&self.status());
             let wait = self.next_due().since(clock.now()).min(LIFE_SIGN);
             tokio::select! {
@@ -168,6 +182,7 @@ impl<T: Transport> Replica<T> {
                 () = self.setup.clock.sleep(wait) => {}
             }
         }
+        self.setup.meters.health().stopping();
         hooks.stopping(&format!(
             "draining, {} clusters to hand over",
             self.crew.len()
@@ -194,17 +209,18 @@ impl<T: Transport> Replica<T> {
             self.reload_settings().await;
         }
         self.poller.look_from(self.deps.look(), now);
-        let result = if now >= self.next_sweep {
-            Some((true, self.poller.full(&self.setup.client).await))
+        let begun = self.setup.clock.now();
+        let (complete, result) = if now >= self.next_sweep {
+            (true, self.poller.full(&self.setup.client).await)
         } else if now >= self.next_hot && self.poller.has_hot_poll() {
-            Some((false, self.poller.hot(&self.setup.client).await))
+            (false, self.poller.hot(&self.setup.client).await)
         } else {
-            None
+            return;
         };
+        self.count_poll(complete, result.is_ok(), begun);
         match result {
-            None => {}
-            Some((complete, Ok(found))) => self.note(found, complete),
-            Some((_, Err(error))) => self.poll_failed(&error),
+            Ok(found) => self.note(found, complete),
+            Err(error) => self.poll_failed(&error),
         }
     }
 
@@ -270,6 +286,7 @@ impl<T: Transport> Replica<T> {
                 event = event::POLL_FAILED,
                 failures = self.poll_failures,
                 retry_in_secs = wait.as_secs(),
+                request_id = error.request_id(),
                 error = %chain(error),
                 "cannot list the clusters"
             );
@@ -282,13 +299,18 @@ impl<T: Transport> Replica<T> {
         match read_settings(&self.setup.client).await {
             Ok(settings) if settings.document.entity == self.settings_content => {
                 self.refused_settings = None;
+                self.setup.meters.config_in_force(true);
             }
             Ok(settings) => match settings.times(&self.setup.times) {
                 Ok(times) => self.accept(settings, times),
                 Err(problem) => self.refuse(&problem),
             },
             Err(SettingsError::Vcd(error)) => {
-                debug!(error = %chain(&error), "server configuration not read");
+                debug!(
+                    request_id = error.request_id(),
+                    error = %chain(&error),
+                    "server configuration not read"
+                );
             }
             Err(problem) => self.refuse(&problem),
         }
@@ -298,6 +320,9 @@ impl<T: Transport> Replica<T> {
         self.refused_settings = None;
         self.settings_content.clone_from(&settings.document.entity);
         self.times = times;
+        self.is_newly_configured = true;
+        self.setup.meters.config_accepted();
+        self.setup.meters.config_in_force(true);
         self.deps = Arc::new(deps(&self.setup, settings, &times));
         info!(
             event = event::CONFIG_ACCEPTED,
@@ -310,8 +335,10 @@ impl<T: Transport> Replica<T> {
 
     fn refuse(&mut self, problem: &SettingsError) {
         let text = chain(problem).to_string();
+        self.setup.meters.config_in_force(false);
         if self.refused_settings.as_ref() != Some(&text) {
             error!(event = event::CONFIG_REFUSED, reason = %text, "the changed server configuration is refused, the last good one stays in force");
+            self.setup.meters.config_refused();
             self.refused_settings = Some(text);
         }
     }
@@ -387,6 +414,7 @@ fn deps<T: Transport>(setup: &Setup<T>, settings: Settings, times: &ClaimTimes) 
         },
         instance,
         server_config: server,
+        meters: Arc::clone(&setup.meters),
         site_authorities: setup.site_authorities.clone(),
     }
 }

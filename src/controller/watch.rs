@@ -21,7 +21,7 @@ use crate::domain::ids::EntityId;
 use crate::reconcile::backoff::delay;
 use crate::reconcile::claimable::{Claimable, Identity, claimable};
 use crate::reconcile::policy::Policy;
-use crate::reconcile::sharing::Job;
+use crate::reconcile::sharing::{Errand, Job};
 
 #[derive(Debug)]
 struct Watched {
@@ -204,6 +204,12 @@ impl Watch {
         (self.by_entity.len(), others.len())
     }
 
+    /// Every cluster that needs work, its claim as last seen, and what it is wanted for.
+    pub(crate) fn overview(&self) -> impl Iterator<Item = (&EntityId, &Claim, Errand)> {
+        let seen = self.by_entity.iter();
+        seen.map(|(entity, watched)| (entity, &watched.claim, watched.job.errand))
+    }
+
     /// How many clusters somebody else holds.
     pub(crate) fn held_by_others(&self, active: &BTreeSet<EntityId>) -> usize {
         self.by_entity
@@ -219,7 +225,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::reconcile::sharing::Errand;
 
     fn row(id: &str, worker: &str, nonce: u64) -> Row {
         let text = format!("k1;e=1;s=1;n={nonce:x};t=180;p=creating;i=1;x=held");

@@ -18,9 +18,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, debug, error, info, info_span, warn};
+use tracing::{Instrument, Span, debug, error, error_span, info, warn};
 
 mod deletion;
+mod failures;
 mod told;
 
 use super::Deps;
@@ -36,16 +37,10 @@ use crate::domain::ids::VappId;
 use crate::reconcile::backoff::delay;
 use crate::reconcile::decide;
 use crate::reconcile::decision::{Action, Change, Decision, WaitReason};
-use crate::reconcile::observation::{Observation, TaskSeen};
+use crate::reconcile::observation::Observation;
 use crate::reconcile::step::Step;
 use crate::telemetry::{chain, event};
-use crate::vcd::error::VcdError;
 use crate::vcd::transport::Transport;
-
-/// Failures in a row after which a repeating failure is worth a warning.
-const WARN_AFTER: u32 = 3;
-/// Failures in a row between two further warnings: an outage of VCD concerns every cluster at work.
-const WARN_AGAIN_EVERY: u32 = 10;
 
 /// How the work on a cluster ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,13 +67,6 @@ pub(crate) async fn work<T: Transport>(
     held: Held<T>,
     drain: CancellationToken,
 ) -> End {
-    let span = info_span!(
-        "cluster",
-        entity_id = %held.document().id,
-        cluster = %held.document().name,
-        org = held.document().org.as_ref().map_or("", |org| org.name.as_str()),
-        epoch = held.heartbeat().epoch,
-    );
     let mut work = Work {
         deps,
         held,
@@ -88,8 +76,21 @@ pub(crate) async fn work<T: Transport>(
         drain,
         acting: Acting::default(),
         waiting_on: None,
+        passes: 0,
     };
-    work.until_end().instrument(span).await
+    work.until_end().await
+}
+
+/// What every line about a held cluster carries. Of level ERROR: a filter that shows the line shows this.
+pub(super) fn span_of<T: Transport>(held: &Held<T>) -> Span {
+    let document = held.document();
+    error_span!(
+        "cluster",
+        cluster_id = %document.id,
+        cluster_name = %document.name,
+        org = document.org.as_ref().map_or("", |org| org.name.as_str()),
+        epoch = held.heartbeat().epoch,
+    )
 }
 
 struct Work<T: Transport> {
@@ -103,6 +104,8 @@ struct Work<T: Transport> {
     drain: CancellationToken,
     acting: Acting,
     waiting_on: Option<WaitReason>,
+    /// Passes begun.
+    passes: u64,
 }
 
 /// Whether an effect in VCD is under way.
@@ -132,7 +135,9 @@ impl<T: Transport> Work<T> {
             if self.drain.is_cancelled() {
                 return self.hand_over().await;
             }
-            let Some(passed) = self.pass_unless_drained().await else {
+            let span = self.pass_span();
+            let passed = self.pass_unless_drained().instrument(span.clone()).await;
+            let Some(passed) = passed else {
                 return self.hand_over().await;
             };
             let next = match passed {
@@ -140,8 +145,10 @@ impl<T: Transport> Work<T> {
                     self.failures = 0;
                     next
                 }
-                Err(WriteError::Lost) => return self.lost().await,
-                Err(WriteError::Failed(error)) => Next::After(self.backoff(&error)),
+                Err(WriteError::Lost) => return self.lost().instrument(span).await,
+                Err(WriteError::Failed(error)) => {
+                    Next::After(span.in_scope(|| self.backoff(&error)))
+                }
                 Err(WriteError::Contested) => Next::After(self.deps.policy.task_poll),
             };
             match next {
@@ -150,6 +157,21 @@ impl<T: Transport> Work<T> {
                 Next::Stop(end) => return end,
             }
         }
+    }
+
+    /// What ties the lines of one pass together; its id is like no other's, because no two claims of a
+    /// cluster have the same epoch.
+    fn pass_span(&mut self) -> Span {
+        self.passes = self.passes.saturating_add(1);
+        let held = self.held.heartbeat();
+        let cluster = self.held.document().id.uuid();
+        let cluster = cluster.split('-').next().unwrap_or_default();
+        error_span!(
+            "pass",
+            pass = %format_args!("{cluster}-{}-{}", held.epoch, self.passes),
+            phase = held.phase.as_str(),
+            attempt = held.incarnation,
+        )
     }
 
     /// One pass; `None` when the replica drains and nothing has to be awaited.
@@ -302,8 +324,10 @@ impl<T: Transport> Work<T> {
             "acting"
         );
         self.acting.set(true);
+        let begun = self.deps.clock.now();
         let outcome = execute(&self.deps, &self.held, &self.memory, action).await;
         self.acting.set(false);
+        self.finished(action, &outcome, begun);
         match outcome {
             Ok(outcome) => {
                 let next = self.acted(action, outcome, subject.as_deref());
@@ -323,50 +347,6 @@ impl<T: Transport> Work<T> {
                 Ok(next)
             }
         }
-    }
-
-    fn act_failed(&mut self, action: &Action, error: &VcdError) -> Next {
-        self.memory.action_failures = self.memory.action_failures.saturating_add(1);
-        let failures = self.memory.action_failures;
-        let final_word = match error.class() {
-            // It may have been decided on an old answer of VCD ("power on" a VM that is on): a refusal counts
-            // once it is repeated after another look.
-            ErrorClass::Terminal if error.is_verdict() => failures >= 2,
-            ErrorClass::Terminal => failures >= DOUBTS,
-            ErrorClass::Transient
-            | ErrorClass::Throttled { .. }
-            | ErrorClass::Conflict
-            | ErrorClass::OutcomeUnknown
-            | ErrorClass::Unauthenticated => false,
-        };
-        self.memory.refusal = if final_word {
-            Some(TaskSeen::Failed(chain(error).to_string()))
-        } else if failures >= self.deps.policy.max_action_failures {
-            Some(TaskSeen::FailedForNow(chain(error).to_string()))
-        } else {
-            None
-        };
-        if error.class() == ErrorClass::Unauthenticated {
-            self.memory.tenant = None;
-        }
-        let wait = delay(
-            &error.class(),
-            self.memory.action_failures,
-            self.deps.chance.next_fraction(),
-        );
-        if is_worth_a_warning(self.memory.action_failures) {
-            warn!(
-                event = event::ACTION_FAILED,
-                action = action.name(),
-                failures = self.memory.action_failures,
-                retry_in_secs = wait.as_secs(),
-                error = %chain(error),
-                "an action keeps failing"
-            );
-        } else {
-            debug!(action = action.name(), error = %chain(error), "action failed, deciding again");
-        }
-        Next::After(wait)
     }
 
     async fn commit(&mut self, change: &Change, seen: &Observation) -> Result<Next, WriteError> {
@@ -407,27 +387,6 @@ impl<T: Transport> Work<T> {
             | Change::BeginDeletion
             | Change::ReportRunning(_) => Next::Now,
         })
-    }
-
-    fn backoff(&mut self, error: &VcdError) -> Duration {
-        self.failures = self.failures.saturating_add(1);
-        let wait = delay(
-            &error.class(),
-            self.failures,
-            self.deps.chance.next_fraction(),
-        );
-        if is_worth_a_warning(self.failures) {
-            warn!(
-                event = event::PASS_FAILED,
-                failures = self.failures,
-                retry_in_secs = wait.as_secs(),
-                error = %chain(error),
-                "passes keep failing"
-            );
-        } else {
-            debug!(error = %chain(error), "pass failed, trying again");
-        }
-        wait
     }
 
     /// Waits, but never past the next heartbeat, and not at all once the replica drains.
@@ -484,14 +443,11 @@ impl<T: Transport> Work<T> {
             Ok(()) => info!(event = event::CLAIM_RELEASED, "cluster handed over"),
             Err(error) => warn!(
                 event = event::CLAIM_RELEASED,
+                request_id = error.request_id(),
                 error = %chain(&error),
                 "cluster not handed over; another replica takes it when the claim has run out"
             ),
         }
         End::HandedOver
     }
-}
-
-fn is_worth_a_warning(failures: u32) -> bool {
-    failures == WARN_AFTER || failures > 0 && failures.is_multiple_of(WARN_AGAIN_EVERY)
 }

@@ -36,7 +36,7 @@ pub(super) fn scan(line: &str) -> LogLine {
             .pointer(&format!("/fields/{name}"))
             .and_then(Value::as_str)
     };
-    let cluster = field("cluster").or_else(|| in_spans(&record, "cluster"));
+    let cluster = field("cluster_name");
     let message = field("message").unwrap_or_default();
     let text = match cluster {
         Some(cluster) => format!("{cluster}: {message}"),
@@ -55,16 +55,6 @@ pub(super) fn scan(line: &str) -> LogLine {
     }
 }
 
-/// Value of a field of the innermost span that has it.
-fn in_spans<'a>(record: &'a Value, name: &str) -> Option<&'a str> {
-    let spans = record.get("spans").and_then(Value::as_array)?;
-    spans
-        .iter()
-        .rev()
-        .find_map(|span| span.get(name))
-        .and_then(Value::as_str)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,12 +68,12 @@ mod tests {
         let error = |text: &str| LogLine::Error(text.into());
         let rows = [
             (
-                r#"{"level":"INFO","fields":{"message":"cluster claimed","event":"cluster.claimed","cluster":"blue"},"target":"x"}"#,
+                r#"{"level":"INFO","fields":{"message":"cluster claimed","event":"cluster.claimed","cluster_name":"blue"},"target":"x"}"#,
                 event("cluster.claimed", "blue: cluster claimed"),
             ),
             (
-                r#"{"level":"INFO","fields":{"message":"taken","event":"claim.taken_over"},"spans":[{"name":"a","cluster":"red"},{"name":"pass","cluster":"blue"},{"name":"call"}]}"#,
-                event("claim.taken_over", "blue: taken"),
+                r#"{"level":"INFO","fields":{"message":"taken","event":"claim.taken_over"}}"#,
+                event("claim.taken_over", "taken"),
             ),
             (
                 r#"{"level":"ERROR","fields":{"message":"pass failed","event":"pass.failed","error":"a: b"}}"#,

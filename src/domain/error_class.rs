@@ -28,3 +28,17 @@ pub enum ErrorClass {
     /// Repeating cannot help; say why and wait for a change.
     Terminal,
 }
+
+impl ErrorClass {
+    /// The name in figures.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::Throttled { .. } => "throttled",
+            Self::Conflict => "conflict",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Terminal => "terminal",
+        }
+    }
+}

@@ -201,6 +201,8 @@ pub struct ServerConfig {
     timers: Timers,
     /// Forwarding of logs, when a host is configured.
     pub sys_logger: Option<SysLogger>,
+    /// What is wrong and left out, without harm to the rest: for the operator.
+    pub remarks: Vec<ConfigProblem>,
     /// Raises the rate limit of downloads from GitHub.
     pub github_token: Option<SecretString>,
     /// The bootstrap VM.
@@ -227,7 +229,8 @@ impl ServerConfig {
         }
     }
 
-    /// Everything wrong with the content, for the operator's validation command.
+    /// Everything that makes the content unusable, for the operator's validation command; what is merely left
+    /// out is in [`Self::remarks`].
     pub fn problems(entity: &Map<String, Value>) -> Vec<ConfigProblem> {
         parse::read(entity).1
     }

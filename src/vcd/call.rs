@@ -15,9 +15,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, IF_MATCH, LOCATION, USER_AGENT};
 use http::{HeaderValue, Method, StatusCode};
+use tracing::{Level, debug};
 
 use super::VcdClient;
 use super::error::VcdError;
+use super::meter::{CallMeter, Measured};
 use super::operation::Operation;
 use super::pacing::Pacing;
 use super::refusal::{Refusal, clean};
@@ -26,6 +28,7 @@ use super::transport::{CallLimits, Request, Response, Transport};
 use super::versions::ApiVersion;
 use crate::domain::ids::TaskId;
 use crate::domain::versioned::ETag;
+use crate::telemetry::chain;
 
 /// The organization whose objects are meant, when it is not the login's own.
 const TENANT_CONTEXT: &str = "x-vmware-vcloud-tenant-context";
@@ -44,6 +47,7 @@ pub(super) struct Gateway<T> {
     pub(super) user_agent: HeaderValue,
     /// Shared by all logins of the process; `None` for commands that make one call after the other.
     pub(super) pacing: Option<Arc<Pacing>>,
+    pub(super) meter: Option<Arc<dyn CallMeter>>,
 }
 
 impl<T: Transport> Gateway<T> {
@@ -58,15 +62,37 @@ impl<T: Transport> Gateway<T> {
             .headers_mut()
             .insert(USER_AGENT, self.user_agent.clone());
         let method = request.method().clone();
+        let measured = Measured::begin(self.meter.as_ref(), &method);
         let admission = match &self.pacing {
-            Some(pacing) => Some(pacing.admit(op).await?),
+            Some(pacing) => match pacing.admit(op).await {
+                Ok(admission) => Some(admission),
+                Err(error) => {
+                    measured.put_off();
+                    return Err(error);
+                }
+            },
             None => None,
         };
         let outcome = self.transport.send(request, limits).await;
         if let Some(admission) = admission {
             admission.done(&outcome);
         }
-        let response = outcome.map_err(|cause| VcdError::unanswered(op, cause))?;
+        measured.ended(&outcome);
+        let response = outcome.map_err(|cause| {
+            let error = VcdError::unanswered(op, cause);
+            debug!(call = op.name(), %method, error = %chain(&error), "call failed");
+            error
+        })?;
+        if !response.status().is_success() && tracing::enabled!(Level::DEBUG) {
+            let refusal = Refusal::read(&response);
+            debug!(
+                call = op.name(),
+                %method,
+                request_id = refusal.request_id,
+                error = %refusal,
+                "call failed"
+            );
+        }
         tracing::trace!(
             call = op.name(),
             %method,

@@ -30,6 +30,7 @@ use super::transport::{Response, Transport};
 use super::wire::entity::{EntityRead, OwnerRead, body};
 use crate::domain::ids::{EntityId, TaskId};
 use crate::domain::versioned::{ETag, Versioned};
+use crate::telemetry::{chain, event};
 
 /// Media type of JSON bodies.
 const JSON: &str = "application/json";
@@ -88,7 +89,12 @@ impl<T: Transport> VcdClient<T> {
                     Ok(entity) if known.insert(entity.id.clone()) => take(entity),
                     Ok(_) => {}
                     Err(error) => {
-                        tracing::warn!(page = number, %error, "entity left out of the list");
+                        tracing::warn!(
+                            event = event::ENTITY_UNREADABLE,
+                            page = number,
+                            error = %chain(&error),
+                            "entity left out of the list"
+                        );
                     }
                 }
             }

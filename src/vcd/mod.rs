@@ -23,6 +23,7 @@ use secrecy::SecretString;
 
 use self::call::{Gateway, Limits};
 use self::error::VcdError;
+use self::meter::CallMeter;
 use self::operation::Operation;
 use self::pacing::Pacing;
 use self::refusal::Refusal;
@@ -45,6 +46,7 @@ mod json;
 mod lists;
 mod load_balancers;
 mod metadata;
+pub mod meter;
 pub mod model;
 mod nat;
 mod network_failure;
@@ -85,6 +87,8 @@ pub struct ClientOptions {
     pub user_agent: String,
     /// How much is asked at once, and when not; `None` asks whenever a caller does.
     pub pacing: Option<Arc<Pacing>>,
+    /// Told about every request that ended.
+    pub meter: Option<Arc<dyn CallMeter>>,
 }
 
 impl Default for ClientOptions {
@@ -105,6 +109,7 @@ impl Default for ClientOptions {
             page,
             user_agent: concat!("cse-server/", env!("CARGO_PKG_VERSION")).to_owned(),
             pacing: None,
+            meter: None,
         }
     }
 }
@@ -164,6 +169,7 @@ impl<T: Transport> VcdClient<T> {
             limits,
             user_agent,
             pacing: options.pacing,
+            meter: options.meter,
         };
         let request = ::http::Request::builder()
             .method(Method::GET)
@@ -200,6 +206,12 @@ impl<T: Transport> VcdClient<T> {
     /// How many calls may be under way at once; `None` when nothing limits them.
     pub fn window(&self) -> Option<usize> {
         self.gateway.pacing.as_ref().map(|pacing| pacing.window())
+    }
+
+    /// What is left of a pause that VCD asked for.
+    pub fn pause(&self) -> Duration {
+        let pacing = self.gateway.pacing.as_ref();
+        pacing.map_or(Duration::ZERO, |pacing| pacing.pause())
     }
 
     /// The same login, acting within `org`; for logins of the provider.

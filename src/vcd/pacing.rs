@@ -29,6 +29,7 @@ use super::refusal::Refusal;
 use super::transport::{Response, TransportError};
 use super::verdict::Verdict;
 use crate::clock::{Clock, Moment};
+use crate::telemetry::event;
 
 /// Calls under way at once, at the start.
 const FIRST_WINDOW: usize = 8;
@@ -116,10 +117,15 @@ impl Pacing {
         self.state().window.size
     }
 
+    /// What is left of a pause.
+    pub(super) fn pause(&self) -> Duration {
+        self.state().pause_until.since(self.clock.now())
+    }
+
     /// Waits until the call may be sent. Cancel: safe.
     pub(super) async fn admit(&self, op: Operation) -> Result<Admission<'_>, VcdError> {
         let lane = Lane::of(op);
-        let pause = self.state().pause_until.since(self.clock.now());
+        let pause = self.pause();
         match lane {
             _ if pause.is_zero() => {}
             Lane::Claim => self.clock.sleep(pause.min(CLAIM_PAUSE)).await,
@@ -165,6 +171,7 @@ impl Pacing {
             if until > state.pause_until {
                 state.pause_until = until;
                 warn!(
+                    event = event::VCD_THROTTLED,
                     pause_secs = asked.min(MAX_PAUSE).as_secs(),
                     "VCD asks for a pause; until then only claims are renewed"
                 );

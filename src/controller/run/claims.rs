@@ -93,6 +93,7 @@ impl<T: Transport> Replica<T> {
 
     pub(super) fn ended(&mut self, entity: &EntityId, ended: Ended) {
         let now = self.setup.clock.now();
+        self.setup.meters.ended(name_of(&ended));
         match ended {
             Ok(Ok(End::Postponed)) => {
                 self.housekeeping.postpone(entity, now);
@@ -107,7 +108,7 @@ impl<T: Transport> Replica<T> {
             Err(error) => {
                 error!(
                     event = event::CLUSTER_QUARANTINED,
-                    entity_id = %entity,
+                    cluster_id = %entity,
                     quarantine_secs = QUARANTINE.as_secs(),
                     error = %error,
                     "a defect of this server ended the work on the cluster; it is left alone for a while"
@@ -118,16 +119,34 @@ impl<T: Transport> Replica<T> {
     }
 
     fn claim_failed(&mut self, entity: &EntityId, error: &VcdError) {
+        self.setup.meters.claim_failed(error.class().name());
         let setting = (self.setup.clock.now(), &*self.setup.chance);
         let failures = self.watch.claim_failed(entity, &error.class(), setting);
         if failures == 1 || failures.is_multiple_of(10) {
             warn!(
-                event = event::PASS_FAILED,
-                entity_id = %entity,
+                event = event::CLAIM_FAILED,
+                cluster_id = %entity,
                 failures,
+                request_id = error.request_id(),
                 error = %chain(error),
                 "cluster could not be claimed"
             );
         }
+    }
+}
+
+/// How the work ended, in figures.
+const fn name_of(ended: &Ended) -> &'static str {
+    match ended {
+        Ok(Ok(End::Provisioned)) => "provisioned",
+        Ok(Ok(End::Settled)) => "settled",
+        Ok(Ok(End::Postponed)) => "postponed",
+        Ok(Ok(End::Lost)) => "lost",
+        Ok(Ok(End::HandedOver)) => "handed_over",
+        Ok(Ok(End::Waiting)) => "waiting",
+        Ok(Ok(End::Deleted)) => "deleted",
+        Ok(Err(NotClaimed::Gone)) => "not_claimed",
+        Ok(Err(NotClaimed::Failed(_))) => "claim_failed",
+        Err(_) => "panicked",
     }
 }

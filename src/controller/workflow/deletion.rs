@@ -13,7 +13,8 @@ use super::super::act::Outcome;
 use super::super::claim::WriteError;
 use super::super::deletion_record::rolled_back;
 use super::super::document::Edit;
-use super::{DOUBTS, End, Next, Work, is_worth_a_warning};
+use super::failures::is_worth_a_warning;
+use super::{DOUBTS, End, Next, Work};
 use crate::domain::claim::ClaimPhase;
 use crate::domain::error_class::ErrorClass;
 use crate::reconcile::backoff::delay;
@@ -97,11 +98,18 @@ impl<T: Transport> Work<T> {
                 action = action.name(),
                 object = subject,
                 failures = tries,
+                request_id = error.request_id(),
                 error = %why,
                 "an object cannot be removed"
             );
         } else {
-            debug!(action = action.name(), object = subject, error = %why, "removal failed, deciding again");
+            debug!(
+                action = action.name(),
+                object = subject,
+                request_id = error.request_id(),
+                error = %why,
+                "removal failed, deciding again"
+            );
         }
         Next::After(wait)
     }

@@ -16,12 +16,13 @@ use crate::vcd::transport::Transport;
 impl<T: Transport> Work<T> {
     /// One line for what has just been recorded.
     pub(super) fn log_change(&self, change: &Change) {
-        let incarnation = self.held.heartbeat().incarnation;
         match change {
-            Change::Fail { reason, retry } => log_failure(reason, *retry, incarnation),
+            Change::Fail { reason, retry } => {
+                self.deps.meters.attempt_failed(*retry);
+                log_failure(reason, *retry);
+            }
             Change::ResumeProvisioned { because, .. } => warn!(
                 event = event::ROLLBACK_DETECTED,
-                incarnation,
                 reason = because,
                 "the document went back in time; the cluster is left as it is"
             ),
@@ -35,14 +36,13 @@ impl<T: Transport> Work<T> {
             } => log_block(obstacles, *retry_in),
             Change::RaiseIncarnation { because, .. } => warn!(
                 event = event::STATUS_RECORDED,
-                incarnation,
                 reason = because,
                 "the bootstrap begins anew"
             ),
             Change::Finish => {
                 info!(
                     event = event::CLUSTER_PROVISIONED,
-                    incarnation, "the cluster is provisioned"
+                    "the cluster is provisioned"
                 );
             }
             Change::ReportProgress(news) => {
@@ -53,7 +53,7 @@ impl<T: Transport> Work<T> {
                     .map(|plan| plan.name);
                 info!(
                     event = event::PHASE_CHANGED,
-                    phase = name,
+                    bootstrap_phase = name,
                     "bootstrap has come further"
                 );
             }
@@ -70,7 +70,6 @@ impl<T: Transport> Work<T> {
                 info!(
                     event = event::STATUS_RECORDED,
                     change = change.name(),
-                    incarnation,
                     "recorded"
                 );
             }
@@ -78,19 +77,17 @@ impl<T: Transport> Work<T> {
     }
 }
 
-fn log_failure(reason: &FailureReason, retry: bool, incarnation: u32) {
+fn log_failure(reason: &FailureReason, retry: bool) {
     if retry {
         warn!(
             event = event::CLUSTER_FAILED,
             reason = %reason,
-            incarnation,
             "creation failed, cleaning up for another attempt"
         );
     } else {
         error!(
             event = event::CLUSTER_FAILED,
             reason = %reason,
-            incarnation,
             "creation failed for good"
         );
     }

@@ -36,6 +36,7 @@ pub(super) fn read(entity: &Map<String, Value>) -> (ServerConfig, Vec<ConfigProb
         ..root
     };
     let profile = choose_profile(&profiles);
+    let (sys_logger, remarks) = sys_logger(&profile.get("vcdConfig"));
     let config = ServerConfig {
         profile: profile
             .get("name")
@@ -43,7 +44,8 @@ pub(super) fn read(entity: &Map<String, Value>) -> (ServerConfig, Vec<ConfigProb
             .unwrap_or_else(|| "production".to_owned()),
         instances: instances(&profile),
         timers: timers(&profile.get("serverConfig")),
-        sys_logger: sys_logger(&profile.get("vcdConfig").get("sysLogger")),
+        sys_logger,
+        remarks,
         github_token: profile
             .get("githubConfig")
             .get("githubPersonalAccessToken")
@@ -117,7 +119,19 @@ fn timers(section: &Place<'_>) -> Timers {
     }
 }
 
-fn sys_logger(section: &Place<'_>) -> Option<SysLogger> {
+/// Where the log goes besides: a mistake there must not stop the creation of clusters.
+fn sys_logger(vcd: &Place<'_>) -> (Option<SysLogger>, Vec<ConfigProblem>) {
+    let remarks: Problems = RefCell::default();
+    let section = Place {
+        problems: &remarks,
+        ..vcd.clone()
+    };
+    let server = syslog_server(&section.get("sysLogger"));
+    let remarks = remarks.into_inner();
+    (server.filter(|_| remarks.is_empty()), remarks)
+}
+
+fn syslog_server(section: &Place<'_>) -> Option<SysLogger> {
     let host = section.get("host").line()?;
     let place = section.get("port");
     let port = place.whole().unwrap_or(514);

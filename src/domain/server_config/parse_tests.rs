@@ -209,10 +209,6 @@ fn unusable_values_are_refused_with_path_and_expectation() {
             "profiles[0].serverConfig.rdePollIntervalInMin: found an object, expected a text",
         ),
         (
-            json!({"vcdConfig": {"sysLogger": {"host": "h", "port": "70000"}}}),
-            "profiles[0].vcdConfig.sysLogger.port: found \"70000\", expected a port between 1 and 65535",
-        ),
-        (
             json!({"bootstrapClusterConfig": {"kindVersion": "v1; rm -rf /"}}),
             "profiles[0].bootstrapClusterConfig.kindVersion: found \"v1; rm -rf /\", expected a version such as v1.4.0",
         ),
@@ -247,6 +243,41 @@ fn unusable_values_are_refused_with_path_and_expectation() {
             .unwrap_err()
             .to_string();
         assert!(problem.starts_with(want), "{problem}\nwant {want}");
+    }
+}
+
+#[test]
+fn a_mistake_about_syslog_is_told_and_stops_nothing_else() {
+    let place = "profiles[0].vcdConfig.sysLogger";
+    for (logger, want) in [
+        (
+            json!({"host": "h", "port": "70000"}),
+            "port: found \"70000\", expected a port between 1 and 65535",
+        ),
+        (
+            json!({"host": "h", "port": "0"}),
+            "port: found \"0\", expected a port between 1 and 65535",
+        ),
+        (
+            json!({"host": "h", "port": "syslog"}),
+            "port: found \"syslog\", expected a whole number",
+        ),
+        (
+            json!({"host": ["h"], "port": "514"}),
+            "host: found a list of 1, expected a text",
+        ),
+    ] {
+        let config = parse(&json!({"vcdConfig": {"sysLogger": logger}}));
+        let told: Vec<String> = config.remarks.iter().map(ToString::to_string).collect();
+        assert_eq!(told, [format!("{place}.{want}")]);
+        assert_eq!(config.sys_logger, None, "{want}");
+    }
+    for off in [json!({"host": "", "port": "70000"}), json!({}), json!(null)] {
+        let config = parse(&json!({"vcdConfig": {"sysLogger": off}}));
+        assert!(
+            config.sys_logger.is_none() && config.remarks.is_empty(),
+            "{off}"
+        );
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn is_start(error: &str) -> bool {
     let fields = &record["fields"];
     let code = fields["exit_code"].as_i64();
     let code = code.and_then(|code| i32::try_from(code).ok());
-    fields["event"] == "replica.stopped" && code.is_some_and(is_vcds_fault)
+    fields["event"] == "replica.failed" && code.is_some_and(is_vcds_fault)
 }
 
 /// The last lines of a log.

@@ -55,7 +55,7 @@ async fn a_killed_replica_takes_its_cluster_back_and_nothing_is_done_twice() {
         let back = again.records(|record| {
             let fields = &record["fields"];
             fields["message"] == "cluster taken back after a restart"
-                && fields["entity_id"] == caught.urn.as_str()
+                && fields["cluster_id"] == caught.urn.as_str()
         });
         !back.is_empty()
     })

@@ -322,7 +322,7 @@ async fn a_log_for_programs_has_the_line_as_its_only_error() {
     assert_eq!((end.code, errors.len()), (Some(78), 1), "{:#?}", end.lines);
     let record: Value = serde_json::from_str(errors[0]).unwrap();
     let fields = &record["fields"];
-    assert_eq!(fields["event"], "replica.stopped");
+    assert_eq!(fields["event"], "replica.failed");
     assert_eq!(fields["exit_code"], 78);
     let message = fields["message"].as_str().unwrap();
     assert!(

@@ -17,6 +17,7 @@ use std::time::Duration;
 use cse_server::chance::Chance;
 use cse_server::clock::{Clock, Moment};
 use cse_server::domain::claim::HolderId;
+use cse_server::metrics::Meters;
 use cse_server::sim::faults::Faults;
 use cse_server::sim::seed::{ClusterRequest, CseShape, SiteAccess, Tenant, default_config};
 use cse_server::sim::timings::Timings;
@@ -75,6 +76,8 @@ pub(crate) struct Fleet {
     pub(crate) life: Life,
     /// Of the replicas that are started from now on.
     pub(crate) habits: Habits,
+    /// Of the last process of each replica.
+    pub(crate) meters: BTreeMap<String, Arc<Meters>>,
     running: BTreeMap<String, Running>,
     /// Told to stop, and perhaps still at it.
     leaving: BTreeMap<String, Running>,
@@ -126,6 +129,7 @@ impl Fleet {
             urns: Vec::new(),
             life: Life::default(),
             habits: Habits::default(),
+            meters: BTreeMap::new(),
             running: BTreeMap::new(),
             leaving: BTreeMap::new(),
             dead: BTreeMap::new(),
@@ -237,6 +241,7 @@ impl Fleet {
         let (frozen, gate) = watch::channel(false);
         let at = (self.clock.now(), self.clock.wall());
         self.world().note_started(name, at);
+        let meters = Arc::new(Meters::new(self.clock.clone()));
         let replica = ReplicaParts {
             transport: Freezable::new(transport, gate, (self.sent.clone(), self.versions.clone()))
                 .snared(name, &self.snares, &frozen),
@@ -247,7 +252,9 @@ impl Fleet {
             predecessors,
             life: self.life.clone(),
             habits: self.habits,
+            meters: Arc::clone(&meters),
         };
+        self.meters.insert(name.to_owned(), meters);
         let task = tokio::spawn(serve(replica, stop.clone()));
         let running = Running {
             me,

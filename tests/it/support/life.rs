@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cse_server::clock::{Clock, Moment};
 use cse_server::controller::run::Hooks;
+use cse_server::domain::server_config::ServerConfig;
 
 /// Moments of all signs of life, of every replica that writes here.
 #[derive(Clone, Default)]
@@ -55,4 +56,6 @@ impl Hooks for Witness {
     fn stopping(&mut self, _status: &str) {
         self.sign();
     }
+
+    fn configured(&mut self, _server: &ServerConfig) {}
 }

@@ -8,8 +8,10 @@ use cse_server::clock::Clock;
 use cse_server::controller::run::{Replica, Setup};
 use cse_server::controller::settings::read_settings;
 use cse_server::domain::claim::HolderId;
+use cse_server::metrics::Meters;
 use cse_server::reconcile::policy::{ClaimProfile, LocalTimes};
 use cse_server::reconcile::sharing::Slots;
+use cse_server::vcd::meter::CallMeter;
 use cse_server::vcd::pacing::Pacing;
 use cse_server::vcd::{ClientOptions, Login, VcdClient};
 use secrecy::SecretString;
@@ -28,6 +30,7 @@ pub(super) struct ReplicaParts {
     pub(super) predecessors: Vec<HolderId>,
     pub(super) life: Life,
     pub(super) habits: Habits,
+    pub(super) meters: Arc<Meters>,
 }
 
 /// What the replicas of a fleet are told by their own files.
@@ -54,8 +57,10 @@ pub(super) async fn serve(parts: ReplicaParts, stop: CancellationToken) {
             token: SecretString::from(parts.token.clone()),
         };
         let transport = Arc::new(parts.transport.clone());
+        let meter: Arc<dyn CallMeter> = Arc::<Meters>::clone(&parts.meters);
         let options = ClientOptions {
             pacing: Some(Arc::new(Pacing::new(parts.clock.clone()))),
+            meter: Some(meter),
             ..ClientOptions::default()
         };
         if let Ok(client) = VcdClient::connect(transport, login, options).await
@@ -82,6 +87,7 @@ pub(super) async fn serve(parts: ReplicaParts, stop: CancellationToken) {
         },
         slots: parts.habits.slots,
         drain_timeout: Duration::from_secs(30),
+        meters: parts.meters,
         site_authorities: Vec::new(),
     };
     let replica = Replica::new(setup, settings).unwrap();
