@@ -30,6 +30,7 @@ use crate::domain::claim::HolderId;
 use crate::notify;
 use crate::state_dir::{self, Guard};
 use crate::telemetry::{self, Destination, chain, event};
+use crate::vcd::error::VcdError;
 use crate::vcd::http::{HttpOptions, HttpTransport};
 use crate::vcd::pacing::Pacing;
 use crate::vcd::transport::CallLimits;
@@ -133,12 +134,38 @@ pub(super) async fn connect(
         use_env_proxy: true,
     })
     .map_err(|error| Failure::http_setup(&error, config.vcd.ca_file.as_deref()))?;
-    let login = Login {
-        org: config.vcd.org.clone(),
+    let client = log_in(config, Arc::new(transport), options).await;
+    client.map_err(|error| Failure::login(&error, &config.token_place).at(&config.vcd.url))
+}
+
+/// A login in the organization of the configuration, or in the other one that it allows.
+async fn log_in(
+    config: &Config,
+    transport: Arc<HttpTransport>,
+    options: ClientOptions,
+) -> Result<VcdClient<HttpTransport>, VcdError> {
+    let of = |org: &str| Login {
+        org: org.to_owned(),
         token: config.token.clone(),
     };
-    let client = VcdClient::connect(Arc::new(transport), login, options).await;
-    client.map_err(|error| Failure::login(&error, &config.token_place).at(&config.vcd.url))
+    let (org, other) = (&config.vcd.org, &config.vcd.other_org);
+    let first = VcdClient::connect(Arc::clone(&transport), of(org), options.clone()).await;
+    // An organization that does not exist is told in more ways than a token that it does not know.
+    let is_refused = matches!(
+        first,
+        Err(VcdError::Unauthenticated { .. }
+            | VcdError::Rejected { .. }
+            | VcdError::NotVisible { .. })
+    );
+    let Some(other) = other.as_deref().filter(|_| is_refused) else {
+        return first;
+    };
+    let second = VcdClient::connect(transport, of(other), options).await?;
+    info!(
+        organization = other,
+        "the organization of the OVF property does not know the token, this one does"
+    );
+    Ok(second)
 }
 
 /// The dead processes that ran here before; without a state directory there are none to take back from.
