@@ -12,4 +12,5 @@
 #[path = "../it/support/mod.rs"]
 mod support;
 
+mod install;
 mod simulator;
