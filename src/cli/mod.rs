@@ -9,6 +9,7 @@
 //! Source: exit codes as in `sysexits.h`, which systemd shows by name.
 
 mod components;
+mod crashes;
 pub mod exit;
 mod generate;
 mod last_words;

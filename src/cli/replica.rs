@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::crashes::Crashes;
 use super::exit::{Failure, SYSTEM};
 use super::last_words;
 use crate::chance::Chance;
@@ -80,6 +81,8 @@ async fn serve(
         vcd = %config.vcd.url,
         "replica starts"
     );
+    let crashes = Crashes::count(config.replica.state_dir.as_deref(), Clock::system());
+    crashes.wait(stop).await;
     notify::starting("connecting to VCD", Duration::from_mins(1));
     let (client, settings) = tokio::select! {
         signed_on = sign_on(&config) => signed_on?,
@@ -89,7 +92,7 @@ async fn serve(
     let (predecessors, _lock) = predecessors(&config, &me);
     let setup = setup(&config, client, (me, predecessors), chance);
     let replica = Replica::new(setup, settings).map_err(|error| Failure::settings(&error))?;
-    replica.run(stop.clone(), &mut Systemd).await;
+    replica.run(stop.clone(), &mut Systemd { crashes }).await;
     Ok(())
 }
 
@@ -236,7 +239,9 @@ pub(crate) fn stop_on_signal() -> Result<CancellationToken, Failure> {
 }
 
 /// What systemd is told.
-struct Systemd;
+struct Systemd {
+    crashes: Crashes,
+}
 
 impl Hooks for Systemd {
     fn ready(&mut self, status: &str) {
@@ -246,6 +251,7 @@ impl Hooks for Systemd {
     fn progress(&mut self, status: &str) {
         notify::alive();
         notify::status(status);
+        self.crashes.lives();
     }
 
     fn waiting(&mut self) {

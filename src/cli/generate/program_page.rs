@@ -165,7 +165,8 @@ fn exit_codes(roff: &mut Roff) {
     roff.control("PP", []);
     roff.text([roman(
         "Under systemd a replica that cannot start says why, stays for 30 to 45 seconds and ends then; systemd \
-         starts it again, for ever. With 64 it does not: only a change of the unit can help.",
+         starts it again, for ever. With 64 it does not: only a change of the unit can help. After a crash it starts \
+         again at once; after four and more in a row it waits first, up to 48 seconds.",
     )]);
 }
 
