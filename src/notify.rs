@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// Longest status line, in characters; `systemctl status` shows one line.
-const MAX_STATUS_CHARS: usize = 240;
+/// Longest status line, in characters: a failure with its reason and what to do about it.
+const MAX_STATUS_CHARS: usize = 600;
 
 /// Whether a service manager listens.
 pub fn is_supervised() -> bool {

@@ -320,15 +320,14 @@ fn the_production_build_brings_no_server_crate_but_hyper() {
 #[test]
 fn the_unit_fits_the_program() {
     let unit = fs::read_to_string(top().join("systemd/cse-server.service")).unwrap();
-    let value = |key: &str| {
-        let mut lines = unit
-            .lines()
-            .filter_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-        let value = lines
-            .next()
-            .unwrap_or_else(|| panic!("the unit does not set {key}"));
-        assert_eq!(lines.next(), None, "{key} is set twice");
-        value.to_owned()
+    let values = |key: &str| -> Vec<String> {
+        let lines = unit.lines();
+        let of_key = lines.filter_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        of_key.map(ToOwned::to_owned).collect()
+    };
+    let value = |key: &str| match values(key).as_slice() {
+        [value] => value.clone(),
+        other => panic!("the unit sets {key} to {other:?}"),
     };
     let seconds = |key: &str| value(key).trim_end_matches('s').parse::<u64>().unwrap();
     assert_eq!(value("Type"), "notify");
@@ -336,10 +335,15 @@ fn the_unit_fits_the_program() {
     assert_eq!(value("WatchdogSignal"), "SIGKILL");
     // The exit code of a wrong command line. Whatever else is wrong may be mended without this machine.
     assert_eq!(value("RestartPreventExitStatus"), "64");
-    assert_eq!(
-        value("LoadCredential"),
-        "vcd-api-token:/etc/cse-server/vcd-api-token"
-    );
+    assert_eq!(value("StartLimitIntervalSec"), "0");
+    assert_eq!(value("Alias"), "cse.service");
+    assert_eq!(value("ExecReload"), "/bin/kill -HUP $MAINPID");
+    // A file that is not there must not keep the program from saying so.
+    let secrets = ["vcd-api-token", "ovf-env.xml"];
+    let loaded = secrets.map(|name| format!("{name}:/etc/cse-server/{name}"));
+    assert_eq!(values("LoadCredential"), loaded);
+    let blank = secrets.map(|name| format!("{name}:\\n"));
+    assert_eq!(values("SetCredential"), blank);
     assert_eq!(value("RuntimeDirectoryPreserve"), "restart");
     // Longest drain_timeout_secs that the configuration accepts, plus time to write the releases.
     assert!(seconds("TimeoutStopSec") >= 40 + 5);

@@ -5,7 +5,8 @@
 //!   If the log goes into the journal and standard error elsewhere, each of the two has it.
 //! - Under systemd the process ends half a minute later: whatever is wrong, systemd tries again for ever,
 //!   and must neither flood the journal nor have VCD lock the account after too many refused tokens.
-//!   `RestartSteps=` of the unit would do the same, but from systemd 254 on only.
+//!   `RestartSteps=` of the unit would do the same, but from systemd 254 on only, and without chance.
+//! - How much later is drawn: replicas that failed together do not come back together.
 //!
 //! Not here: what the line says (`cli::exit`).
 
@@ -15,13 +16,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
 use super::exit::Failure;
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::process_environment;
 use crate::notify;
 use crate::telemetry::{self, Destination, event};
 
-/// How long a failed start lasts under systemd; `RestartSec=` of the unit comes on top.
+/// How long a failed start lasts under systemd at least; `RestartSec=` of the unit comes on top.
 const PAUSE: Duration = Duration::from_secs(30);
+/// Most that chance adds.
+const SPREAD: Duration = Duration::from_secs(15);
 /// What systemd is asked to wait beyond the pause.
 const MARGIN: Duration = Duration::from_secs(10);
 
@@ -50,10 +54,28 @@ pub(super) async fn pause(failure: &Failure, stop: &CancellationToken) {
     if !notify::is_supervised() {
         return;
     }
-    notify::starting(&format!("cannot start: {failure}"), PAUSE + MARGIN);
+    let pause = length(Chance::from_system().next_fraction());
+    notify::starting(&format!("cannot start: {failure}"), pause + MARGIN);
     let clock = Clock::system();
     tokio::select! {
         () = stop.cancelled() => {}
-        () = clock.sleep(PAUSE) => {}
+        () = clock.sleep(pause) => {}
+    }
+}
+
+/// `drawn` is a number in `0.0..1.0`.
+fn length(drawn: f64) -> Duration {
+    PAUSE + SPREAD.mul_f64(drawn)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_start_lasts_30_to_45_seconds() {
+        assert_eq!(length(0.0), Duration::from_secs(30));
+        let longest = length(0.999_999);
+        assert!(longest > Duration::from_secs(44) && longest < Duration::from_secs(45));
     }
 }

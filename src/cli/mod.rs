@@ -10,7 +10,9 @@
 
 mod beside;
 mod components;
+mod crashes;
 pub mod exit;
+mod generate;
 mod last_words;
 mod orphans;
 mod reach;
@@ -62,6 +64,9 @@ enum Command {
     Orphans(orphans::OrphansArgs),
     /// Show which versions clusters run against what the configuration says
     Components(components::ComponentsArgs),
+    /// Write man pages or completions, as packages carry them
+    #[command(hide = true)]
+    Generate(generate::GenerateArgs),
     /// Show clusters being created by several replicas on a simulated VCD
     #[cfg(feature = "sim")]
     Demo(crate::demo::DemoArgs),
@@ -89,6 +94,7 @@ pub fn execute(cli: Cli) -> ExitCode {
         Command::Run { config } => replica::run(&config),
         Command::Orphans(args) => orphans::run(&args),
         Command::Components(args) => components::run(&args),
+        Command::Generate(args) => generate::run(&args),
         #[cfg(feature = "sim")]
         Command::Demo(args) => crate::demo::run_command(args),
         #[cfg(feature = "sim")]

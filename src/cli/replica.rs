@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::beside::{follow_hangups, serve_figures, take_hangups};
+use super::crashes::Crashes;
 use super::exit::{Failure, SYSTEM};
 use super::last_words;
 use crate::chance::Chance;
@@ -33,6 +34,7 @@ use crate::metrics::Meters;
 use crate::notify;
 use crate::state_dir::{self, Guard};
 use crate::telemetry::{self, Destination, chain, event, syslog};
+use crate::vcd::error::VcdError;
 use crate::vcd::http::{HttpOptions, HttpTransport};
 use crate::vcd::meter::CallMeter;
 use crate::vcd::pacing::Pacing;
@@ -90,6 +92,8 @@ async fn serve(
         vcd = %config.vcd.url,
         "replica starts"
     );
+    let crashes = Crashes::count(config.replica.state_dir.as_deref(), Clock::system());
+    crashes.wait(stop).await;
     notify::starting("connecting to VCD", Duration::from_mins(1));
     let (client, settings) = tokio::select! {
         signed_on = sign_on(&config, &meters) => signed_on?,
@@ -108,7 +112,11 @@ async fn serve(
         (chance, Arc::clone(&meters)),
     );
     let replica = Replica::new(setup, settings).map_err(|error| Failure::settings(&error))?;
-    let mut surroundings = Surroundings { meters, syslog };
+    let mut surroundings = Surroundings {
+        meters,
+        syslog,
+        crashes,
+    };
     replica.run(stop.clone(), &mut surroundings).await;
     surroundings.syslog.flush(&Clock::system()).await;
     Ok(())
@@ -171,12 +179,38 @@ async fn connect_with(
         use_env_proxy: true,
     })
     .map_err(|error| Failure::http_setup(&error, config.vcd.ca_file.as_deref()))?;
-    let login = Login {
-        org: config.vcd.org.clone(),
+    let client = log_in(config, Arc::new(transport), options).await;
+    client.map_err(|error| Failure::login(&error, &config.token_place).at(&config.vcd.url))
+}
+
+/// A login in the organization of the configuration, or in the other one that it allows.
+async fn log_in(
+    config: &Config,
+    transport: Arc<HttpTransport>,
+    options: ClientOptions,
+) -> Result<VcdClient<HttpTransport>, VcdError> {
+    let of = |org: &str| Login {
+        org: org.to_owned(),
         token: config.token.clone(),
     };
-    let client = VcdClient::connect(Arc::new(transport), login, options).await;
-    client.map_err(|error| Failure::login(&error, &config.token_place).at(&config.vcd.url))
+    let (org, other) = (&config.vcd.org, &config.vcd.other_org);
+    let first = VcdClient::connect(Arc::clone(&transport), of(org), options.clone()).await;
+    // An organization that does not exist is told in more ways than a token that it does not know.
+    let is_refused = matches!(
+        first,
+        Err(VcdError::Unauthenticated { .. }
+            | VcdError::Rejected { .. }
+            | VcdError::NotVisible { .. })
+    );
+    let Some(other) = other.as_deref().filter(|_| is_refused) else {
+        return first;
+    };
+    let second = VcdClient::connect(transport, of(other), options).await?;
+    info!(
+        organization = other,
+        "the organization of the OVF property does not know the token, this one does"
+    );
+    Ok(second)
 }
 
 /// The dead processes that ran here before; without a state directory there are none to take back from.
@@ -252,6 +286,7 @@ pub(crate) fn stop_on_signal() -> Result<CancellationToken, Failure> {
 struct Surroundings {
     meters: Arc<Meters>,
     syslog: syslog::Target,
+    crashes: Crashes,
 }
 
 impl Surroundings {
@@ -269,6 +304,7 @@ impl Hooks for Surroundings {
     fn progress(&mut self, status: &str) {
         self.alive();
         notify::status(status);
+        self.crashes.lives();
     }
 
     fn waiting(&mut self) {

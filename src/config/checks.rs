@@ -17,7 +17,8 @@ use std::time::Duration;
 use url::{Host, Url};
 
 use super::error::{ConfigError, Refusal};
-use super::file::{Overridden, RawConfig, RawMetrics, RawReplica, RawVcd};
+use super::file::{Origin, Origins, RawConfig, RawMetrics, RawReplica, RawVcd};
+use super::ovf::Properties;
 use super::{
     Config, Environment, LogConfig, LogFormat, MetricsConfig, ReplicaConfig, SimulationConfig,
     VcdConfig, token,
@@ -29,6 +30,8 @@ use crate::vcd::versions::{ApiVersion, InvalidApiVersion};
 
 /// Time a request needs beyond its own limit before its effect is certain to have ended, in seconds.
 const ADMISSION_MARGIN_SECS: u64 = 5;
+/// The provider organization.
+const PROVIDER_ORG: &str = "System";
 /// Longest wait for one answer, unless another one is set.
 const DEFAULT_REQUEST: Duration = Duration::from_secs(30);
 /// What is logged, unless something else is set.
@@ -36,29 +39,35 @@ pub(super) const DEFAULT_FILTER: &str = "info";
 /// Longest replica name, in characters; the name is part of `workerId` in every claimed entity.
 const MAX_NAME_CHARS: usize = 63;
 
+/// Where values come from.
+pub(super) struct Sources<'a> {
+    pub(super) file: &'a Path,
+    /// Of the values that are not from the file.
+    pub(super) origins: Origins,
+    pub(super) properties: Properties,
+    pub(super) env: Environment<'a>,
+}
+
 /// Turns the written values into a configuration.
 pub(super) fn check(
     raw: RawConfig,
-    file: &Path,
-    overridden: Overridden,
+    sources: Sources<'_>,
     early: Vec<Refusal>,
-    env: Environment<'_>,
 ) -> Result<Config, ConfigError> {
     let mut checks = Checks {
-        file,
-        overridden,
+        sources,
         refusals: early,
     };
     let vcd = checks.vcd(raw.vcd);
     let request = vcd
         .as_ref()
         .map_or(DEFAULT_REQUEST, |vcd| vcd.request_timeout);
-    let replica = checks.replica(raw.replica, request, env);
+    let replica = checks.replica(raw.replica, request);
     checks.relations(&replica.times);
     let log = checks.log(raw.log.filter, raw.log.format);
     let metrics = checks.metrics(&raw.metrics);
     let time_scale = checks.time_scale(raw.simulation.time_scale, vcd.as_ref());
-    let token = checks.token(raw.credentials.token_file, env);
+    let token = checks.token(raw.credentials.token_file);
     match (vcd, token, checks.refusals.is_empty()) {
         (Some(vcd), Some((token, token_place)), true) => Ok(Config {
             vcd,
@@ -76,16 +85,15 @@ pub(super) fn check(
 }
 
 struct Checks<'a> {
-    file: &'a Path,
-    overridden: Overridden,
+    sources: Sources<'a>,
     refusals: Vec<Refusal>,
 }
 
 impl Checks<'_> {
     fn origin(&self, key: &'static str) -> String {
-        match self.overridden.get(key) {
-            Some(variable) => format!("environment variable {variable}"),
-            None => self.file.display().to_string(),
+        match self.sources.origins.get(key) {
+            Some(origin) => origin.to_string(),
+            None => self.sources.file.display().to_string(),
         }
     }
 
@@ -100,7 +108,7 @@ impl Checks<'_> {
     }
 
     fn vcd(&mut self, raw: RawVcd) -> Option<VcdConfig> {
-        let org = raw.org.unwrap_or_else(|| "System".to_owned());
+        let org = raw.org.unwrap_or_else(|| PROVIDER_ORG.to_owned());
         if org.is_empty() || org.chars().any(char::is_control) {
             self.refuse(
                 "vcd.org",
@@ -127,6 +135,7 @@ impl Checks<'_> {
         let url = self.url(raw.url)?;
         Some(VcdConfig {
             url,
+            other_org: self.other_org(&org),
             org,
             api_version,
             ca_file,
@@ -134,6 +143,16 @@ impl Checks<'_> {
             http1_only: raw.http1_only.unwrap_or(false),
             request_timeout: timeout,
         })
+    }
+
+    /// What an operator has written is meant; the property often names the appliance's organization.
+    fn other_org(&self, org: &str) -> Option<String> {
+        match self.sources.origins.get("vcd.org") {
+            Some(Origin::Property(_)) if !org.eq_ignore_ascii_case(PROVIDER_ORG) => {
+                Some(PROVIDER_ORG.to_owned())
+            }
+            Some(Origin::Property(_) | Origin::Variable(_)) | None => None,
+        }
     }
 
     fn url(&mut self, written: Option<String>) -> Option<Url> {
@@ -182,12 +201,7 @@ impl Checks<'_> {
         }
     }
 
-    fn replica(
-        &mut self,
-        raw: RawReplica,
-        request: Duration,
-        env: Environment<'_>,
-    ) -> ReplicaConfig {
+    fn replica(&mut self, raw: RawReplica, request: Duration) -> ReplicaConfig {
         let (slots, times) = (self.slots(&raw), self.times(&raw, request));
         let name = raw.name.unwrap_or_else(super::machine_name);
         if !is_name(&name) {
@@ -202,7 +216,7 @@ impl Checks<'_> {
         // cloned machine does not take the original's claims for those of a dead predecessor.
         let given = ["RUNTIME_DIRECTORY", "STATE_DIRECTORY"]
             .into_iter()
-            .find_map(env);
+            .find_map(self.sources.env);
         // systemd separates several directories with colons.
         let given = given.and_then(|list| list.split(':').next().map(PathBuf::from));
         let drain = raw.drain_timeout_secs;
@@ -332,14 +346,14 @@ impl Checks<'_> {
         scale
     }
 
-    fn token(&mut self, written: Option<String>, env: Environment<'_>) -> Option<token::Found> {
+    fn token(&mut self, written: Option<String>) -> Option<token::Found> {
         let key = "credentials.token_file";
         let named = written.is_some();
         let path = self.path(key, written).map(|path| (path, self.origin(key)));
         if named && path.is_none() {
             return None;
         }
-        token::load(path, env)
+        token::load(path, &self.sources)
             .map_err(|refusal| self.refusals.push(refusal))
             .ok()
     }

@@ -7,6 +7,7 @@
 //! Not here: defaults, ranges and relations between keys (`config::checks`), the token (`config::token`).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -106,17 +107,35 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<RawConfig, ConfigError> {
     })
 }
 
-/// Where the values that are not from the file came from: key to environment variable.
-pub(super) type Overridden = BTreeMap<&'static str, &'static str>;
+/// Where the values that are not from the file came from, by key.
+pub(super) type Origins = BTreeMap<&'static str, Origin>;
+
+/// Where a value that is not from the file came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// This environment variable.
+    Variable(&'static str),
+    /// An OVF property, in words.
+    Property(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable(name) => write!(f, "environment variable {name}"),
+            Self::Property(words) => f.write_str(words),
+        }
+    }
+}
 
 /// Puts the environment over what the file says. A variable set to nothing counts as not set.
 pub(super) fn apply_environment(
     raw: &mut RawConfig,
     env: Environment<'_>,
-) -> (Overridden, Vec<Refusal>) {
+) -> (Origins, Vec<Refusal>) {
     let mut over = Overlay {
         env,
-        set: Overridden::new(),
+        set: Origins::new(),
         refusals: Vec::new(),
     };
     over.vcd(&mut raw.vcd);
@@ -141,7 +160,7 @@ pub(super) fn apply_environment(
 
 struct Overlay<'a> {
     env: Environment<'a>,
-    set: Overridden,
+    set: Origins,
     refusals: Vec<Refusal>,
 }
 
@@ -228,7 +247,7 @@ impl Overlay<'_> {
         match text.trim().parse() {
             Ok(value) => {
                 *slot = Some(value);
-                self.set.insert(key, variable);
+                self.set.insert(key, Origin::Variable(variable));
             }
             Err(_) => self.refusals.push(Refusal {
                 origin: format!("environment variable {variable}"),
@@ -331,7 +350,8 @@ mod tests {
         assert_eq!(raw.vcd.url.as_deref(), Some("env"));
         assert_eq!(raw.vcd.org.as_deref(), Some("file"));
         assert_eq!(raw.replica.slots, Some(1));
-        assert_eq!(set, Overridden::from([("vcd.url", "CSE_VCD_URL")]));
+        let want = Origin::Variable("CSE_VCD_URL");
+        assert_eq!(set, Origins::from([("vcd.url", want)]));
         let shown: Vec<String> = refusals.iter().map(ToString::to_string).collect();
         assert_eq!(
             shown,

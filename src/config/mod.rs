@@ -1,7 +1,7 @@
 //! The local configuration of one replica: how to reach VCD, and nothing that replicas share.
 //!
-//! Flow: TOML file, then environment variables over it, then the token from its own place -> a checked
-//! [`Config`]. Read once at start-up; what all replicas share lives in the server-config entity in VCD.
+//! Flow: TOML file, OVF properties below it, environment variables over it, then the token from its own
+//! place -> a checked [`Config`]. Read once at start-up; what all replicas share lives in the server-config entity in VCD.
 //!
 //! Invariants:
 //! - A [`Config`] that exists can be used: every range, relation and file has been checked.
@@ -13,6 +13,7 @@
 mod checks;
 mod error;
 mod file;
+mod ovf;
 mod token;
 
 use std::net::SocketAddr;
@@ -41,7 +42,7 @@ pub struct Config {
     pub vcd: VcdConfig,
     /// API token of the service account.
     pub token: SecretString,
-    /// Where the token was found: a file or an environment variable.
+    /// Where the token was found, in words that name what to correct.
     pub token_place: String,
     /// This replica and its timers.
     pub replica: ReplicaConfig,
@@ -60,6 +61,9 @@ pub struct VcdConfig {
     pub url: Url,
     /// Organization of the service account; `System` in any case means the provider.
     pub org: String,
+    /// Organization to try when `org` does not know the token: deployments of the original server name the
+    /// organization that hosts the appliance instead of the user's.
+    pub other_org: Option<String>,
     /// API version to ask for, such as `37.2`.
     pub api_version: ApiVersion,
     /// Where [`VcdConfig::ca_pem`] was read from.
@@ -142,8 +146,21 @@ pub struct SimulationConfig {
 /// - [`ConfigError::Refused`]: values; all of them at once. Start-up must end, with the text shown.
 pub fn load(path: &Path, env: Environment<'_>) -> Result<Config, ConfigError> {
     let mut raw = read(path)?;
-    let (overridden, refusals) = file::apply_environment(&mut raw, env);
-    checks::check(raw, path, overridden, refusals, env)
+    let (properties, refused) = match ovf::read(path, env) {
+        Ok(properties) => (properties, None),
+        Err(refusal) => (ovf::Properties::default(), Some(refusal)),
+    };
+    let mut origins = properties.fill(&mut raw.vcd);
+    let (variables, mut refusals) = file::apply_environment(&mut raw, env);
+    origins.extend(variables);
+    refusals.extend(refused);
+    let sources = checks::Sources {
+        file: path,
+        origins,
+        properties,
+        env,
+    };
+    checks::check(raw, sources, refusals)
 }
 
 /// Reads the log filter again, as written: the one key that is changed while a replica runs.
@@ -165,6 +182,11 @@ fn read(path: &Path) -> Result<file::RawConfig, ConfigError> {
         source,
     })?;
     file::parse(path, &text)
+}
+
+/// The file `name` in the directory of the configuration file.
+fn beside(config_file: &Path, name: &str) -> PathBuf {
+    config_file.with_file_name(name)
 }
 
 /// Reads a token that the command line names, by the rules of `credentials.token_file`.

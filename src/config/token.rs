@@ -1,8 +1,9 @@
 //! The API token of the service account: where it is looked for, and what it may look like.
 //!
 //! Flow: `credentials.token_file`, else `$CREDENTIALS_DIRECTORY/vcd-api-token`, else the environment
-//! variable `CSE_VCD_API_TOKEN`. The first one that is there counts, even if it cannot be used: falling
-//! through to another token would hide the mistake.
+//! variable `CSE_VCD_API_TOKEN`, else `vcd-api-token` beside the configuration file, else the OVF property
+//! `vcdRefreshToken`. The first one that is there counts, even if it cannot be used: falling through to
+//! another token would hide the mistake. A blank credential is none: the unit provides one in any case.
 //!
 //! Invariants:
 //! - The token is in no error text, and neither is the name of a file that may be the token itself.
@@ -14,13 +15,14 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
-use super::Environment;
+use super::beside;
+use super::checks::Sources;
 use super::error::Refusal;
 
-/// Name of the credential in the unit's `LoadCredential=`.
-const CREDENTIAL: &str = "vcd-api-token";
+/// Name of the credential in the unit's `LoadCredential=`, and of the file that it takes it from.
+const NAME: &str = "vcd-api-token";
 const VARIABLE: &str = "CSE_VCD_API_TOKEN";
 const KEY: &str = "credentials.token_file";
 /// Whose token it is, in advice.
@@ -34,30 +36,50 @@ pub(super) type Found = (SecretString, String);
 /// Reads the token. `token_file` is the configured path with the name of its origin.
 pub(super) fn load(
     token_file: Option<(PathBuf, String)>,
-    env: Environment<'_>,
+    sources: &Sources<'_>,
 ) -> Result<Found, Refusal> {
+    let env = sources.env;
     let directory = env("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     if let Some((path, origin)) = token_file {
         let sealed = directory.is_some_and(|directory| path.starts_with(directory));
         return from_file(&path, &origin, sealed);
     }
-    let credential = directory.map(|directory| directory.join(CREDENTIAL));
-    if let Some(path) = credential.filter(|path| path.exists()) {
-        return from_file(&path, "$CREDENTIALS_DIRECTORY", true);
+    let file = beside(sources.file, NAME);
+    let credential = directory.map(|directory| directory.join(NAME));
+    if let Some(path) = credential.filter(|path| path.exists() && !is_blank(path)) {
+        let (token, _) = from_file(&path, "$CREDENTIALS_DIRECTORY", true)?;
+        let place = format!(
+            "the unit's credential {NAME} (as shipped: {})",
+            file.display()
+        );
+        return Ok((token, place));
     }
-    match env(VARIABLE) {
-        Some(text) => {
-            let place = format!("environment variable {VARIABLE}");
-            checked(&text, &place).map(|token| (token, place))
-        }
-        None => Err(refusal(
-            "built-in default",
-            "there is no API token: no token_file is set, $CREDENTIALS_DIRECTORY/vcd-api-token \
-             does not exist and CSE_VCD_API_TOKEN is not set",
-            "create an API token for the service account in VCD (User preferences, API tokens) and \
-             provide it in one of the three places",
-        )),
+    if let Some(text) = env(VARIABLE) {
+        let place = format!("environment variable {VARIABLE}");
+        return checked(&text, &place).map(|token| (token, place));
     }
+    if file.exists() {
+        return from_file(&file, "built-in default", false);
+    }
+    match sources.properties.token() {
+        Some((token, place)) => checked(token.expose_secret(), &place).map(|token| (token, place)),
+        None => Err(missing(&file)),
+    }
+}
+
+/// What `SetCredential=` of the unit puts in the place of a file that is not there.
+fn is_blank(path: &Path) -> bool {
+    let is_small = fs::metadata(path).is_ok_and(|meta| meta.len() <= MAX_TOKEN_BYTES);
+    is_small && fs::read_to_string(path).is_ok_and(|text| text.trim().is_empty())
+}
+
+fn missing(file: &Path) -> Refusal {
+    let remedy = format!(
+        "create an API token for {ACCOUNT} in VCD (User preferences, API tokens) and put it into {} \
+         (owner root, mode 0600)",
+        file.display()
+    );
+    refusal("built-in default", "there is no API token", remedy)
 }
 
 /// Reads the token that `--token-file` names.
@@ -127,10 +149,22 @@ fn refusal(origin: &str, what: impl Into<String>, remedy: impl Into<String>) -> 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests fail loudly")]
 mod tests {
-    use secrecy::ExposeSecret;
     use tempfile::TempDir;
 
+    use super::super::Environment;
+    use super::super::file::Origins;
+    use super::super::ovf;
     use super::*;
+
+    /// The sources of a configuration file in `dir`.
+    fn sources<'a>(file: &'a Path, env: Environment<'a>) -> Sources<'a> {
+        Sources {
+            file,
+            origins: Origins::new(),
+            properties: ovf::read(file, env).unwrap(),
+            env,
+        }
+    }
 
     fn file(dir: &TempDir, name: &str, text: &str, mode: u32) -> PathBuf {
         let path = dir.path().join(name);
@@ -145,32 +179,45 @@ mod tests {
 
     #[test]
     fn the_first_place_that_exists_counts() {
+        const OVF: &str = "<Environment><PropertySection><Property key='cse.vcdRefreshToken' \
+            value='five'/></PropertySection></Environment>";
         let dir = tempfile::tempdir().unwrap();
-        let explicit = file(&dir, "explicit", "one\n", 0o600);
-        let sealed = dir.path().to_str().unwrap().to_owned();
+        let config = dir.path().join("cse-server.toml");
+        let sealed = tempfile::tempdir().unwrap();
+        let directory = sealed.path().to_str().unwrap().to_owned();
+        let unit = |name: &str| (name == "CREDENTIALS_DIRECTORY").then(|| directory.clone());
         let env = |name: &str| match name {
-            "CREDENTIALS_DIRECTORY" => Some(sealed.clone()),
             "CSE_VCD_API_TOKEN" => Some("three".to_owned()),
-            _ => None,
+            _ => unit(name),
         };
-        let got = |token_file| {
-            let (token, place) = load(token_file, &env).unwrap();
+        let got = |token_file, env: Environment<'_>| {
+            let (token, place) = load(token_file, &sources(&config, env)).unwrap();
             (token.expose_secret().to_owned(), place)
         };
         let want = |token: &str, place: &str| (token.to_owned(), place.to_owned());
-        assert_eq!(
-            got(None),
-            want("three", "environment variable CSE_VCD_API_TOKEN")
-        );
-        let credential = file(&dir, CREDENTIAL, "two", 0o444);
-        assert_eq!(got(None), want("two", credential.to_str().unwrap()));
+
+        let document = file(&dir, "ovf-env.xml", OVF, 0o600);
+        let place = format!("OVF property cse.vcdRefreshToken ({})", document.display());
+        assert_eq!(got(None, &unit), want("five", &place));
+        let beside = file(&dir, NAME, "four\n", 0o600);
+        let beside = beside.to_str().unwrap();
+        assert_eq!(got(None, &unit), want("four", beside));
+        file(&sealed, NAME, "\n", 0o444);
+        assert_eq!(got(None, &unit), want("four", beside), "a blank credential");
+        let place = "environment variable CSE_VCD_API_TOKEN";
+        assert_eq!(got(None, &env), want("three", place));
+        file(&sealed, NAME, "two", 0o444);
+        let place = format!("the unit's credential vcd-api-token (as shipped: {beside})");
+        assert_eq!(got(None, &env), want("two", &place));
+        let explicit = file(&dir, "explicit", "one\n", 0o600);
         let place = explicit.to_str().unwrap().to_owned();
-        assert_eq!(got(Some(origin(explicit))), want("one", &place));
+        assert_eq!(got(Some(origin(explicit)), &env), want("one", &place));
     }
 
     #[test]
     fn what_cannot_be_used_is_refused_with_the_reason() {
         let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("cse-server.toml");
         let rows = [
             (
                 "public",
@@ -201,7 +248,8 @@ mod tests {
             ),
         ];
         for (name, path, want) in rows {
-            let refusal = load(path.map(origin), &|_| None).unwrap_err().to_string();
+            let from = sources(&config, &|_| None);
+            let refusal = load(path.map(origin), &from).unwrap_err().to_string();
             assert!(refusal.contains(want), "{name}: {refusal}");
             assert!(!refusal.contains("s3cr3t"), "{name}: {refusal}");
         }

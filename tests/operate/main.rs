@@ -12,4 +12,6 @@
 #[path = "../it/support/mod.rs"]
 mod support;
 
+mod install;
 mod log;
+mod simulator;

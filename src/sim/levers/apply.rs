@@ -64,6 +64,7 @@ impl Action {
             | Self::FailPhase(_)
             | Self::FailTask(_)
             | Self::FailNode(_)
+            | Self::AskForCluster { .. }
             | Self::CreateService { .. }
             | Self::DeleteService { .. }
             | Self::CreateVolume { .. }
@@ -107,6 +108,7 @@ impl Action {
             | Self::FailPhase(_)
             | Self::FailTask(_)
             | Self::FailNode(_)
+            | Self::AskForCluster { .. }
             | Self::CreateService { .. }
             | Self::DeleteService { .. }
             | Self::CreateVolume { .. }
@@ -153,6 +155,9 @@ impl World {
             }
             Action::Slow { .. } | Action::Set { .. } => self.change(action, (label, at.0)),
             Action::FailNode(failure) => self.fail_node(failure, at),
+            Action::AskForCluster { org, name, workers } => {
+                self.ask_for_cluster((org, name), *workers, at)
+            }
             Action::CreateService {
                 cluster,
                 namespace,

@@ -16,6 +16,7 @@ mod pull;
 pub mod scenario;
 mod snapshots;
 mod stale;
+mod wishes;
 
 use std::time::Duration;
 
@@ -125,6 +126,16 @@ pub enum Action {
     },
     /// Takes a node of a cluster away behind its back.
     FailNode(NodeFailure),
+    /// Has a tenant ask for a small cluster, as the Terraform provider does; the answer tells its id.
+    AskForCluster {
+        /// Name of the organization.
+        org: String,
+        /// Name of the cluster.
+        name: String,
+        /// How many workers it is to have.
+        #[serde(default = "one")]
+        workers: u32,
+    },
     /// Makes a Service of type `LoadBalancer` in a running cluster.
     CreateService {
         /// Name or URN of the cluster.
@@ -182,7 +193,7 @@ pub enum Action {
 
 impl Action {
     /// As scenarios and the control API spell them.
-    pub const NAMES: [&'static str; 18] = [
+    pub const NAMES: [&'static str; 19] = [
         "fault",
         "maintenance",
         "fail_over",
@@ -195,6 +206,7 @@ impl Action {
         "slow",
         "set",
         "fail_node",
+        "ask_for_cluster",
         "create_service",
         "delete_service",
         "create_volume",
@@ -202,6 +214,10 @@ impl Action {
         "snapshot",
         "restore",
     ];
+}
+
+const fn one() -> u32 {
+    1
 }
 
 const fn thousand() -> u32 {

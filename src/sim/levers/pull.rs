@@ -134,6 +134,7 @@ impl Lever<'_> {
             | Action::Slow { .. }
             | Action::Set { .. }
             | Action::FailNode(_)
+            | Action::AskForCluster { .. }
             | Action::CreateService { .. }
             | Action::DeleteService { .. }
             | Action::CreateVolume { .. }

@@ -33,6 +33,7 @@ pub use site::SiteAccess;
 pub(crate) use site::{ADMINISTRATOR, SERVICE_USER};
 pub(crate) use templates::DEFAULT_IMAGE;
 pub use templates::{TKG_IMAGES, TkgImage};
+pub(crate) use tenant::DEFAULT_CATALOG;
 pub use tenant::Tenant;
 
 /// Date of everything that was there before the simulation began: 2026-01-01T00:00:00Z.

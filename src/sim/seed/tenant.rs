@@ -48,6 +48,9 @@ pub struct Tenant {
     pub storage_profile: String,
 }
 
+/// The catalog of a seeded tenant.
+pub(crate) const DEFAULT_CATALOG: &str = "tkg-images";
+
 impl fmt::Debug for Tenant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tenant")
@@ -77,7 +80,7 @@ impl World {
             org_id,
             vdc: format!("{org}-vdc"),
             network: format!("{org}-net"),
-            catalog: "tkg-images".to_owned(),
+            catalog: DEFAULT_CATALOG.to_owned(),
             template: DEFAULT_IMAGE.template_name(),
             author,
             author_id: author_id.unwrap_or_default(),
