@@ -8,8 +8,10 @@
 //! Not here: what a replica does (`controller`), the demonstration (`demo`), the simulator (`sim`).
 //! Source: exit codes as in `sysexits.h`, which systemd shows by name.
 
+mod check;
 mod components;
 pub mod exit;
+mod init;
 mod last_words;
 mod orphans;
 mod reach;
@@ -41,7 +43,7 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
    0  done
-   1  orphans are left, or the demo broke a promise
+   1  orphans are left, something is to be set up, or the demo broke a promise
   64  the command line is wrong
   69  VCD cannot be reached
   71  this machine cannot run the program
@@ -61,6 +63,10 @@ enum Command {
     Orphans(orphans::OrphansArgs),
     /// Show which versions clusters run against what the configuration says
     Components(components::ComponentsArgs),
+    /// Prepare VCD for Kubernetes clusters, or bring what CSE 4.0 or 4.1 left there up to 4.2
+    Init(Box<init::InitArgs>),
+    /// Tell whether a replica would work on this machine, and if not, what to do
+    Check(Box<check::CheckArgs>),
     /// Show clusters being created by several replicas on a simulated VCD
     #[cfg(feature = "sim")]
     Demo(crate::demo::DemoArgs),
@@ -88,6 +94,8 @@ pub fn execute(cli: Cli) -> ExitCode {
         Command::Run { config } => replica::run(&config),
         Command::Orphans(args) => orphans::run(&args),
         Command::Components(args) => components::run(&args),
+        Command::Init(args) => init::run(&args),
+        Command::Check(args) => check::run(&args),
         #[cfg(feature = "sim")]
         Command::Demo(args) => crate::demo::run_command(args),
         #[cfg(feature = "sim")]

@@ -69,6 +69,26 @@ pub(super) fn check(
     }
 }
 
+/// The same of the part about VCD alone.
+pub(super) fn check_site(
+    raw: RawVcd,
+    file: &Path,
+    overridden: Overridden,
+    early: Vec<Refusal>,
+) -> Result<VcdConfig, ConfigError> {
+    let mut checks = Checks {
+        file,
+        overridden,
+        refusals: early,
+    };
+    match (checks.vcd(raw), checks.refusals.is_empty()) {
+        (Some(vcd), true) => Ok(vcd),
+        _ => Err(ConfigError::Refused {
+            refusals: checks.refusals,
+        }),
+    }
+}
+
 struct Checks<'a> {
     file: &'a Path,
     overridden: Overridden,

@@ -140,6 +140,20 @@ pub fn load(path: &Path, env: Environment<'_>) -> Result<Config, ConfigError> {
     checks::check(raw, path, overridden, refusals, env)
 }
 
+/// Reads and checks only how to reach VCD; no token is looked for.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_site(path: &Path, env: Environment<'_>) -> Result<VcdConfig, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        file: path.to_owned(),
+        source,
+    })?;
+    let mut raw = file::parse(path, &text)?;
+    let (overridden, refusals) = file::apply_environment(&mut raw, env);
+    checks::check_site(raw.vcd, path, overridden, refusals)
+}
+
 /// Reads a token that the command line names, by the rules of `credentials.token_file`.
 ///
 /// # Errors
