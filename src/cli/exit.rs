@@ -15,6 +15,7 @@ use url::Url;
 use crate::config::{ConfigError, Refusal};
 use crate::controller::orphans::OrphansError;
 use crate::controller::settings::SettingsError;
+use crate::domain::error_class::ErrorClass;
 use crate::setup::apply::StepError;
 use crate::telemetry::{TelemetryError, chain};
 use crate::vcd::error::VcdError;
@@ -152,10 +153,13 @@ impl Failure {
     /// A step of setting a site up failed.
     pub(super) fn step(error: &StepError) -> Self {
         let again = "what was done stays; put this right and run the command again";
+        let later = "what was done stays; VCD may still be at it: wait a minute, then run the command again";
         match error {
             StepError::Vcd { cause, .. } => {
                 let (code, _) = kind(cause);
-                Self::with_hint((code, again), &chain(error))
+                let is_open = cause.class() == ErrorClass::OutcomeUnknown;
+                let hint = if is_open { later } else { again };
+                Self::with_hint((code, hint), &chain(error))
             }
             StepError::Gone(_) => Self::with_hint((UNAVAILABLE, again), error),
             StepError::Unresolved { .. } => Self::with_hint((CONFIGURATION, again), error),
