@@ -8,12 +8,13 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::objects::{CONFIG_TYPE, CONFIG_VIEW, CSE, ENTITY_TYPES, FULL_ENTITY, INTERFACES, Site};
 use super::plan::{Audience, Step};
 use super::read::{self, CONFIG_NAME};
 use crate::domain::ids::EntityId;
+use crate::domain::versioned::ETag;
 use crate::vcd::VcdClient;
 use crate::vcd::error::VcdError;
 use crate::vcd::model::IdName;
@@ -44,6 +45,15 @@ pub enum StepError {
         /// What VCD says.
         why: String,
     },
+}
+
+impl StepError {
+    fn of(step: &Step, cause: VcdError) -> Self {
+        Self::Vcd {
+            doing: step.describe(),
+            cause,
+        }
+    }
 }
 
 impl Step {
@@ -89,72 +99,35 @@ pub async fn apply<T: Transport>(
     step: Step,
 ) -> Result<(), StepError> {
     let doing = step.describe();
-    let failed = |cause: VcdError| StepError::Vcd {
-        doing: doing.clone(),
-        cause,
-    };
-    match step {
-        Step::RegisterInterface(urn) => register_interface(client, urn).await.map_err(failed),
+    let failed = |cause: VcdError| StepError::Vcd { doing, cause };
+    let done = match step {
+        Step::RegisterInterface(urn) => register_interface(client, urn).await,
         Step::AddBehavior => {
             let execution = json!({"type": "noop", "id": "getFullEntity"});
             let body = json!({"name": "getFullEntity", "execution": execution});
-            client.create_behavior(CSE, &body).await.map_err(failed)
+            client.create_behavior(CSE, &body).await
         }
-        Step::RegisterType(urn) => register_type(client, urn).await.map_err(failed),
-        Step::ProtectBehavior(urn) => protect(client, urn).await.map_err(failed),
-        Step::ShareType(urn) => {
-            let rights = client.rights().await.map_err(failed)?;
-            let right = rights.get(CONFIG_VIEW);
-            let right = right.ok_or_else(|| gone("right", CONFIG_VIEW))?;
-            share(client, urn, right).await.map_err(failed)
-        }
+        Step::RegisterType(urn) => register_type(client, urn).await,
+        Step::ProtectBehavior(urn) => protect(client, urn).await,
+        Step::ShareType(urn) => return share(client, urn).await,
         Step::CreateSet(kind, name, description) => {
-            let created = client.create_right_set(kind, &name, &description);
-            created.await.map_err(failed)
+            client.create_right_set(kind, &name, &description).await
         }
         Step::AddRights(kind, name, rights) => {
-            let set = client.right_set(kind, &name).await.map_err(failed)?;
-            let set = set.ok_or_else(|| gone(kind.name(), &name))?;
-            let known = client.rights().await.map_err(failed)?;
-            let named = rights.into_iter().map(|right| match known.get(&right) {
-                Some(id) => Ok(IdName {
-                    id: id.clone(),
-                    name: right,
-                }),
-                None => Err(gone("right", &right)),
-            });
-            let named: Vec<IdName> = named.collect::<Result<_, _>>()?;
-            let added = client.add_rights(kind, &set.id, &named);
-            added.await.map_err(failed)
+            return add_rights(client, (kind, &name), rights).await;
         }
         Step::Publish(kind, name, audience) => {
-            let set = client.right_set(kind, &name).await.map_err(failed)?;
-            let set = set.ok_or_else(|| gone(kind.name(), &name))?;
-            publish(client, (kind, &set.id), audience)
-                .await
-                .map_err(failed)
+            return publish(client, (kind, &name), audience).await;
         }
-        Step::CreatePolicy(name) => {
-            let policy = policy(site, &name).ok_or_else(|| gone("sizing policy", &name))?;
-            client.create_sizing_policy(&policy).await.map_err(failed)
-        }
-        Step::CreateConfig(content) => {
-            let created = client.create_entity(CONFIG_TYPE, CONFIG_NAME, &content);
-            created.await.map_err(failed)?;
-            let found = read::current_config(client).await.map_err(failed)?;
-            let found = found.ok_or_else(|| gone("entity", CONFIG_NAME))?;
-            resolve(client, &found, failed).await
-        }
-        Step::ResolveConfig(id) => resolve(client, &id, failed).await,
-        Step::ReplaceConfig(id, seen, content) => {
-            let read = client.get_entity(&id).await.map_err(failed)?;
-            let mut document = read.value;
-            document.entity = content;
-            // The tag of the read that the plan was made on: whoever wrote since then is not overwritten.
-            let replaced = client.replace_entity(&document, seen).await;
-            replaced.map(drop).map_err(failed)
-        }
-    }
+        Step::CreatePolicy(name) => match policy(site, &name) {
+            Some(policy) => client.create_sizing_policy(&policy).await,
+            None => return Err(gone("sizing policy", &name)),
+        },
+        Step::CreateConfig(content) => return create_config(client, &content).await,
+        Step::ResolveConfig(id) => return resolve(client, &id).await,
+        Step::ReplaceConfig(id, seen, content) => replace(client, (&id, seen), content).await,
+    };
+    done.map_err(failed)
 }
 
 fn gone(kind: &str, name: &str) -> StepError {
@@ -194,31 +167,60 @@ async fn protect<T: Transport>(client: &VcdClient<T>, urn: &str) -> Result<(), V
     client.add_behavior_level(urn, &level).await
 }
 
-async fn share<T: Transport>(
-    client: &VcdClient<T>,
-    urn: &str,
-    right: &str,
-) -> Result<(), VcdError> {
-    let grants = client.type_grants(urn).await?;
+async fn share<T: Transport>(client: &VcdClient<T>, urn: &'static str) -> Result<(), StepError> {
+    let failed = |cause: VcdError| StepError::of(&Step::ShareType(urn), cause);
+    let rights = client.rights().await.map_err(failed)?;
+    let right = rights.get(CONFIG_VIEW);
+    let right = right.ok_or_else(|| gone("right", CONFIG_VIEW))?;
+    let grants = client.type_grants(urn).await.map_err(failed)?;
     if grants
         .iter()
-        .any(|grant| grant.right_id.as_deref() == Some(right))
+        .any(|grant| grant.right_id.as_ref() == Some(right))
     {
         return Ok(());
     }
-    client.grant_reading(urn, right).await
+    client.grant_reading(urn, right).await.map_err(failed)
+}
+
+async fn add_rights<T: Transport>(
+    client: &VcdClient<T>,
+    (kind, name): (RightSetKind, &str),
+    rights: Vec<String>,
+) -> Result<(), StepError> {
+    let step = Step::AddRights(kind, name.to_owned(), rights.clone());
+    let failed = |cause: VcdError| StepError::of(&step, cause);
+    let set = client.right_set(kind, name).await.map_err(failed)?;
+    let set = set.ok_or_else(|| gone(kind.name(), name))?;
+    let known = client.rights().await.map_err(failed)?;
+    let references = rights.into_iter().map(|name| match known.get(&name) {
+        Some(id) => Ok(IdName {
+            id: id.clone(),
+            name,
+        }),
+        None => Err(gone("right", &name)),
+    });
+    let references: Vec<IdName> = references.collect::<Result<_, _>>()?;
+    let added = client.add_rights(kind, &set.id, &references);
+    added.await.map_err(failed)
 }
 
 async fn publish<T: Transport>(
     client: &VcdClient<T>,
-    (kind, id): (RightSetKind, &str),
+    (kind, name): (RightSetKind, &str),
     audience: Audience,
-) -> Result<(), VcdError> {
+) -> Result<(), StepError> {
+    let step = Step::Publish(kind, name.to_owned(), audience.clone());
+    let failed = |cause: VcdError| StepError::of(&step, cause);
+    let set = client.right_set(kind, name).await.map_err(failed)?;
+    let set = set.ok_or_else(|| gone(kind.name(), name))?;
     let Audience::Orgs(names) = audience else {
-        return client.publish_to_all(kind, id).await;
+        return client.publish_to_all(kind, &set.id).await.map_err(failed);
     };
-    let orgs = references(client, &names).await?;
-    client.publish_to(kind, id, &orgs).await
+    let orgs = references(client, &names).await.map_err(failed)?;
+    client
+        .publish_to(kind, &set.id, &orgs)
+        .await
+        .map_err(failed)
 }
 
 async fn references<T: Transport>(
@@ -226,8 +228,8 @@ async fn references<T: Transport>(
     names: &BTreeSet<String>,
 ) -> Result<Vec<IdName>, VcdError> {
     let orgs = client.orgs().await?.into_iter();
-    let named = orgs.filter(|org| names.contains(&org.name));
-    Ok(named
+    let meant = orgs.filter(|org| names.contains(&org.name));
+    Ok(meant
         .map(|org| IdName {
             id: org.id.to_string(),
             name: org.name,
@@ -245,11 +247,31 @@ fn policy(site: &Site, name: &str) -> Option<SizingPolicy> {
     })
 }
 
-async fn resolve<T: Transport>(
+async fn create_config<T: Transport>(
     client: &VcdClient<T>,
-    id: &EntityId,
-    failed: impl Fn(VcdError) -> StepError,
+    content: &Map<String, Value>,
 ) -> Result<(), StepError> {
+    let failed = |cause: VcdError| StepError::of(&Step::CreateConfig(Map::new()), cause);
+    let created = client.create_entity(CONFIG_TYPE, CONFIG_NAME, content);
+    created.await.map_err(failed)?;
+    let found = read::current_config(client).await.map_err(failed)?;
+    let found = found.ok_or_else(|| gone("entity", CONFIG_NAME))?;
+    resolve(client, &found).await
+}
+
+/// Under the tag of the read that the plan was made on: whoever wrote since then is not overwritten.
+async fn replace<T: Transport>(
+    client: &VcdClient<T>,
+    (id, seen): (&EntityId, ETag),
+    content: Map<String, Value>,
+) -> Result<(), VcdError> {
+    let mut document = client.get_entity(id).await?.value;
+    document.entity = content;
+    client.replace_entity(&document, seen).await.map(drop)
+}
+
+async fn resolve<T: Transport>(client: &VcdClient<T>, id: &EntityId) -> Result<(), StepError> {
+    let failed = |cause: VcdError| StepError::of(&Step::ResolveConfig(id.clone()), cause);
     let resolved = client.resolve_entity(id).await.map_err(failed)?.value;
     if resolved.state == "RESOLVED" {
         return Ok(());

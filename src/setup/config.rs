@@ -74,7 +74,7 @@ pub fn upgrade(content: &Map<String, Value>, wanted: &Map<String, Value>) -> Upg
     let Some(wanted) = profiles(wanted).and_then(|profiles| profiles.get(in_use(profiles))) else {
         return upgraded;
     };
-    let index = profiles(content).map_or(0, in_use);
+    let index = profiles(content).map_or(0, |profiles| in_use(profiles));
     let profiles = upgraded.content.get_mut("profiles");
     let profile = profiles.and_then(Value::as_array_mut);
     let Some(profile) = profile.and_then(|profiles| profiles.get_mut(index)) else {
@@ -112,7 +112,7 @@ fn profiles(content: &Map<String, Value>) -> Option<&Vec<Value>> {
 }
 
 /// The first active profile, or else the first: what the server reads.
-fn in_use(profiles: &Vec<Value>) -> usize {
+fn in_use(profiles: &[Value]) -> usize {
     let active = |profile: &Value| match profile.get("active") {
         Some(Value::Bool(active)) => *active,
         Some(Value::String(text)) => text.trim().eq_ignore_ascii_case("true"),

@@ -332,10 +332,10 @@ fn unserved(kind: RightSetKind, found: Option<&SetSeen>, wanted: &Audience) -> O
 fn policies(site: &Site, seen: &BTreeMap<String, (Option<u32>, Option<u32>)>, plan: &mut Plan) {
     for policy in &site.sizing_policies {
         let name = ("sizing policy", policy.name.as_str());
-        let size = format!("{} vCPU, {} MiB", policy.cpus, policy.memory_mib);
+        let wanted = format!("{} vCPU, {} MiB", policy.cpus, policy.memory_mib);
         match seen.get(&policy.name) {
             None => {
-                plan.tell(Mark::Create, name, vec![size]);
+                plan.tell(Mark::Create, name, vec![wanted]);
                 plan.steps.push(Step::CreatePolicy(policy.name.clone()));
             }
             Some((Some(cpus), Some(memory)))
@@ -344,7 +344,7 @@ fn policies(site: &Site, seen: &BTreeMap<String, (Option<u32>, Option<u32>)>, pl
                 plan.tell(Mark::Present, name, Vec::new());
             }
             Some(_) => {
-                let what = format!("its size is another than {size}");
+                let what = format!("its size is another than {wanted}");
                 plan.tell(Mark::Leave, name, vec![what]);
             }
         }

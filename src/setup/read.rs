@@ -116,7 +116,7 @@ async fn types<T: Transport>(
     for EntityType { id, interfaces } in client.entity_types("vmware").await? {
         let wanted = ENTITY_TYPES.iter().find(|wanted| wanted.urn == id);
         let mut seen = TypeSeen {
-            interfaces: interfaces.into_iter().collect(),
+            interfaces: interfaces.unwrap_or_default().into_iter().collect(),
             ..TypeSeen::default()
         };
         if wanted.is_some_and(|wanted| wanted.shows_all) {
@@ -147,12 +147,13 @@ async fn sets<T: Transport>(
             continue;
         };
         let mut orgs = BTreeSet::new();
-        if kind.is_published() && !found.publish_all {
+        let is_published_to_all = found.publish_all == Some(true);
+        if kind.is_published() && !is_published_to_all {
             orgs = client.published_to(kind, &found.id).await?;
         }
         let seen = SetSeen {
             rights: client.rights_in(kind, &found.id).await?,
-            is_published_to_all: found.publish_all,
+            is_published_to_all,
             orgs,
         };
         sets.insert(name.clone(), seen);

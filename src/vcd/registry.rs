@@ -48,7 +48,7 @@ pub struct EntityType {
     pub id: String,
     /// URNs of the interfaces it implements.
     #[serde(default)]
-    pub interfaces: Vec<String>,
+    pub interfaces: Option<Vec<String>>,
 }
 
 /// Which access level a caller of a behavior needs.

@@ -73,9 +73,9 @@ pub struct RightSet {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// Whether all organizations have it, those to come included.
+    /// Whether all organizations have it, those to come included; absent from roles.
     #[serde(default)]
-    pub publish_all: bool,
+    pub publish_all: Option<bool>,
 }
 
 impl<T: Transport> VcdClient<T> {

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use rcgen::{CertificateParams, DnType, KeyPair};
 use serde_json::{Value, json};
 
-use crate::init::Desk;
+use crate::init::desk::Desk;
 use crate::support::process::Process;
 use crate::support::vcd::Vcd;
 
@@ -392,7 +392,7 @@ fn pump(mut from: TcpStream, mut to: TcpStream, meddler: Meddler) {
         match meddler {
             Meddler::DropsConditions => replace(bytes, b"if-match:", b"x-match-:"),
             Meddler::IsTwoHoursLate => {
-                let late = Timestamp::now() - Duration::from_secs(7200);
+                let late = Timestamp::now() - Duration::from_hours(2);
                 let late = late.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
                 for at in places(bytes, b"date: ") {
                     bytes[at + 6..at + 6 + late.len()].copy_from_slice(late.as_bytes());

@@ -41,6 +41,8 @@ use report::{Check, Report, Verdict};
 
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+/// Longest time for everything beyond this machine.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(25);
 /// Longest wait for one answer of VCD.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 
@@ -110,8 +112,16 @@ async fn look(args: &CheckArgs) -> Report {
     );
     report.tell(Check::Configuration, Verdict::Ok(text));
     report.tell(Check::StateDirectory, state_directory(&config));
-    let because = reach_vcd(&config, &mut report).await;
-    report.skip_the_rest(because.as_deref().unwrap_or("it could not be tried"));
+    let clock = Clock::system();
+    let reaching = Box::pin(reach_vcd(&config, &mut report));
+    let reached = within(&clock, TOTAL_TIMEOUT, reaching).await;
+    let because = if let Some(because) = reached {
+        because.unwrap_or_else(|| "it could not be tried".to_owned())
+    } else {
+        report.run_out_of_time(TOTAL_TIMEOUT);
+        "there was no time left".to_owned()
+    };
+    report.skip_the_rest(&because);
     report
 }
 
@@ -176,7 +186,8 @@ async fn reach_vcd(config: &Config, report: &mut Report) -> Option<String> {
         }
     };
     report.tell(Check::Token, Verdict::ok("accepted"));
-    report.add(site::look(config, (&client, greeting.offered()), &clock).await);
+    let seen = Box::pin(site::look(config, (&client, greeting.offered()), &clock));
+    report.add(seen.await);
     None
 }
 

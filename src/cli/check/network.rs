@@ -10,6 +10,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream as Blocking};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use socket2::SockRef;
 use tokio::net::{TcpStream, lookup_host};
 use url::{Host, Url};
@@ -130,13 +131,16 @@ fn literal(ip: IpAddr, port: u16, way: &mut Way) -> Vec<SocketAddr> {
 }
 
 async fn connection(addresses: &[SocketAddr], clock: &Clock, way: &mut Way) -> Option<TcpStream> {
+    let attempts = addresses.iter().map(|address| async move {
+        let from = clock.now();
+        let outcome = within(clock, LOOK_TIMEOUT, TcpStream::connect(address)).await;
+        (address, outcome, clock.now().since(from).as_millis())
+    });
     let (mut first, mut failed) = (None, Vec::new());
     let mut obstacle = Obstacle::NoAnswer;
-    for address in addresses {
-        let from = clock.now();
-        match within(clock, LOOK_TIMEOUT, TcpStream::connect(address)).await {
+    for (address, outcome, took) in join_all(attempts).await {
+        match outcome {
             Some(Ok(stream)) => {
-                let took = clock.now().since(from).as_millis();
                 first = first.or(Some((stream, format!("{address} in {took} ms"))));
             }
             Some(Err(error)) => {
@@ -145,10 +149,10 @@ async fn connection(addresses: &[SocketAddr], clock: &Clock, way: &mut Way) -> O
                 }
                 failed.push(format!("{address}: {error}"));
             }
-            None => failed.push(format!(
-                "{address}: no answer within {} s",
-                LOOK_TIMEOUT.as_secs()
-            )),
+            None => {
+                let limit = LOOK_TIMEOUT.as_secs();
+                failed.push(format!("{address}: no answer within {limit} s"));
+            }
         }
     }
     let Some((stream, text)) = first else {

@@ -5,9 +5,12 @@
 //! - The exit code is 0 exactly when nothing failed, else that of the first failure: `run` would end with it.
 //! - No control character from anywhere reaches a terminal.
 
+use std::fmt::Write;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use crate::cli::exit::Failure;
+use crate::cli::exit::{Failure, UNAVAILABLE};
 
 /// Everything that is checked, in the order in which it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,6 +143,18 @@ impl Report {
         self.0.extend(findings);
     }
 
+    /// The first check without a line is the one that took too long.
+    pub(super) fn run_out_of_time(&mut self, limit: Duration) {
+        let is_told = |check: &Check| self.0.iter().any(|(told, _)| told == check);
+        let slow = Check::ALL.into_iter().find(|check| !is_told(check));
+        let text = format!(
+            "all checks together took more than {} s: VCD answers too slowly; check its state and the way to it",
+            limit.as_secs()
+        );
+        let verdict = Verdict::Fail(UNAVAILABLE, text);
+        self.tell(slow.unwrap_or(Check::Replicas), verdict);
+    }
+
     /// Gives every check without a line one that says why there is none.
     pub(super) fn skip_the_rest(&mut self, because: &str) {
         for check in Check::ALL {
@@ -173,7 +188,8 @@ impl Report {
             };
             let (word, name) = (verdict.word(), check.name());
             let found = printable(verdict.text());
-            text.push_str(&format!("{on}{word:words$}{off}  {name:names$}  {found}\n"));
+            // Writing to a String cannot fail.
+            writeln!(text, "{on}{word:words$}{off}  {name:names$}  {found}").unwrap_or_default();
         }
         text.push('\n');
         text.push_str(self.summary());
@@ -240,6 +256,20 @@ mod tests {
         assert_eq!(report.code(), 69);
         assert!(report.text(true).contains("\u{1b}[1;31mFAIL"));
         assert!(report.json().contains("\"works\": false"));
+    }
+
+    #[test]
+    fn what_takes_too_long_fails() {
+        let mut report = Report::default();
+        report.tell(Check::Configuration, Verdict::ok("file"));
+        report.run_out_of_time(Duration::from_secs(25));
+        report.skip_the_rest("there was no time left");
+        assert_eq!(report.code(), 69);
+        assert!(
+            report.text(false).contains("FAIL     state_directory"),
+            "{}",
+            report.text(false)
+        );
     }
 
     #[test]

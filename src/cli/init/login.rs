@@ -127,7 +127,10 @@ fn from_terminal(user: &str) -> Result<SecretString, Failure> {
     asked.map_err(|error| Failure::new(SYSTEM, &error))?;
     let before = tcgetattr(&stdin).map_err(|error| Failure::new(SYSTEM, &error))?;
     let mut silent = before.clone();
-    silent.local_modes.remove(LocalModes::ECHO);
+    // An interrupt would leave the terminal without echo: it ends the question with the line instead.
+    silent
+        .local_modes
+        .remove(LocalModes::ECHO | LocalModes::ISIG);
     let set = tcsetattr(&stdin, OptionalActions::Flush, &silent);
     set.map_err(|error| Failure::new(SYSTEM, &error))?;
     let mut text = String::new();
@@ -137,6 +140,9 @@ fn from_terminal(user: &str) -> Result<SecretString, Failure> {
     writeln!(out).unwrap_or(());
     read.map_err(|error| Failure::new(SYSTEM, &error))?;
     restored.map_err(|error| Failure::new(SYSTEM, &error))?;
+    if text.contains('\u{3}') {
+        return Err(Failure::asked("interrupted; nothing was done"));
+    }
     given(text.trim_end_matches(['\r', '\n']))
 }
 

@@ -3,6 +3,8 @@
 //! Invariants:
 //! - Nothing from VCD reaches a terminal with control characters in it.
 
+use std::fmt::Write;
+
 use serde_json::{Value, json};
 use url::Url;
 
@@ -32,10 +34,11 @@ pub(super) fn plan(plan: &Plan, site: &Url) -> String {
     for line in &plan.lines {
         let (mark, kind) = (line.mark.word(), line.kind);
         let name = printable(&line.name);
-        text.push_str(&format!("  {mark:marks$}  {kind:kinds$}  {name}\n"));
+        // Writing to a String cannot fail.
+        writeln!(text, "  {mark:marks$}  {kind:kinds$}  {name}").unwrap_or_default();
         for detail in &line.details {
             let detail = printable(detail);
-            text.push_str(&format!("  {:marks$}  {:kinds$}    {detail}\n", "", ""));
+            writeln!(text, "  {:marks$}  {:kinds$}    {detail}", "", "").unwrap_or_default();
         }
     }
     text.push('\n');

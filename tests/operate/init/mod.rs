@@ -1,17 +1,16 @@
 //! `cse-server init`: on an empty site, on one of CSE 4.0 or 4.1, with every call failing once.
 
+mod command;
+pub(crate) mod desk;
+
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use cse_server::clock::Clock;
-use cse_server::setup::objects::{SERVICE_ROLE, Site, shipped_config};
+use cse_server::setup::objects::{Site, shipped_config};
 use cse_server::setup::read::{SiteSeen, read};
 use cse_server::setup::{Audience, Mark, Wanted, apply, plan};
-use cse_server::sim::control::NewUser;
 use cse_server::sim::faults::{Fault, Faults, Target};
 use cse_server::sim::seed::default_config;
 use cse_server::sim::timings::Timings;
@@ -23,128 +22,12 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::support::process::{End, Process, until};
-use crate::support::site::{Answer, Ask};
-use crate::support::vcd::Vcd;
+use crate::support::site::Ask;
+use desk::{API, Desk};
 
 const PASSWORD: &str = "correct: horse\u{e9}";
-const PATIENCE: Duration = Duration::from_secs(30);
-const API: &str = "/cloudapi/1.0.0";
 /// When everything happens that no clock drives.
 const THEN: Timestamp = Timestamp::constant(1_800_000_000, 0);
-
-/// The administrator at work with the API.
-pub(crate) struct Desk<'w> {
-    world: Box<dyn Fn(Ask) -> Answer + 'w>,
-    token: String,
-}
-
-impl<'w> Desk<'w> {
-    pub(crate) fn at(vcd: &'w Vcd) -> Self {
-        Self::with(
-            move |ask| Answer(vcd.answer(&ask.request())),
-            |password| vcd.world().set_password("administrator", password),
-        )
-    }
-
-    fn of(bench: &'w Bench) -> Self {
-        Self::with(
-            move |ask| {
-                let (now, wall) = (bench.clock.now(), bench.clock.wall());
-                Answer(bench.world().handle(&ask.request(), now, wall))
-            },
-            |password| bench.world().set_password("administrator", password),
-        )
-    }
-
-    fn with(world: impl Fn(Ask) -> Answer + 'w, set_password: impl Fn(&str)) -> Self {
-        set_password(PASSWORD);
-        let login = STANDARD.encode(format!("administrator@System:{PASSWORD}"));
-        let ask = Ask::post(&format!("{API}/sessions/provider"));
-        let answer = world(ask.header("authorization", &format!("Basic {login}")));
-        let token = answer
-            .header("x-vmware-vcloud-access-token")
-            .unwrap()
-            .to_owned();
-        Self {
-            world: Box::new(world),
-            token,
-        }
-    }
-
-    fn send(&self, ask: Ask) -> Answer {
-        let answer = (self.world)(ask.by(&self.token));
-        assert!(answer.status() < 300, "{}", answer.text());
-        answer
-    }
-
-    pub(crate) fn delete(&self, path: &str) {
-        self.send(Ask::delete(&format!("{API}/{path}")));
-    }
-
-    fn list(&self, path: &str) -> Vec<Value> {
-        let page = self.send(Ask::get(&below(path))).json();
-        page["values"].as_array().unwrap().clone()
-    }
-
-    fn post(&self, path: &str, body: &Value) -> Answer {
-        self.send(Ask::post(&below(path)).json(body))
-    }
-
-    /// Creates a resolved entity and returns its URN.
-    fn entity(&self, type_urn: &str, name: &str, content: &Value) -> String {
-        self.post(
-            &format!("entityTypes/{type_urn}"),
-            &json!({"name": name, "entity": content}),
-        );
-        let kind = type_urn
-            .trim_start_matches("urn:vcloud:type:")
-            .replace(':', "/");
-        let found = self.list(&format!("entities/types/{kind}"));
-        let urn = found.last().unwrap()["id"].as_str().unwrap().to_owned();
-        self.send(Ask::post(&format!("{API}/entities/{urn}/resolve")));
-        urn
-    }
-
-    /// Gives the organization's VDCs all sizing policies, as a provider does.
-    fn assign_policies(&self, org: &str) {
-        let policies = self.list("/cloudapi/2.0.0/vdcComputePolicies");
-        let reference = |policy: &Value| {
-            let id = policy["id"].as_str().unwrap();
-            format!(
-                "<VdcComputePolicyReference href=\"https://x/cloudapi/2.0.0/vdcComputePolicies/{id}\" id=\"{id}\"/>"
-            )
-        };
-        let references: String = policies.iter().map(reference).collect();
-        let body = format!(
-            "<VdcComputePolicyReferences xmlns=\"http://www.vmware.com/vcloud/v1.5\">{references}</VdcComputePolicyReferences>"
-        );
-        for vdc in self
-            .list("vdcs")
-            .iter()
-            .filter(|vdc| vdc["org"]["name"] == org)
-        {
-            let uuid = vdc["id"]
-                .as_str()
-                .unwrap()
-                .rsplit(':')
-                .next()
-                .unwrap()
-                .to_owned();
-            let path = format!("/api/admin/vdc/{uuid}/computePolicies");
-            let ask = Ask::put(&path).accept("application/*+xml;version=37.2");
-            self.send(ask.body(&body));
-        }
-    }
-}
-
-fn below(path: &str) -> String {
-    if path.starts_with('/') {
-        path.to_owned()
-    } else {
-        format!("{API}/{path}")
-    }
-}
 
 /// A world that is set up without a network, in virtual time.
 struct Bench {
@@ -483,121 +366,4 @@ async fn what_a_person_has_to_put_right_is_refused_before_anything_is_done() {
         refused[0].details[0].contains("delete the others"),
         "{refused:#?}"
     );
-}
-
-async fn init(vcd: &Vcd, arguments: &[&str]) -> End {
-    let ca = vcd.path("ca.pem");
-    let url = vcd.url.clone();
-    let mut all = ["init", "--url", &url, "--ca-file"]
-        .map(OsStr::new)
-        .to_vec();
-    all.push(ca.as_os_str());
-    all.extend(arguments.iter().map(OsStr::new));
-    let end = Process::start(&all, &[]).end(PATIENCE).await;
-    let said = end.lines.join("\n");
-    for secret in [PASSWORD, &vcd.access.administrator_token] {
-        assert!(!said.contains(secret), "{said}");
-    }
-    end
-}
-
-/// Goal: from a VCD as it is installed to a tenant's finished cluster with two commands and what an operator
-/// does by hand.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_empty_site_is_set_up_and_a_tenant_has_its_cluster() {
-    let vcd = Vcd::bare(|world| world.set_password("administrator", PASSWORD));
-    let token = vcd
-        .file("administrator", &vcd.access.administrator_token)
-        .display()
-        .to_string();
-    let password = vcd
-        .file("password", &format!("{PASSWORD}\n"))
-        .display()
-        .to_string();
-    let by_token = ["--token-file", &token];
-    let by_password = ["--user", "administrator", "--password-file", &password];
-    let with = |who: &[&'static str], more: &[&'static str]| [who, more].concat();
-    let (by_token, by_password) = (leak(&by_token), leak(&by_password));
-
-    let looked = init(&vcd, &with(&by_token, &["--dry-run"])).await;
-    let said = looked.lines.join("\n");
-    assert_eq!(looked.code, Some(1), "{said}");
-    assert!(
-        said.contains("create  global role") && said.contains("Kubernetes Cluster Author"),
-        "{said}"
-    );
-
-    let nobody = init(&vcd, &["--yes"]).await;
-    assert_eq!(nobody.code, Some(64), "{:#?}", nobody.lines);
-    let asked = init(&vcd, &by_password).await;
-    assert_eq!(asked.code, Some(64), "{:#?}", asked.lines);
-    assert!(
-        asked.lines.join("\n").contains("add --yes"),
-        "{:#?}",
-        asked.lines
-    );
-    let weak = init(&vcd, &with(&by_token, &["--yes"])).await;
-    assert_eq!(weak.code, Some(77), "{:#?}", weak.lines);
-    assert!(
-        weak.lines.join("\n").contains("log in with --user"),
-        "{:#?}",
-        weak.lines
-    );
-
-    let done = init(&vcd, &with(&by_password, &["--yes"])).await;
-    let said = done.lines.join("\n");
-    assert_eq!(done.code, Some(0), "{said}");
-    assert!(
-        said.contains("everything is set up") && said.contains("CSE Admin Role"),
-        "{said}"
-    );
-    let again = init(&vcd, &with(&by_password, &["--yes"])).await;
-    assert_eq!(again.code, Some(0), "{:#?}", again.lines);
-    assert_eq!(
-        again.lines.last().map(String::as_str),
-        Some("nothing to do")
-    );
-    let json = init(&vcd, &with(&by_token, &["--dry-run", "--json"])).await;
-    assert_eq!(json.code, Some(0), "{:#?}", json.lines);
-    let document: Value = serde_json::from_str(&json.lines.join("\n")).unwrap();
-    assert_eq!(document["outcome"], "nothing_to_do");
-
-    let service = "0123456789abcdefghij0123456789abcdefghij";
-    vcd.world().add_user(NewUser {
-        org: "System",
-        name: "cse",
-        role: SERVICE_ROLE,
-        rights: &Site::shipped().rights(SERVICE_ROLE),
-        api_token: Some(service),
-        ..NewUser::default()
-    });
-    vcd.file("token", service);
-    Desk::at(&vcd).assign_policies("acme");
-
-    let config = vcd.replica("cse-1");
-    let arguments = [
-        OsStr::new("check"),
-        OsStr::new("--config"),
-        config.as_os_str(),
-    ];
-    let check = Process::start(&arguments, &[]).end(PATIENCE).await;
-    assert_eq!(check.code, Some(0), "{:#?}", check.lines);
-
-    let replica = Process::replica(&config, &[]);
-    let urn = vcd.ask_for("oak");
-    let what = "the cluster is provisioned";
-    until(what, Duration::from_secs(90), || vcd.is_done()).await;
-    vcd.assert_created_once(&[urn]);
-    assert_eq!(
-        replica.records(|record| record["level"] == "ERROR"),
-        Vec::<Value>::new()
-    );
-}
-
-/// Command lines live as long as the test anyway.
-fn leak(arguments: &[&str]) -> Vec<&'static str> {
-    arguments
-        .iter()
-        .map(|one| &*one.to_string().leak())
-        .collect()
 }
