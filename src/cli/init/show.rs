@@ -58,13 +58,17 @@ fn summary(plan: &Plan) -> String {
         Mark::Refuse,
         Mark::Present,
     ];
-    let counts = counts.map(|mark| format!("{} to {}", count(mark), mark.word()));
-    format!(
-        "{}\n",
-        counts
-            .join(", ")
-            .replace("to present", "present as they should be")
-    )
+    let counts = counts.into_iter().map(|mark| (mark, count(mark)));
+    let counts = counts.filter(|(_, count)| *count > 0);
+    let counts: Vec<String> = counts
+        .map(|(mark, count)| match mark {
+            Mark::Present => format!("{count} as they should be"),
+            Mark::Create | Mark::Change | Mark::Leave | Mark::Refuse => {
+                format!("{count} to {}", mark.word())
+            }
+        })
+        .collect();
+    format!("{}\n", counts.join(", "))
 }
 
 /// The plan as JSON; `outcome` is one of `nothing_to_do`, `planned`, `refused`, `done`, `not_seen_yet`.

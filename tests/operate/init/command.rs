@@ -81,7 +81,10 @@ async fn nothing_is_done_without_a_yes_a_password_and_organizations_that_exist()
     );
     let nowhere = site.by_password(&["--yes", "--org", "nowhere"]).await;
     ended(&nowhere, 64, &["no organization nowhere"]);
-    let odd = site.vcd.file("odd.json", "{\"profiles\": [{\"name\": 7}]}");
+    let odd = site.vcd.file(
+        "odd.json",
+        "{\"profiles\": [{\"serverConfig\": {\"rdePollIntervalInMin\": \"soon\"}}]}",
+    );
     let odd = ["--yes", "--server-config", odd.to_str().unwrap()];
     ended(&site.by_password(&odd).await, 78, &["odd.json", "profiles"]);
     site.vcd.file("password", "wrong");
