@@ -24,6 +24,7 @@
 //! - [`reconcile`]: the decisions. Pure and total.
 //! - [`bootstrap`], [`yaml`]: what the bootstrap VM is told. Pure.
 //! - [`controller`]: the shell around the decisions.
+//! - [`setup`]: what a VCD must have before any of this, and making it so.
 //! - [`vcd`]: the wire; the only home of HTTP, URLs, JSON and XML of VCD.
 //! - [`clock`], [`chance`]: the only sources of time and randomness.
 //! - [`cli`], [`config`], [`telemetry`], [`metrics`], [`notify`], [`state_dir`]: the process.
@@ -54,6 +55,7 @@ pub mod domain;
 pub mod metrics;
 pub mod notify;
 pub mod reconcile;
+pub mod setup;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod state_dir;

@@ -15,6 +15,8 @@ use url::Url;
 use crate::config::{ConfigError, Refusal};
 use crate::controller::orphans::OrphansError;
 use crate::controller::settings::SettingsError;
+use crate::domain::error_class::ErrorClass;
+use crate::setup::apply::StepError;
 use crate::telemetry::{TelemetryError, chain};
 use crate::vcd::error::VcdError;
 use crate::vcd::http::HttpSetupError;
@@ -40,6 +42,7 @@ const UNSTEADY: &str =
 const ROLE: &str = "give the service account the role \"CSE Admin Role\"";
 const ADMINISTRATOR: &str =
     "check the token in --token-file, its organization (--token-org) and the rights of its user";
+const ROOT: &str = "log in as a user of the organization System with the role System Administrator";
 const ENTITY: &str = "correct the entity vcdKeConfig in VCD";
 
 /// A failed command.
@@ -121,6 +124,60 @@ impl Failure {
     pub(super) fn asked(sentence: &str) -> Self {
         Self {
             code: USAGE,
+            line: one_line(sentence),
+        }
+    }
+
+    /// Something is in the way to VCD; `what` says what.
+    pub(super) fn unreachable(obstacle: Obstacle, what: &str) -> Self {
+        Self::with_hint(unreachable(obstacle), &what)
+    }
+
+    /// A login with a password failed.
+    pub(super) fn password(error: &VcdError) -> Self {
+        if matches!(error, VcdError::Unauthenticated { .. }) {
+            let hint = "correct --user, the password, or --token-org";
+            return Self::with_hint((NO_PERMISSION, hint), &chain(error));
+        }
+        Self::call(error, error)
+    }
+
+    /// A call of an administrator failed.
+    pub(super) fn administrator(error: &VcdError) -> Self {
+        match kind(error) {
+            (NO_PERMISSION, _) => Self::with_hint((NO_PERMISSION, ROOT), &chain(error)),
+            _ => Self::call(error, error),
+        }
+    }
+
+    /// A step of setting a site up failed.
+    pub(super) fn step(error: &StepError) -> Self {
+        let again = "what was done stays; put this right and run the command again";
+        let later = "what was done stays; VCD may still be at it: wait a minute, then run the command again";
+        match error {
+            StepError::Vcd { cause, .. } => {
+                let (code, _) = kind(cause);
+                let is_open = cause.class() == ErrorClass::OutcomeUnknown;
+                let hint = if is_open { later } else { again };
+                Self::with_hint((code, hint), &chain(error))
+            }
+            StepError::Gone(_) => Self::with_hint((UNAVAILABLE, again), error),
+            StepError::Unresolved { .. } => Self::with_hint((CONFIGURATION, again), error),
+        }
+    }
+
+    /// What the command asks for needs other rights.
+    pub(super) fn not_permitted(sentence: &str) -> Self {
+        Self {
+            code: NO_PERMISSION,
+            line: one_line(sentence),
+        }
+    }
+
+    /// A file or an entity has to be put right first.
+    pub(super) fn misconfigured(sentence: &str) -> Self {
+        Self {
+            code: CONFIGURATION,
             line: one_line(sentence),
         }
     }

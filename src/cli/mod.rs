@@ -9,10 +9,12 @@
 //! Source: exit codes as in `sysexits.h`, which systemd shows by name.
 
 mod beside;
+mod check;
 mod components;
 mod crashes;
 pub mod exit;
 mod generate;
+mod init;
 mod last_words;
 mod orphans;
 mod reach;
@@ -44,7 +46,7 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
    0  done
-   1  orphans are left, or the demo broke a promise
+   1  orphans are left, something is to be set up, or the demo broke a promise
   64  the command line is wrong
   69  VCD cannot be reached
   71  this machine cannot run the program
@@ -67,6 +69,10 @@ enum Command {
     /// Write man pages or completions, as packages carry them
     #[command(hide = true)]
     Generate(generate::GenerateArgs),
+    /// Prepare VCD for Kubernetes clusters, or bring what CSE 4.0 or 4.1 left there up to 4.2
+    Init(Box<init::InitArgs>),
+    /// Tell whether a replica would work on this machine, and if not, what to do
+    Check(Box<check::CheckArgs>),
     /// Show clusters being created by several replicas on a simulated VCD
     #[cfg(feature = "sim")]
     Demo(crate::demo::DemoArgs),
@@ -95,6 +101,8 @@ pub fn execute(cli: Cli) -> ExitCode {
         Command::Orphans(args) => orphans::run(&args),
         Command::Components(args) => components::run(&args),
         Command::Generate(args) => generate::run(&args),
+        Command::Init(args) => init::run(&args),
+        Command::Check(args) => check::run(&args),
         #[cfg(feature = "sim")]
         Command::Demo(args) => crate::demo::run_command(args),
         #[cfg(feature = "sim")]

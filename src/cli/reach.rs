@@ -12,7 +12,7 @@ use clap::Args;
 
 use super::exit::Failure;
 use super::replica::connect;
-use crate::config::{self, Config, DEFAULT_FILE, process_environment};
+use crate::config::{self, Config, DEFAULT_FILE, VcdConfig, process_environment};
 use crate::vcd::VcdClient;
 use crate::vcd::http::HttpTransport;
 
@@ -43,24 +43,43 @@ impl ReachArgs {
     /// # Errors
     /// [`Failure`]: the file or an option cannot be used; exit code 78.
     pub(super) fn load(&self) -> Result<Config, Failure> {
-        let over = |name: &str| {
-            let option = match name {
-                "CSE_VCD_URL" => self.url.clone(),
-                "CSE_VCD_ORG" => self.token_org.clone(),
-                "CSE_CREDENTIALS_TOKEN_FILE" => absolute(self.token_file.as_deref()),
-                "CSE_VCD_CA_FILE" => absolute(self.ca_file.as_deref()),
-                _ => None,
-            };
-            option.or_else(|| process_environment(name))
+        Ok(config::load(self.file(), &|name| self.value_of(name))?)
+    }
+
+    /// The part about VCD alone, for a login that needs no API token.
+    ///
+    /// # Errors
+    /// As [`ReachArgs::load`].
+    pub(super) fn load_site(&self) -> Result<VcdConfig, Failure> {
+        let site = config::load_site(self.file(), &|name| self.value_of(name));
+        Ok(site?)
+    }
+
+    /// Whether an API token is named on the command line.
+    pub(super) const fn names_token(&self) -> bool {
+        self.token_file.is_some()
+    }
+
+    /// Options stand above the environment.
+    fn value_of(&self, name: &str) -> Option<String> {
+        let option = match name {
+            "CSE_VCD_URL" => self.url.clone(),
+            "CSE_VCD_ORG" => self.token_org.clone(),
+            "CSE_CREDENTIALS_TOKEN_FILE" => absolute(self.token_file.as_deref()),
+            "CSE_VCD_CA_FILE" => absolute(self.ca_file.as_deref()),
+            _ => None,
         };
+        option.or_else(|| process_environment(name))
+    }
+
+    fn file(&self) -> &Path {
         let is_without_file =
             self.url.is_some() && self.config == Path::new(DEFAULT_FILE) && !self.config.exists();
-        let file = if is_without_file {
+        if is_without_file {
             Path::new("/dev/null")
         } else {
             &self.config
-        };
-        Ok(config::load(file, &over)?)
+        }
     }
 
     /// The configuration and a login with it.

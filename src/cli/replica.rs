@@ -23,7 +23,7 @@ use super::exit::{Failure, SYSTEM};
 use super::last_words;
 use crate::chance::Chance;
 use crate::clock::Clock;
-use crate::config::{self, Config, process_environment};
+use crate::config::{self, Config, VcdConfig, process_environment};
 use crate::controller::run::{Hooks, Replica, Setup};
 use crate::controller::settings::{
     Settings, SettingsError, probe_conditional_writes, read_settings,
@@ -42,7 +42,7 @@ use crate::vcd::transport::CallLimits;
 use crate::vcd::{ClientOptions, Login, VcdClient};
 
 /// Longest wait for a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Runs one replica until SIGTERM or SIGINT.
 pub(super) fn run(file: &Path) -> Result<ExitCode, Failure> {
@@ -155,30 +155,17 @@ pub(super) async fn connect(
     connect_with(config, options).await
 }
 
+/// The same with the pacing and the meter of `given`.
 async fn connect_with(
     config: &Config,
-    mut options: ClientOptions,
+    given: ClientOptions,
 ) -> Result<VcdClient<HttpTransport>, Failure> {
-    // Whoever reads VCD's logs wants to know which replica it was.
-    options.user_agent = format!("{} ({})", options.user_agent, config.replica.name);
-    options.api_version = config.vcd.api_version;
-    options.call = CallLimits {
-        timeout: config.vcd.request_timeout,
-        ..options.call
+    let (transport, options) = way_to(&config.vcd, &config.replica.name, CONNECT_TIMEOUT)?;
+    let options = ClientOptions {
+        pacing: given.pacing,
+        meter: given.meter,
+        ..options
     };
-    options.page = CallLimits {
-        timeout: config.vcd.request_timeout * 2,
-        ..options.page
-    };
-    let transport = HttpTransport::new(HttpOptions {
-        base_url: config.vcd.url.clone(),
-        ca_file_pem: config.vcd.ca_pem.clone(),
-        user_agent: options.user_agent.clone(),
-        connect_timeout: CONNECT_TIMEOUT,
-        http1_only: config.vcd.http1_only,
-        use_env_proxy: true,
-    })
-    .map_err(|error| Failure::http_setup(&error, config.vcd.ca_file.as_deref()))?;
     let client = log_in(config, Arc::new(transport), options).await;
     client.map_err(|error| Failure::login(&error, &config.token_place).at(&config.vcd.url))
 }
@@ -211,6 +198,36 @@ async fn log_in(
         "the organization of the OVF property does not know the token, this one does"
     );
     Ok(second)
+}
+
+/// Connections to the VCD of a configuration, and how its client behaves. No connection is made yet.
+pub(super) fn way_to(
+    vcd: &VcdConfig,
+    who: &str,
+    connect_timeout: Duration,
+) -> Result<(HttpTransport, ClientOptions), Failure> {
+    let mut options = ClientOptions::default();
+    // Whoever reads VCD's logs wants to know which replica it was.
+    options.user_agent = format!("{} ({who})", options.user_agent);
+    options.api_version = vcd.api_version;
+    options.call = CallLimits {
+        timeout: vcd.request_timeout,
+        ..options.call
+    };
+    options.page = CallLimits {
+        timeout: vcd.request_timeout * 2,
+        ..options.page
+    };
+    let transport = HttpTransport::new(HttpOptions {
+        base_url: vcd.url.clone(),
+        ca_file_pem: vcd.ca_pem.clone(),
+        user_agent: options.user_agent.clone(),
+        connect_timeout,
+        http1_only: vcd.http1_only,
+        use_env_proxy: true,
+    })
+    .map_err(|error| Failure::http_setup(&error, vcd.ca_file.as_deref()))?;
+    Ok((transport, options))
 }
 
 /// The dead processes that ran here before; without a state directory there are none to take back from.

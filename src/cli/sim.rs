@@ -54,6 +54,9 @@ pub(super) struct SimArgs {
     /// Organizations of a fresh site: how many, or their names separated by commas
     #[arg(long, default_value = "2", value_name = "N|NAMES", value_parser = orgs)]
     orgs: Orgs,
+    /// A fresh site as VCD is installed, with nothing set up for Kubernetes: for `cse-server init`
+    #[arg(long, conflicts_with = "clusters")]
+    bare: bool,
     /// Finished, idle clusters of a fresh site, in turns for each organization
     #[arg(long, default_value_t = 0, value_name = "N")]
     clusters: u32,
@@ -175,6 +178,7 @@ impl From<SimArgs> for Options {
             seed: args.seed,
             time_scale: args.time_scale,
             orgs: args.orgs.0,
+            bare: args.bare,
             clusters: args.clusters,
             password: args.password,
             ip_spaces: args.ip_spaces,

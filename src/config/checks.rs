@@ -84,6 +84,24 @@ pub(super) fn check(
     }
 }
 
+/// The same of the part about VCD alone.
+pub(super) fn check_site(
+    raw: RawVcd,
+    sources: Sources<'_>,
+    early: Vec<Refusal>,
+) -> Result<VcdConfig, ConfigError> {
+    let mut checks = Checks {
+        sources,
+        refusals: early,
+    };
+    match (checks.vcd(raw), checks.refusals.is_empty()) {
+        (Some(vcd), true) => Ok(vcd),
+        _ => Err(ConfigError::Refused {
+            refusals: checks.refusals,
+        }),
+    }
+}
+
 struct Checks<'a> {
     sources: Sources<'a>,
     refusals: Vec<Refusal>,

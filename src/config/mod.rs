@@ -145,6 +145,15 @@ pub struct SimulationConfig {
 /// - [`ConfigError::Unreadable`], [`ConfigError::Malformed`]: the file.
 /// - [`ConfigError::Refused`]: values; all of them at once. Start-up must end, with the text shown.
 pub fn load(path: &Path, env: Environment<'_>) -> Result<Config, ConfigError> {
+    let (raw, sources, refusals) = gather(path, env)?;
+    checks::check(raw, sources, refusals)
+}
+
+/// Everything that is written anywhere, and what of it cannot be read.
+fn gather<'a>(
+    path: &'a Path,
+    env: Environment<'a>,
+) -> Result<(file::RawConfig, checks::Sources<'a>, Vec<Refusal>), ConfigError> {
     let mut raw = read(path)?;
     let (properties, refused) = match ovf::read(path, env) {
         Ok(properties) => (properties, None),
@@ -160,7 +169,7 @@ pub fn load(path: &Path, env: Environment<'_>) -> Result<Config, ConfigError> {
         properties,
         env,
     };
-    checks::check(raw, sources, refusals)
+    Ok((raw, sources, refusals))
 }
 
 /// Reads the log filter again, as written: the one key that is changed while a replica runs.
@@ -187,6 +196,15 @@ fn read(path: &Path) -> Result<file::RawConfig, ConfigError> {
 /// The file `name` in the directory of the configuration file.
 fn beside(config_file: &Path, name: &str) -> PathBuf {
     config_file.with_file_name(name)
+}
+
+/// Reads and checks only how to reach VCD; no token is looked for.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_site(path: &Path, env: Environment<'_>) -> Result<VcdConfig, ConfigError> {
+    let (raw, sources, refusals) = gather(path, env)?;
+    checks::check_site(raw.vcd, sources, refusals)
 }
 
 /// Reads a token that the command line names, by the rules of `credentials.token_file`.

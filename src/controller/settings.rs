@@ -120,14 +120,11 @@ pub async fn read_settings<T: Transport>(client: &VcdClient<T>) -> Result<Settin
     }
     let problems = ServerConfig::problems(&document.entity);
     match ServerConfig::parse(&document.entity) {
-        Ok(server) if problems.is_empty() => Ok(Settings { document, server }),
-        Ok(_) => Err(SettingsError::Invalid {
+        Ok(server) => Ok(Settings { document, server }),
+        // The first problem alone would be found again after its correction, and then the next.
+        Err(_) => Err(SettingsError::Invalid {
             id: document.id,
             problems,
-        }),
-        Err(problem) => Err(SettingsError::Invalid {
-            id: document.id,
-            problems: vec![problem],
         }),
     }
 }

@@ -16,17 +16,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::ACCEPT;
-use ::http::{HeaderValue, Method, StatusCode};
-use bytes::Bytes;
+use ::http::Method;
 use secrecy::SecretString;
 
-use self::call::{Gateway, Limits};
+use self::call::Gateway;
 use self::error::VcdError;
+use self::greeting::Greeting;
 use self::meter::CallMeter;
 use self::operation::Operation;
 use self::pacing::Pacing;
-use self::refusal::Refusal;
 use self::session::Session;
 use self::transport::{CallLimits, Transport};
 use self::versions::ApiVersion;
@@ -34,11 +32,13 @@ use crate::domain::ids::OrgId;
 
 mod account;
 mod call;
+pub mod certificate;
 mod disks;
 mod encode;
 mod entities;
 pub mod error;
 mod gateways;
+pub mod greeting;
 pub mod http;
 mod infrastructure;
 mod ip_spaces;
@@ -55,6 +55,8 @@ pub mod operation;
 pub mod pacing;
 pub mod paging;
 pub mod refusal;
+pub mod registry;
+pub mod right_sets;
 mod session;
 mod tasks;
 pub mod transport;
@@ -72,6 +74,20 @@ pub struct Login {
     pub org: String,
     /// API token of a user of that organization.
     pub token: SecretString,
+}
+
+/// A user who logs in with a password.
+///
+/// A session that comes from an API token only reads roles and rights bundles: whoever sets a site up
+/// needs this one.
+#[derive(Clone, Debug)]
+pub struct PasswordLogin {
+    /// Organization; `System`, in any case, is the provider's.
+    pub org: String,
+    /// Login name, without the organization.
+    pub user: String,
+    /// Its password.
+    pub password: SecretString,
 }
 
 /// What a client may be told beyond its login.
@@ -156,40 +172,10 @@ impl<T: Transport> VcdClient<T> {
         login: Login,
         options: ClientOptions,
     ) -> Result<Self, VcdError> {
-        let op = Operation::LIST_VERSIONS;
-        let invalid = |reason: String| VcdError::InvalidRequest { op, reason };
-        let user_agent = HeaderValue::try_from(options.user_agent.as_str())
-            .map_err(|error| invalid(format!("user agent: {error}")))?;
-        let limits = Limits {
-            call: options.call,
-            page: options.page,
-        };
-        let gateway = Gateway {
-            transport,
-            limits,
-            user_agent,
-            pacing: options.pacing,
-            meter: options.meter,
-        };
-        let request = ::http::Request::builder()
-            .method(Method::GET)
-            .uri("/api/versions")
-            .header(ACCEPT, "application/*+xml")
-            .body(Bytes::new())
-            .map_err(|error| invalid(error.to_string()))?;
-        let response = gateway.send(op, request, limits.call).await?;
-        if response.status() != StatusCode::OK {
-            return Err(VcdError::refused(op, Refusal::read(&response)));
-        }
-        let version = versions::choose(options.api_version, versions::offered(&response)?)?;
-        let session = Session::new(login);
-        session.access(&gateway, None).await?;
-        Ok(Self {
-            gateway: Arc::new(gateway),
-            session: Arc::new(session),
-            version,
-            context: None,
-        })
+        Greeting::with(transport, options)
+            .await?
+            .log_in(login)
+            .await
     }
 
     /// The same VCD under another login, which is made at the first call.
@@ -221,6 +207,18 @@ impl<T: Transport> VcdClient<T> {
             context: Some(org.clone()),
             ..self.clone()
         }
+    }
+
+    /// Ends the session at VCD; the next call logs in again.
+    ///
+    /// Repeat: safe. Cancel: safe.
+    ///
+    /// # Errors
+    /// See [`VcdError::class`]; the session then ends when it has been idle for long enough.
+    pub async fn log_out(&self) -> Result<(), VcdError> {
+        let op = Operation::END_SESSION;
+        let call = call::Call::json(op, Method::DELETE, "/1.0.0/sessions/current");
+        self.perform(call).await.map(drop)
     }
 
     /// Whether the login is one of the provider's organization.

@@ -1,4 +1,4 @@
-//! One login: an API token, and the access token VCD last gave for it.
+//! One login: an API token or a password, and the access token VCD last gave for it.
 //!
 //! Flow: `vcd::call` asks for the access token before each request, and for a newer one after a 401.
 //!
@@ -11,10 +11,13 @@
 //! Not here: the one repeat after a 401 (`vcd::call`). Token rotation: service accounts get a new API
 //! token with each exchange; it replaces the old one for this process but is stored nowhere, so such
 //! an account cannot be shared by replicas.
-//! Source: VCD API, `POST /oauth/{provider|tenant/<org>}/token` (API 37.2); RFC 6749, section 6.
+//! Source: VCD API, `POST /oauth/{provider|tenant/<org>}/token` and `POST /cloudapi/1.0.0/sessions` (API
+//! 37.2); RFC 6749, section 6; RFC 7617.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderValue, Method};
 use secrecy::{ExposeSecret, SecretString};
@@ -26,22 +29,47 @@ use super::encode::{path_segment, query_value};
 use super::error::VcdError;
 use super::operation::Operation;
 use super::refusal::Refusal;
-use super::transport::{Request, Transport};
-use super::{Login, json};
+use super::transport::{Request, Response, Transport};
+use super::versions::ApiVersion;
+use super::{Login, PasswordLogin, json};
 
 /// The organization whose users are the provider's.
 const PROVIDER_ORG: &str = "system";
 
-/// An API token and the access token it was last exchanged for.
+/// Where VCD puts the access token of a password login.
+const ACCESS_TOKEN: &str = "x-vmware-vcloud-access-token";
+
+/// What a login is proved with.
+enum Secret {
+    ApiToken(SecretString),
+    Password {
+        user: String,
+        password: SecretString,
+        version: ApiVersion,
+    },
+}
+
+impl Secret {
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::ApiToken(_) => "API token",
+            Self::Password { .. } => "user name and password",
+        }
+    }
+}
+
+/// A secret and the access token it was last exchanged for.
 pub(super) struct Session {
     org: String,
+    /// What the secret is called in errors.
+    secret_word: &'static str,
     state: Mutex<State>,
     /// Exchanges that ended, well or not; tells a waiter that it need not try itself.
     ended: AtomicU64,
 }
 
 struct State {
-    api_token: SecretString,
+    secret: Secret,
     access: Option<Access>,
     failure: Option<VcdError>,
 }
@@ -63,13 +91,28 @@ struct Granted {
 
 impl Session {
     pub(super) fn new(login: Login) -> Self {
+        Self::with(login.org, Secret::ApiToken(login.token))
+    }
+
+    /// Of a user with its password; such a session speaks one API version from the start.
+    pub(super) fn of_password(login: PasswordLogin, version: ApiVersion) -> Self {
+        let secret = Secret::Password {
+            user: login.user,
+            password: login.password,
+            version,
+        };
+        Self::with(login.org, secret)
+    }
+
+    fn with(org: String, secret: Secret) -> Self {
         let state = State {
-            api_token: login.token,
+            secret,
             access: None,
             failure: None,
         };
         Self {
-            org: login.org,
+            org,
+            secret_word: state.secret.word(),
             state: Mutex::new(state),
             ended: AtomicU64::new(0),
         }
@@ -101,7 +144,7 @@ impl Session {
         {
             return Err(failure.clone());
         }
-        let outcome = self.exchange(gateway, &state.api_token).await;
+        let outcome = self.exchange(gateway, &state.secret).await;
         let generation = self.ended.fetch_add(1, Ordering::AcqRel);
         match outcome {
             Ok((authorization, rotated)) => {
@@ -112,7 +155,7 @@ impl Session {
                 state.access = Some(access.clone());
                 state.failure = None;
                 if let Some(rotated) = rotated {
-                    state.api_token = rotated;
+                    state.secret = Secret::ApiToken(rotated);
                 }
                 Ok(access)
             }
@@ -126,25 +169,76 @@ impl Session {
     async fn exchange<T: Transport>(
         &self,
         gateway: &Gateway<T>,
+        secret: &Secret,
+    ) -> Result<(HeaderValue, Option<SecretString>), VcdError> {
+        match secret {
+            Secret::ApiToken(api_token) => self.exchange_token(gateway, api_token).await,
+            Secret::Password {
+                user,
+                password,
+                version,
+            } => {
+                let request = self.password_request((user, password), *version)?;
+                let response = self.ask(gateway, request, password).await?;
+                Ok((granted_to_password(&response)?, None))
+            }
+        }
+    }
+
+    /// Sends a login; what the refusal says must not hold the secret.
+    async fn ask<T: Transport>(
+        &self,
+        gateway: &Gateway<T>,
+        request: Request,
+        secret: &SecretString,
+    ) -> Result<Response, VcdError> {
+        let op = Operation::EXCHANGE_TOKEN;
+        let response = gateway.send(op, request, gateway.limits.call).await?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let refusal = Refusal::read(&response);
+        Err(self.refused(op, refusal.without_message_holding(secret.expose_secret())))
+    }
+
+    async fn exchange_token<T: Transport>(
+        &self,
+        gateway: &Gateway<T>,
         api_token: &SecretString,
     ) -> Result<(HeaderValue, Option<SecretString>), VcdError> {
         let op = Operation::EXCHANGE_TOKEN;
-        let response = gateway
-            .send(op, self.request(op, api_token)?, gateway.limits.call)
-            .await?;
-        if !response.status().is_success() {
-            let refusal = Refusal::read(&response);
-            return Err(self.refused(
-                op,
-                refusal.without_message_holding(api_token.expose_secret()),
-            ));
-        }
+        let request = self.request(op, api_token)?;
+        let response = self.ask(gateway, request, api_token).await?;
         let granted: Granted = json::read(op, response.body())?;
         let authorization = bearer(&granted.access_token).ok_or_else(|| {
             VcdError::unreadable(op, "the access token is empty or no header text")
         })?;
         let rotated = granted.refresh_token.filter(|token| !token.is_empty());
         Ok((authorization, rotated.map(SecretString::from)))
+    }
+
+    fn password_request(
+        &self,
+        (user, password): (&str, &SecretString),
+        version: ApiVersion,
+    ) -> Result<Request, VcdError> {
+        let op = Operation::EXCHANGE_TOKEN;
+        let door = if self.is_provider() { "/provider" } else { "" };
+        let text = format!("{user}@{}:{}", self.org, password.expose_secret());
+        let invalid = |reason: String| VcdError::InvalidRequest { op, reason };
+        let mut basic = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(text)))
+            .map_err(|error| invalid(error.to_string()))?;
+        basic.set_sensitive(true);
+        http::Request::builder()
+            .method(Method::POST)
+            .uri(format!("/cloudapi/1.0.0/sessions{door}"))
+            .header(
+                http::header::ACCEPT,
+                format!("application/json;version={version}"),
+            )
+            .header(http::header::AUTHORIZATION, basic)
+            .body(Bytes::new())
+            .map_err(|error| invalid(error.to_string()))
     }
 
     fn request(&self, op: Operation, api_token: &SecretString) -> Result<Request, VcdError> {
@@ -181,9 +275,9 @@ impl Session {
 
     fn bad_token(&self, op: Operation, refusal: Refusal) -> VcdError {
         let reason = format!(
-            "VCD does not accept the API token for organization {:?}; it is wrong, revoked or of \
-             another organization",
-            self.org
+            "VCD does not accept the {} for organization {:?}; it is wrong, revoked or of another \
+             organization",
+            self.secret_word, self.org
         );
         VcdError::Unauthenticated {
             op,
@@ -204,6 +298,16 @@ impl Session {
             refusal: Box::new(refusal),
         }
     }
+}
+
+/// The header for calls after a password login.
+fn granted_to_password(response: &Response) -> Result<HeaderValue, VcdError> {
+    let granted = response.headers().get(ACCESS_TOKEN);
+    let granted = granted.and_then(|value| value.to_str().ok());
+    granted.and_then(bearer).ok_or_else(|| {
+        let reason = "there is no access token in the answer";
+        VcdError::unreadable(Operation::EXCHANGE_TOKEN, reason)
+    })
 }
 
 fn bearer(token: &str) -> Option<HeaderValue> {

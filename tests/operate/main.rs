@@ -12,6 +12,8 @@
 #[path = "../it/support/mod.rs"]
 mod support;
 
+mod check;
+mod init;
 mod install;
 mod log;
 mod simulator;

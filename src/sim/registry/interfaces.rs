@@ -77,7 +77,7 @@ fn create(call: &Call<'_>, registry: &mut Registry) -> Result<Reply, Problem> {
     if registry.interfaces.contains_key(&id) {
         return Err(Problem::new(
             400,
-            "DUPLICATE_NAME",
+            "RDE_INTERFACE_ALREADY_EXISTS",
             format!("The interface {id} already exists."),
         ));
     }

@@ -114,11 +114,6 @@ impl Registry {
         self.put_behavior(&interface, "createKubeConfig", execution);
     }
 
-    /// URN of the built-in interface of Kubernetes clusters.
-    pub(crate) fn kubernetes() -> String {
-        interface_urn(KUBERNETES)
-    }
-
     /// Registers an interface `(vendor, nss, version)` and returns its URN.
     pub(crate) fn put_interface(
         &mut self,

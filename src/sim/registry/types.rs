@@ -210,7 +210,7 @@ fn create(
     if registry.types.contains_key(&id) {
         return Err(Problem::new(
             400,
-            "DUPLICATE_NAME",
+            "RDE_TYPE_ALREADY_EXISTS",
             format!("The type {id} already exists."),
         ));
     }

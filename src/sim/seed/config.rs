@@ -4,11 +4,12 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::SEEDED_AT;
 use super::site::ADMINISTRATOR;
 use crate::clock::Moment;
+use crate::setup::objects::shipped_config;
 use crate::sim::access::{Grant, Grantee, Level};
 use crate::sim::directory::{SYSTEM, derived_urn};
 use crate::sim::entities::NewEntity;
@@ -16,61 +17,7 @@ use crate::sim::world::World;
 
 /// Content of a configuration entity of type 1.1.0, as a fresh CSE 4.2.3 has it.
 pub fn default_config() -> Value {
-    json!({"profiles": [{
-        "name": "production",
-        "active": true,
-        "vcdKeInstances": [{"name": "vcd-container-service-extension", "version": "4.2.3"}],
-        "serverConfig": {
-            "rdePollIntervalInMin": 1,
-            "heartbeatWatcherTimeoutInMin": 10,
-            "staleHeartbeatIntervalInMin": 30,
-        },
-        "vcdConfig": {"sysLogger": {"host": "", "port": ""}},
-        "githubConfig": {"githubPersonalAccessToken": ""},
-        "bootstrapClusterConfig": bootstrap(),
-        "K8Config": {
-            "cni": {"name": "antrea", "version": ""},
-            "cpi": {"name": "cpi for cloud director", "version": "1.6.1"},
-            "csi": [{"name": "csi for cloud director", "version": "1.6.0"}],
-            "mhc": {
-                "maxUnhealthyNodes": 100,
-                "nodeStartupTimeout": "900s",
-                "nodeNotReadyTimeout": "300s",
-                "nodeUnknownTimeout": "300s",
-            },
-            "rdeProjectorVersion": "0.7.1",
-            "certificateAuthorities": [],
-        },
-        "containerRegistryUrl": "projects.registry.vmware.com",
-    }]})
-}
-
-fn bootstrap() -> Value {
-    json!({
-        "sizingPolicy": "TKG small",
-        "dockerVersion": "",
-        "kubectlVersion": "",
-        "kindVersion": "v0.19.0",
-        "kindestNodeVersion": "v1.27.1",
-        "clusterctl": {"version": "v1.4.0", "clusterctlyaml": ""},
-        "capiEcosystem": {
-            "coreCapiVersion": "v1.4.0",
-            "certManagerVersion": "v1.11.1",
-            "controlPlaneProvider": {"name": "KCP", "version": "v1.4.0"},
-            "bootstrapProvider": {"name": "CAPBK", "version": "v1.4.0"},
-            "infraProvider": {
-                "name": "capvcd",
-                "version": "v1.3.2",
-                "capvcdRde": {"vendor": "vmware", "nss": "capvcdCluster", "version": "1.3.0"},
-            },
-        },
-        "proxyConfig": {
-            "httpProxy": "",
-            "httpsProxy": "",
-            "noProxy": "localhost,127.0.0.1,cluster.local,.svc",
-        },
-        "certificateAuthorities": [],
-    })
+    Value::Object(shipped_config())
 }
 
 impl World {

@@ -5,30 +5,25 @@ use std::fmt;
 
 use serde_json::json;
 
-use super::rights::{ADMIN, ADMIN_ROLE, AUTHOR, AUTHOR_ROLE, BUNDLE, BUNDLE_NAME};
-use super::{TOKEN_CHARS, schema_cluster, schema_config};
+use super::TOKEN_CHARS;
+use crate::setup::objects::{
+    ENTITY_TYPES, FULL_ENTITY, INTERFACES, RightSet as Shipped, SERVICE_ROLE, Site,
+};
 use crate::sim::access::{Grant, Grantee, Level};
 use crate::sim::context::new_uuid;
 use crate::sim::control::NewUser;
 use crate::sim::directory::{SYSTEM, derived_urn, role_id};
 use crate::sim::infra::access::right::CATALOG_CHANGES;
 use crate::sim::infra::site::Policy;
-use crate::sim::registry::{Registry, TypeDefinition};
+use crate::sim::registry::TypeDefinition;
 use crate::sim::rights::{self, Kind, RightSet};
 use crate::sim::world::World;
+use crate::vcd::right_sets::RightSetKind;
 
 /// Name of the server's account.
 pub(crate) const SERVICE_USER: &str = "cse-service";
 /// Name of the account that set everything up.
 pub(crate) const ADMINISTRATOR: &str = "administrator";
-
-/// Sizing policies of a CSE set-up: name, CPUs, memory in MiB.
-const POLICIES: [(&str, u32, u32); 4] = [
-    ("TKG small", 2, 4048),
-    ("TKG medium", 2, 8192),
-    ("TKG large", 4, 16384),
-    ("TKG extra-large", 8, 32768),
-];
 
 /// How to reach the provider's organization.
 #[derive(Clone)]
@@ -56,16 +51,15 @@ impl World {
         self.seed_types();
         self.seed_roles();
         self.seed_network_site();
-        for (name, cpus, memory_mib) in POLICIES {
+        for policy in Site::shipped().sizing_policies {
             let uuid = new_uuid(&mut self.rng).to_string();
-            let name = name.to_owned();
             self.infra.policies.insert(
                 uuid.clone(),
                 Policy {
                     uuid,
-                    name,
-                    cpus,
-                    memory_mib,
+                    name: policy.name,
+                    cpus: policy.cpus,
+                    memory_mib: policy.memory_mib,
                     vdcs: None,
                     more: serde_json::Map::new(),
                 },
@@ -75,8 +69,8 @@ impl World {
         self.add_user(NewUser {
             org: SYSTEM,
             name: SERVICE_USER,
-            role: ADMIN_ROLE,
-            rights: &ADMIN,
+            role: SERVICE_ROLE,
+            rights: &Site::shipped().rights(SERVICE_ROLE),
             api_token: Some(&provider_token),
             ..NewUser::default()
         });
@@ -85,6 +79,33 @@ impl World {
             provider_token,
             provider_user: SERVICE_USER.to_owned(),
             administrator_token,
+        }
+    }
+
+    /// A site as VCD is installed, on which nothing is set up for Kubernetes yet; returns the API token of
+    /// its system administrator.
+    pub fn seed_bare_site(&mut self) -> String {
+        let sets = Site::shipped().right_sets.into_iter();
+        let rights = sets.flat_map(|set| set.rights);
+        // The others come with the entity types.
+        let own = ["vmware:VCDKEConfig: ", "vmware:capvcdCluster: "];
+        let built_in = rights.filter(|right| !own.iter().any(|type_of| right.starts_with(type_of)));
+        self.directory.rights.extend(built_in);
+        self.directory
+            .rights
+            .extend(CATALOG_CHANGES.map(str::to_owned));
+        self.seed_network_site();
+        self.seed_administrator()
+    }
+
+    /// Makes rights unknown, as on a VCD that is older than they are. Nobody must hold them.
+    pub fn forget_rights(&mut self, rights: &[&str]) {
+        self.directory
+            .rights
+            .retain(|right| !rights.contains(&right.as_str()));
+        for user in self.directory.users.values_mut() {
+            let held = std::sync::Arc::make_mut(&mut user.rights);
+            held.retain(|right| !rights.contains(&right.as_str()));
         }
     }
 
@@ -116,43 +137,32 @@ impl World {
     }
 
     fn seed_types(&mut self) {
-        let config =
-            self.registry
-                .put_interface(("vmware", "VCDKEConfig", "1.0.0"), "VCDKEConfig", false);
-        let cse = self
-            .registry
-            .put_interface(("cse", "capvcd", "1.0.0"), "cseInterface", false);
-        let noop = json!({"type": "noop", "id": "getFullEntity"});
-        let full = self
-            .registry
-            .put_behavior(&cse, "getFullEntity", noop)
-            .unwrap_or_default();
-        for version in ["1.0.0", "1.1.0"] {
-            let urn = self.seed_type(TypeDefinition {
-                nss: "VCDKEConfig".to_owned(),
-                version: version.to_owned(),
-                name: "VCD-KE RDE Schema".to_owned(),
-                schema: schema_config::schema(version),
-                interfaces: vec![config.clone()],
-                ..TypeDefinition::default()
-            });
-            self.share_type(&urn);
+        for interface in INTERFACES {
+            let urn = self
+                .registry
+                .put_interface(interface.identity, interface.name, false);
+            if FULL_ENTITY.ends_with(urn.trim_start_matches("urn:vcloud:interface:")) {
+                let noop = json!({"type": "noop", "id": "getFullEntity"});
+                self.registry.put_behavior(&urn, "getFullEntity", noop);
+            }
         }
-        for version in ["1.1.0", "1.2.0", "1.3.0"] {
-            let mut interfaces = vec![Registry::kubernetes()];
-            // Type 1.1.0 comes from CSE 4.0, which has no behavior.
-            interfaces.extend((version != "1.1.0").then(|| cse.clone()));
+        for shipped in ENTITY_TYPES {
+            let (nss, version) = shipped.identity;
+            let interfaces = shipped.interfaces.iter();
             let urn = self.seed_type(TypeDefinition {
-                nss: "capvcdCluster".to_owned(),
+                nss: nss.to_owned(),
                 version: version.to_owned(),
-                name: "CAPVCD Cluster".to_owned(),
-                schema: schema_cluster::schema(version),
-                interfaces,
+                name: shipped.name.to_owned(),
+                schema: shipped.schema(),
+                interfaces: interfaces.map(|urn| (*urn).to_owned()).collect(),
                 ..TypeDefinition::default()
             });
-            if version != "1.1.0" {
-                self.registry
-                    .require_level(&urn, &full, &Level::FullControl.urn());
+            if shipped.is_public {
+                self.share_type(&urn);
+            }
+            if shipped.shows_all {
+                let level = Level::FullControl.urn();
+                self.registry.require_level(&urn, FULL_ENTITY, &level);
             }
         }
     }
@@ -187,30 +197,33 @@ impl World {
     fn seed_roles(&mut self) {
         let system = self.directory.org_by_name(SYSTEM).map(|org| org.id.clone());
         let system = system.unwrap_or_default();
-        let set = |kind, id: String, name: &str, rights: &[&str]| RightSet {
-            kind,
-            id,
-            name: name.to_owned(),
-            description: String::new(),
-            org_id: None,
-            rights: rights.iter().map(|right| (*right).to_owned()).collect(),
-            tenants: BTreeSet::new(),
-            published_to_all: kind != Kind::Role,
+        let set = |shipped: Shipped| {
+            let (kind, id) = match shipped.kind {
+                RightSetKind::Role => (Kind::Role, role_id(&system, &shipped.name)),
+                RightSetKind::GlobalRole => {
+                    (Kind::GlobalRole, derived_urn("globalRole", &shipped.name))
+                }
+                RightSetKind::RightsBundle => {
+                    (Kind::Bundle, derived_urn("rightsBundle", &shipped.name))
+                }
+            };
+            RightSet {
+                kind,
+                id,
+                org_id: (kind == Kind::Role).then(|| system.clone()),
+                description: if kind == Kind::Role {
+                    shipped.description
+                } else {
+                    String::new()
+                },
+                name: shipped.name,
+                rights: shipped.rights.into_iter().collect(),
+                tenants: BTreeSet::new(),
+                published_to_all: kind != Kind::Role,
+            }
         };
-        let admin = RightSet {
-            org_id: Some(system.clone()),
-            description: "Used for administrative purposes".to_owned(),
-            ..set(Kind::Role, role_id(&system, ADMIN_ROLE), ADMIN_ROLE, &ADMIN)
-        };
-        let author = derived_urn("globalRole", AUTHOR_ROLE);
-        let bundle = derived_urn("rightsBundle", BUNDLE_NAME);
-        let sets = [
-            admin,
-            set(Kind::GlobalRole, author, AUTHOR_ROLE, &AUTHOR),
-            set(Kind::Bundle, bundle, BUNDLE_NAME, &BUNDLE),
-        ];
-        let by_id: BTreeMap<String, RightSet> =
-            sets.into_iter().map(|set| (set.id.clone(), set)).collect();
+        let sets = Site::shipped().right_sets.into_iter().map(set);
+        let by_id: BTreeMap<String, RightSet> = sets.map(|set| (set.id.clone(), set)).collect();
         for set in by_id.values() {
             self.directory.rights.extend(set.rights.iter().cloned());
         }

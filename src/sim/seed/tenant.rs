@@ -6,8 +6,8 @@ use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
 
-use super::rights::{AUTHOR, AUTHOR_ROLE};
 use super::templates::{DEFAULT_IMAGE, TKG_IMAGES, TkgImage};
+use crate::setup::objects::{AUTHOR_ROLE, Site};
 use crate::sim::context::new_uuid;
 use crate::sim::control::NewUser;
 use crate::sim::directory::{bare, derived_urn};
@@ -67,11 +67,20 @@ impl World {
         let org_id = self.add_org(org);
         let author = format!("{org}-author");
         let api_token = self.new_token();
+        let site = Site::shipped();
+        // Where nothing is set up yet, the role gives nothing: its users gain its rights with it.
+        let role = derived_urn("globalRole", AUTHOR_ROLE);
+        let is_set_up = self.directory.right_sets.contains_key(&role);
+        let rights = if is_set_up {
+            site.rights(AUTHOR_ROLE)
+        } else {
+            Vec::new()
+        };
         let author_id = self.add_user(NewUser {
             org,
             name: &author,
             role: AUTHOR_ROLE,
-            rights: &AUTHOR,
+            rights: &rights,
             api_token: Some(&api_token),
             ..NewUser::default()
         });

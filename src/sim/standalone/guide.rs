@@ -147,13 +147,15 @@ pub(super) fn welcome(guide: &Guide, place: &Place<'_>) -> String {
         line("state", &format!("{how} {}", file.display()));
     }
     line("clusters", &place.clusters.to_string());
-    line(
-        "provider",
-        &format!(
-            "org System, user {SERVICE_USER}, API token {}",
-            guide.service_token
-        ),
-    );
+    if !guide.service_token.is_empty() {
+        line(
+            "provider",
+            &format!(
+                "org System, user {SERVICE_USER}, API token {}",
+                guide.service_token
+            ),
+        );
+    }
     line(
         "administrator",
         &format!(

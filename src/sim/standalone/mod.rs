@@ -50,6 +50,8 @@ pub struct Options {
     pub time_scale: f64,
     /// Names of the organizations of a fresh site.
     pub orgs: Vec<String>,
+    /// Whether nothing is set up for Kubernetes on a fresh site.
+    pub bare: bool,
     /// Finished clusters of a fresh site.
     pub clusters: u32,
     /// Password of the administrator and of the tenants' users of a fresh site, if they have one.

@@ -123,8 +123,12 @@ fn world(options: &Options, url: &str) -> Result<Opened, StandaloneError> {
         }
     }
     let mut world = World::new(url, options.seed, Timings::default());
-    world.seed_site();
-    world.seed_config(seed::default_config());
+    if options.bare {
+        world.seed_bare_site();
+    } else {
+        world.seed_site();
+        world.seed_config(seed::default_config());
+    }
     let tenants: Vec<_> = options
         .orgs
         .iter()

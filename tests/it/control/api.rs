@@ -20,6 +20,7 @@ pub(super) fn options(dir: &TempDir) -> Options {
         seed: 5,
         time_scale: 1.0,
         orgs: vec!["acme".to_owned(), "nimbus".to_owned()],
+        bare: false,
         clusters: 3,
         password: None,
         ip_spaces: Vec::new(),

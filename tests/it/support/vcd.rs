@@ -13,6 +13,7 @@ use cse_server::sim::server::{self, Server, TlsIdentity};
 use cse_server::sim::timings::Timings;
 use cse_server::sim::view::ClusterView;
 use cse_server::sim::world::World;
+use cse_server::vcd::transport::{Request, Response};
 use tempfile::TempDir;
 
 /// How much faster than real time the site and its replicas live.
@@ -39,10 +40,25 @@ impl Vcd {
 
     /// A site with accounts, types and a tenant, and whatever `prepare` adds.
     pub(crate) fn with(prepare: impl FnOnce(&mut World)) -> Self {
+        Self::made(World::seed_site, prepare)
+    }
+
+    /// A site as VCD is installed, with a tenant; nothing is set up for Kubernetes, and only the
+    /// administrator has a token.
+    pub(crate) fn bare(prepare: impl FnOnce(&mut World)) -> Self {
+        let seed = |world: &mut World| SiteAccess {
+            provider_token: "none".to_owned(),
+            provider_user: String::new(),
+            administrator_token: world.seed_bare_site(),
+        };
+        Self::made(seed, prepare)
+    }
+
+    fn made(seed: impl FnOnce(&mut World) -> SiteAccess, prepare: impl FnOnce(&mut World)) -> Self {
         let (listener, address) = server::bind().unwrap();
         let url = format!("https://{address}");
         let mut world = World::new(&url, 11, Timings::default());
-        let access = world.seed_site();
+        let access = seed(&mut world);
         let tenant = world.seed_tenant("acme");
         prepare(&mut world);
         let mut vcd = Self {
@@ -60,6 +76,17 @@ impl Vcd {
         vcd.file("ca.pem", &vcd.tls.ca_pem);
         vcd.file("token", &vcd.access.provider_token);
         vcd
+    }
+
+    /// Serves the same site in clear text, too, for whatever stands between it and its clients.
+    pub(crate) fn serve_in_clear(&self) -> (Server, SocketAddr) {
+        let (listener, address) = server::bind().unwrap();
+        let site = server::Site {
+            world: Arc::clone(&self.world),
+            clock: self.clock.clone(),
+            faults: Arc::new(Faults::none()),
+        };
+        (server::serve(listener, None, site).unwrap(), address)
     }
 
     fn serve(&mut self, listener: TcpListener) {
@@ -115,6 +142,12 @@ impl Vcd {
     pub(crate) fn replica(&self, name: &str) -> PathBuf {
         let text = self.config(name).replace("'text'", "'json'");
         self.file(&format!("{name}.toml"), &text)
+    }
+
+    /// Answers one request at the site's present time, without a connection.
+    pub(crate) fn answer(&self, request: &Request) -> Response {
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        self.world().handle(request, now, wall)
     }
 
     /// Asks for a small cluster, as Terraform would; returns its URN.
