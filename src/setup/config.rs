@@ -226,13 +226,13 @@ mod tests {
     use super::super::objects::shipped_config;
     use super::*;
 
-    fn object(value: Value) -> Map<String, Value> {
+    fn object(value: &Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
     }
 
-    #[test]
-    fn versions_rise_and_everything_else_stays_byte_for_byte() {
-        let old = object(json!({"zeal": 1, "profiles": [
+    /// With two profiles, keys of somebody's own, and versions of all ages.
+    fn old() -> Map<String, Value> {
+        object(&json!({"zeal": 1, "profiles": [
             {"name": "resting", "active": false, "K8Config": {"cpi": {"version": "1.0.0"}}},
             {"name": "p", "active": "true", "own": {"b": [1, 2], "a": null},
              "vcdKeInstances": [{"name": "a", "version": "4.1.0", "x": 1}, {"name": "b"}, 7],
@@ -242,7 +242,12 @@ mod tests {
                 "capiEcosystem": {"infraProvider": {"name": "capvcd", "version": "1.0.0",
                     "capvcdRde": {"version": "1.1.0"}}}},
              "K8Config": {"cpi": {"name": "cpi", "version": "1.2.0"}, "csi": [{"name": "csi", "version": "main"}]}}
-        ]}));
+        ]}))
+    }
+
+    #[test]
+    fn versions_rise_and_everything_else_stays_byte_for_byte() {
+        let old = old();
         let upgraded = upgrade(&old, &shipped_config());
         let profile = &upgraded.content["profiles"][1];
         let at = |pointer: &str| {
@@ -307,10 +312,10 @@ mod tests {
             json!({"profiles": []}),
             json!({"profiles": [7]}),
         ] {
-            let odd = object(odd);
+            let odd = object(&odd);
             assert_eq!(upgrade(&odd, &wanted).content, odd);
         }
-        let odd = object(json!({"profiles": [{"K8Config": [], "bootstrapClusterConfig": "x"}]}));
+        let odd = object(&json!({"profiles": [{"K8Config": [], "bootstrapClusterConfig": "x"}]}));
         let upgraded = upgrade(&odd, &wanted);
         assert_eq!(upgraded.content, odd);
         assert!(upgraded.notes.len() >= 8, "{:?}", upgraded.notes);

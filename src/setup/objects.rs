@@ -236,8 +236,12 @@ mod tests {
     fn what_is_shipped_can_be_read() {
         let site: Site = serde_json::from_str(SITE).unwrap();
         let kinds: Vec<RightSetKind> = site.right_sets.iter().map(|set| set.kind).collect();
-        use RightSetKind::{GlobalRole, RightsBundle, Role};
-        assert_eq!(kinds, [Role, GlobalRole, RightsBundle]);
+        let wanted = [
+            RightSetKind::Role,
+            RightSetKind::GlobalRole,
+            RightSetKind::RightsBundle,
+        ];
+        assert_eq!(kinds, wanted);
         let counts: Vec<usize> = site.right_sets.iter().map(|set| set.rights.len()).collect();
         assert_eq!(counts, [15, 62, 30]);
         for set in &site.right_sets {
