@@ -190,7 +190,7 @@ impl Meters {
         desk.names.push(format!("{PREFIX}_build_info"));
         let started: Fraction = desk.put("start_time_seconds", "When the process began");
         started.set(unix_time(&clock));
-        Self {
+        let meters = Self {
             clusters: desk.put(
                 "clusters_needing_work",
                 "Clusters that need work, by errand, phase of the claim and holder",
@@ -239,7 +239,26 @@ impl Meters {
             registry: desk.registry,
             names: desk.names,
             clock,
+        };
+        meters.beginning_at_zero()
+    }
+
+    /// Whatever an alert waits for is there from the start: of a counter that appears with its first event,
+    /// Prometheus sees no increase.
+    fn beginning_at_zero(self) -> Self {
+        for origin in ["free", "own", "silent"] {
+            drop(self.claims.get_or_create(&OriginLabels { origin }));
         }
+        for end in ["provisioned", "settled", "lost", "deleted", "panicked"] {
+            drop(self.ends.get_or_create(&EndLabels { end }));
+        }
+        for outcome in ["repeated", "final"] {
+            drop(self.attempts.get_or_create(&OutcomeLabels { outcome }));
+        }
+        for outcome in ["accepted", "refused"] {
+            drop(self.configs.get_or_create(&OutcomeLabels { outcome }));
+        }
+        self
     }
 
     /// The time by the replica's clock.

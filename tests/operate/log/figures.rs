@@ -57,6 +57,25 @@ async fn a_replica_is_ready_while_its_listings_are_young() {
     );
 }
 
+/// Goal: the first takeover, defect or failed creation raises its alert: of a counter that only appears then,
+/// Prometheus sees no increase.
+#[test]
+fn figures_of_rare_events_begin_at_zero() {
+    let figures = Meters::new(Clock::system()).encode();
+    for series in [
+        "cse_server_claims_total{origin=\"silent\"} 0",
+        "cse_server_work_ended_total{end=\"panicked\"} 0",
+        "cse_server_attempts_failed_total{outcome=\"final\"} 0",
+        "cse_server_config_changes_total{outcome=\"refused\"} 0",
+        "cse_server_syslog_lost_total 0",
+    ] {
+        assert!(
+            figures.lines().any(|line| line == series),
+            "{series}\n{figures}"
+        );
+    }
+}
+
 /// Words that begin like a figure of ours.
 fn figures(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !c.is_ascii_lowercase() && c != '_' && !c.is_ascii_digit());
