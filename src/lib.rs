@@ -25,6 +25,7 @@
 //! - [`bootstrap`], [`yaml`]: what the bootstrap VM is told. Pure.
 //! - [`controller`]: the shell around the decisions.
 //! - [`vcd`]: the wire; the only home of HTTP, URLs, JSON and XML of VCD.
+//! - [`views`]: what operators are told about clusters and replicas. Pure.
 //! - [`clock`], [`chance`]: the only sources of time and randomness.
 //! - [`cli`], [`config`], [`telemetry`], [`notify`], [`state_dir`]: the process.
 //! - `agent` (feature `agent`): the program inside each cluster that applies the YAML of its entity.
@@ -58,4 +59,5 @@ pub mod sim;
 pub mod state_dir;
 pub mod telemetry;
 pub mod vcd;
+pub mod views;
 pub mod yaml;

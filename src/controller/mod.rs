@@ -42,7 +42,7 @@ mod day_two;
 mod deletion;
 mod deletion_document;
 mod deletion_record;
-mod document;
+pub(crate) mod document;
 pub mod estate;
 mod evidence;
 mod guest;

@@ -1,0 +1,1 @@
+//! The sentences that matter, for every situation.
