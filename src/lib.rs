@@ -33,8 +33,9 @@
 //!
 //! # Invariants
 //!
-//! - Dependencies point down: `cli` > `controller` > {`reconcile`, `bootstrap`, `vcd`} > `domain`. The
-//!   simulator knows the wire and the domain, nobody but tests, benchmarks and the demo knows the simulator.
+//! - Dependencies point down: `cli` > `views` > `controller` > {`reconcile`, `bootstrap`, `vcd`} > `domain`;
+//!   of the controller, the views use what reads a document and the configuration. The simulator knows
+//!   the wire and the domain, nobody but tests, benchmarks and the demo knows the simulator.
 //! - Safety never depends on time: intent is written before an effect, an id is committed before the
 //!   object may act, everything is deleted by id. Timers only save work.
 //! - A replica holds nothing that another one would need.

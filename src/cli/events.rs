@@ -79,7 +79,8 @@ fn since(text: &str) -> Result<Since, String> {
     let span = text.parse::<SignedDuration>().ok();
     let span = span.and_then(|span| Duration::try_from(span).ok());
     span.map(Since::Ago).ok_or_else(|| {
-        "give a time such as 45s, 30m, 2h or 2h 30m, or a date such as 2026-03-01T09:00:00Z".to_owned()
+        "give a time such as 45s, 30m, 2h or 2h 30m, or a date such as 2026-03-01T09:00:00Z"
+            .to_owned()
     })
 }
 
@@ -121,7 +122,9 @@ struct List<'a> {
 impl List<'_> {
     fn entries(&self, seen: &ClusterSeen) -> Vec<Entry> {
         let wanted = |entry: &Entry| {
-            let is_new = self.from.is_none_or(|from| entry.at.is_some_and(|at| at >= from));
+            let is_new = self
+                .from
+                .is_none_or(|from| entry.at.is_some_and(|at| at >= from));
             is_new && (!self.args.errors || entry.kind == Kind::Error)
         };
         let entries = read(&seen.content).into_iter().filter(wanted);
@@ -225,12 +228,24 @@ impl List<'_> {
 }
 
 fn date(entry: &Entry) -> String {
-    entry.at.map_or_else(|| "no date            ".to_owned(), utc)
+    entry
+        .at
+        .map_or_else(|| "no date            ".to_owned(), utc)
 }
 
 /// What makes an entry the same at the next look.
 fn key(entry: &Entry) -> String {
-    format!("{:?}", (entry.at, entry.source, entry.kind, &entry.name, &entry.detail, &entry.about))
+    format!(
+        "{:?}",
+        (
+            entry.at,
+            entry.source,
+            entry.kind,
+            &entry.name,
+            &entry.detail,
+            &entry.about
+        )
+    )
 }
 
 #[cfg(test)]
@@ -242,7 +257,10 @@ mod tests {
         let rows = [
             ("2h", Some(Since::Ago(Duration::from_hours(2)))),
             ("2h 30m", Some(Since::Ago(Duration::from_mins(150)))),
-            ("1970-01-01T00:00:00Z", Some(Since::At(Timestamp::UNIX_EPOCH))),
+            (
+                "1970-01-01T00:00:00Z",
+                Some(Since::At(Timestamp::UNIX_EPOCH)),
+            ),
             ("-2h", None),
             ("soon", None),
         ];

@@ -53,6 +53,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::runtime(&error))?;
+    let paper = Paper::new(args.color);
     let text = runtime.block_on(async {
         let site = Site::open(&args.reach).await?;
         let seen = site.find(&args.cluster).await?;
@@ -66,8 +67,9 @@ pub(super) fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
             });
         }
         let text = render(&explanation, outlook.now);
-        Ok(format!("{text}\nAges are told by {}.\n", clock.words()))
+        let text = format!("{text}\nAges are told by {}.\n", clock.words());
+        Ok(paper.wrapped(&text))
     })?;
-    Paper::new(args.color).put(&text);
+    paper.put(&text);
     Ok(ExitCode::SUCCESS)
 }

@@ -91,7 +91,11 @@ impl Paper {
         }
         table.set_header(titles.iter().map(|title| {
             let cell = Cell::new(title);
-            if self.colours { cell.add_attribute(Attribute::Bold) } else { cell }
+            if self.colours {
+                cell.add_attribute(Attribute::Bold)
+            } else {
+                cell
+            }
         }));
         table
     }
@@ -112,14 +116,30 @@ impl Paper {
     /// The lines of a table, without blanks at their ends.
     pub(super) fn lines(self, table: &Table) -> String {
         let lines = table.lines();
-        let lines = lines.map(|line| format!("{}\n", line.trim_end().strip_prefix(' ').unwrap_or(line.trim_end())));
+        let lines = lines.map(|line| {
+            format!(
+                "{}\n",
+                line.trim_end().strip_prefix(' ').unwrap_or(line.trim_end())
+            )
+        });
         lines.collect()
+    }
+
+    /// The text with long lines broken where a terminal would, and indented like their beginnings.
+    pub(super) fn wrapped(self, text: &str) -> String {
+        let width = Table::new().width().filter(|_| self.terminal);
+        match width {
+            Some(width) => wrap(text, usize::from(width).max(40)),
+            None => text.to_owned(),
+        }
     }
 
     /// Prints; false when nobody reads any more.
     pub(super) fn put(self, text: &str) -> bool {
         let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
+        out.write_all(text.as_bytes())
+            .and_then(|()| out.flush())
+            .is_ok()
     }
 
     /// Clears the terminal and prints at its top.
@@ -132,6 +152,30 @@ impl Paper {
     }
 }
 
+fn wrap(text: &str, width: usize) -> String {
+    let mut wrapped = String::new();
+    for line in text.lines() {
+        let body = line.trim_start().trim_start_matches("- ");
+        let indent = " ".repeat(line.chars().count() - body.chars().count());
+        let mut length = 0;
+        for (number, word) in line.split(' ').enumerate() {
+            let chars = word.chars().count();
+            if length > indent.len() && length + 1 + chars > width {
+                wrapped.push('\n');
+                wrapped.push_str(&indent);
+                length = indent.len();
+            } else if number > 0 {
+                wrapped.push(' ');
+                length += 1;
+            }
+            wrapped.push_str(word);
+            length += chars;
+        }
+        wrapped.push('\n');
+    }
+    wrapped
+}
+
 /// JSON for programs: several lines, keys in a fixed order.
 ///
 /// # Errors
@@ -140,4 +184,20 @@ pub(super) fn json(value: &impl Serialize) -> Result<String, Failure> {
     let text = serde_json::to_string_pretty(value);
     text.map(|text| format!("{text}\n"))
         .map_err(|error| Failure::new(SYSTEM, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_broken_between_words_and_keep_their_indent() {
+        let text = "NOW\n  - one two three four\n\nshort\n";
+        let want = "NOW\n  - one two\n    three\n    four\n\nshort\n";
+        assert_eq!(wrap(text, 14), want);
+        assert_eq!(
+            wrap("  averyveryverylongword x\n", 10),
+            "  averyveryverylongword\n  x\n"
+        );
+    }
 }

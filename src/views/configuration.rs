@@ -64,9 +64,16 @@ impl ConfigurationView {
         let refused = settings.times(times).err();
         let secs = |time: std::time::Duration| Some(time.as_secs());
         Self {
-            standing: if refused.is_some() { Standing::Refused } else { Standing::Valid },
+            standing: if refused.is_some() {
+                Standing::Refused
+            } else {
+                Standing::Valid
+            },
             id: Some(settings.document.id.as_str().to_owned()),
-            type_version: kind.rsplit(':').next().map(|version| printable(version, 20)),
+            type_version: kind
+                .rsplit(':')
+                .next()
+                .map(|version| printable(version, 20)),
             profile: Some(printable(&server.profile, 40)),
             release: Some(server.release_told(kind)),
             poll_secs: secs(server.timers().poll),
@@ -80,16 +87,23 @@ impl ConfigurationView {
         let (standing, problems, id) = match error {
             SettingsError::Invalid { id, problems } => {
                 let told = problems.iter().take(MOST_PROBLEMS);
-                let mut told: Vec<String> =
-                    told.map(|one| printable(&one.to_string(), MOST_CHARS)).collect();
+                let mut told: Vec<String> = told
+                    .map(|one| printable(&one.to_string(), MOST_CHARS))
+                    .collect();
                 if problems.len() > MOST_PROBLEMS {
-                    told.push(count(problems.len() - MOST_PROBLEMS, "more problem", "more problems"));
+                    told.push(count(
+                        problems.len() - MOST_PROBLEMS,
+                        "more problem",
+                        "more problems",
+                    ));
                 }
                 (Standing::Refused, told, Some(id.as_str().to_owned()))
             }
             SettingsError::Several { .. }
             | SettingsError::Times { .. }
-            | SettingsError::ConditionalWritesIgnored => (Standing::Refused, vec![text(error)], None),
+            | SettingsError::ConditionalWritesIgnored => {
+                (Standing::Refused, vec![text(error)], None)
+            }
             SettingsError::Missing => (Standing::Missing, vec![text(error)], None),
             SettingsError::Vcd(_) | SettingsError::Probe(_) => {
                 (Standing::Unreadable, vec![text(error)], None)

@@ -258,7 +258,10 @@ impl<'a> Fleet<'a> {
         *counts.by_attention.entry(row.attention).or_default() += 1;
         self.note_holder(seen);
         let wanted = self.wanted;
-        let org_fits = wanted.org.as_ref().is_none_or(|org| org.eq_ignore_ascii_case(&seen.org));
+        let org_fits = wanted
+            .org
+            .as_ref()
+            .is_none_or(|org| org.eq_ignore_ascii_case(&seen.org));
         let state_fits = wanted.states.is_empty() || wanted.states.contains(&row.state);
         if !(org_fits && state_fits) {
             return;
@@ -298,7 +301,11 @@ impl<'a> Fleet<'a> {
         let holder = match harmless(holder) {
             // Its threads have names of their own; what is shown is the server.
             Holder::Original { name } if !seen.instance.is_empty() => Holder::Original {
-                name: if name.is_empty() { name } else { printable(&seen.instance, MOST_NAME) },
+                name: if name.is_empty() {
+                    name
+                } else {
+                    printable(&seen.instance, MOST_NAME)
+                },
             },
             other => other,
         };
@@ -306,7 +313,9 @@ impl<'a> Fleet<'a> {
             self.view.more_replicas += 1;
             return;
         }
-        let sign = self.pulses.look(seen.id.as_str(), &seen.summary.claim, self.at);
+        let sign = self
+            .pulses
+            .look(seen.id.as_str(), &seen.summary.claim, self.at);
         let known = self.holders.entry(holder.clone()).or_insert(HolderSeen {
             holder,
             instance: printable(&seen.instance, MOST_NAME),
@@ -321,7 +330,10 @@ impl<'a> Fleet<'a> {
         match sign {
             Sign::Renewed(ago) => {
                 known.seen_renewed += 1;
-                let secs = known.changed_secs_ago.unwrap_or(u64::MAX).min(ago.as_secs());
+                let secs = known
+                    .changed_secs_ago
+                    .unwrap_or(u64::MAX)
+                    .min(ago.as_secs());
                 known.changed_secs_ago = Some(secs);
             }
             Sign::Same(_) => known.seen_same += 1,
@@ -339,9 +351,10 @@ fn phase(seen: &ClusterSeen, situation: Situation) -> String {
             None if seen.document.committed_vapp.is_some() => "make VM",
             None => "prepare",
         },
-        Situation::Finishing | Situation::Clearing | Situation::CleaningUp | Situation::Resuming => {
-            "clean up"
-        }
+        Situation::Finishing
+        | Situation::Clearing
+        | Situation::CleaningUp
+        | Situation::Resuming => "clean up",
         Situation::Deleting | Situation::DeletionBlocked => deletion_phase(seen),
         Situation::NotManaged
         | Situation::UnknownState
@@ -382,7 +395,10 @@ fn deletion_phase(seen: &ClusterSeen) -> &'static str {
 
 /// The newest error that says why it stands so.
 fn brief(seen: &ClusterSeen, situation: Situation) -> Option<Brief> {
-    let worst = seen.complaints.iter().max_by_key(|one| (one.name != "LoadBalancerPending", one.at));
+    let worst = seen
+        .complaints
+        .iter()
+        .max_by_key(|one| (one.name != "LoadBalancerPending", one.at));
     let error = if situation == Situation::Complaining {
         worst
     } else {

@@ -47,7 +47,10 @@ fn what_needs_a_person_comes_first_and_the_rest_is_counted() {
         ..Wanted::default()
     };
     let view = look(&wanted, &clusters, &mut Pulses::default(), 0);
-    assert_eq!((view.clusters.len(), view.left_out, view.counts.total), (1, 0, 302));
+    assert_eq!(
+        (view.clusters.len(), view.left_out, view.counts.total),
+        (1, 0, 302)
+    );
     let wanted = Wanted {
         org: Some("Nobody".to_owned()),
         ..Wanted::default()
@@ -60,27 +63,49 @@ fn what_needs_a_person_comes_first_and_the_rest_is_counted() {
 fn replicas_are_seen_by_their_claims_and_alive_when_these_change() {
     let held = |id: usize, worker: &str, seq: u64| {
         let beat = format!("k1;e=1;s={seq};n={seq:x};t=180;p=creating;i=1;x=held");
-        cluster(id, &json!({"state": "provisioning", "workerId": worker, "vcdKeInstanceId": "i-1",
-            "heartbeatString": beat, "heartbeatTimestamp": "2026-03-01T09:59:48.000Z"}))
+        cluster(
+            id,
+            &json!({"state": "provisioning", "workerId": worker, "vcdKeInstanceId": "i-1",
+            "heartbeatString": beat, "heartbeatTimestamp": "2026-03-01T09:59:48.000Z"}),
+        )
     };
-    let original = cluster(9, &json!({"state": "provisioning", "workerId": "w-1-abc", "vcdKeInstanceId": "old-1",
-        "heartbeatString": "beat", "heartbeatTimestamp": "2026-03-01T09:50:00Z"}));
-    let finished = cluster(10, &json!({"state": "provisioned", "workerId": "w-1-def", "vcdKeInstanceId": "old-1",
-        "heartbeatString": "beat"}));
+    let original = cluster(
+        9,
+        &json!({"state": "provisioning", "workerId": "w-1-abc", "vcdKeInstanceId": "old-1",
+        "heartbeatString": "beat", "heartbeatTimestamp": "2026-03-01T09:50:00Z"}),
+    );
+    let finished = cluster(
+        10,
+        &json!({"state": "provisioned", "workerId": "w-1-def", "vcdKeInstanceId": "old-1",
+        "heartbeatString": "beat"}),
+    );
     let mut pulses = Pulses::default();
     let wanted = Wanted::default();
-    let fleet = |a: u64| [held(1, "a/11112222333344445555666677778888", a), held(2, "b/1", 1), original.clone(), finished.clone()];
+    let fleet = |a: u64| {
+        [
+            held(1, "a/11112222333344445555666677778888", a),
+            held(2, "b/1", 1),
+            original.clone(),
+            finished.clone(),
+        ]
+    };
     let first = look(&wanted, &fleet(1), &mut pulses, 0);
     let names: Vec<&str> = first.replicas.iter().map(|one| one.holder.name()).collect();
     assert_eq!(names, ["a", "b", "old-1"]);
     assert!(first.replicas.iter().all(|one| one.is_alive().is_none()));
     assert!(first.replicas[2].holder.is_original());
-    assert_eq!(first.replicas[2].clusters, 1, "what it has finished is not held");
+    assert_eq!(
+        first.replicas[2].clusters, 1,
+        "what it has finished is not held"
+    );
     let second = look(&wanted, &fleet(2), &mut pulses, 45);
     let alive: Vec<Option<bool>> = second.replicas.iter().map(HolderSeen::is_alive).collect();
     assert_eq!(alive, [Some(true), Some(false), Some(false)]);
     let json = serde_json::to_value(&second.replicas[0]).unwrap();
-    assert_eq!((&json["kind"], &json["process"]), (&json!("replica"), &json!("11112222")));
+    assert_eq!(
+        (&json["kind"], &json["process"]),
+        (&json!("replica"), &json!("11112222"))
+    );
 }
 
 /// Goal: a tenant who forges holders makes the view neither large nor wrong.
@@ -89,12 +114,18 @@ fn forged_holders_are_bounded_and_harmless() {
     let clusters: Vec<ClusterSeen> = (0..MOST_HOLDERS + 40)
         .map(|n| {
             let worker = format!("\u{1b}[31m{n}/x");
-            cluster(n, &json!({"state": "provisioning", "workerId": worker,
-                "heartbeatString": "k1;e=1;s=1;n=1;t=180;p=creating;i=1;x=held"}))
+            cluster(
+                n,
+                &json!({"state": "provisioning", "workerId": worker,
+                "heartbeatString": "k1;e=1;s=1;n=1;t=180;p=creating;i=1;x=held"}),
+            )
         })
         .collect();
     let view = look(&Wanted::default(), &clusters, &mut Pulses::default(), 0);
-    assert_eq!((view.replicas.len(), view.more_replicas), (MOST_HOLDERS, 40));
+    assert_eq!(
+        (view.replicas.len(), view.more_replicas),
+        (MOST_HOLDERS, 40)
+    );
     let text = format!("{view:?}");
     assert!(!text.contains("\\u{1b}"), "{text}");
 }

@@ -54,8 +54,8 @@ pub struct Remedy {
 
 const NEW_TOKEN: &str = "put a new API token of the cluster's owner or of an organization administrator into \
     spec.vcdKe.secure.apiToken; the deletion then goes on by itself";
-const EDIT: &str = "correct spec.capiYaml as the text says: nothing of a refused edit is followed, and the cluster \
-    runs on as it is";
+const EDIT: &str = "correct spec.capiYaml as the text says; until then cse-agent applies nothing of the request \
+    (the vendor's projector may all the same), and no server follows it";
 const REQUEST: &str = "correct the request, delete this cluster and create it again";
 const FREE: &str = "free some of what is short or raise its limit; with auto-repair on the next attempt uses it, \
     else delete the cluster and create it again";
@@ -68,7 +68,11 @@ const BALANCER: &str = "enable NSX Advanced Load Balancer on the edge gateway an
 
 /// What to do about errors of these names, in every situation.
 const SERVER: &[(&[&str], Who, &str)] = &[
-    (&["OrganizationMismatch", "InvalidClusterSpec"], Who::Tenant, REQUEST),
+    (
+        &["OrganizationMismatch", "InvalidClusterSpec"],
+        Who::Tenant,
+        REQUEST,
+    ),
     (
         &[
             "ApiTokenMissing",
@@ -86,7 +90,11 @@ const SERVER: &[(&[&str], Who, &str)] = &[
         "give the cluster's author the role \"Kubernetes Cluster Author\" with the rights that are named, and publish \
          them to the organization; then the tenant deletes the cluster and creates it again",
     ),
-    (&["PreflightFailed", "MoreProblems"], Who::TenantOrProvider, "mend what the other errors name first"),
+    (
+        &["PreflightFailed", "MoreProblems"],
+        Who::TenantOrProvider,
+        "mend what the other errors name first",
+    ),
     (
         &["BootstrapNameTaken", "VappNameTaken", "ClusterNameTaken"],
         Who::Tenant,
@@ -122,7 +130,11 @@ const SERVER: &[(&[&str], Who, &str)] = &[
         Who::Tenant,
         "mark the cluster for deletion again: parts of it are gone already, and it cannot be repaired",
     ),
-    (&["AttemptsUsedUp", "CleanupBlocked"], Who::TenantOrProvider, "see the text"),
+    (
+        &["AttemptsUsedUp", "CleanupBlocked"],
+        Who::TenantOrProvider,
+        "see the text",
+    ),
     (
         &["VdcNotFound", "VdcDisabled"],
         Who::TenantOrProvider,
@@ -152,7 +164,11 @@ const SERVER: &[(&[&str], Who, &str)] = &[
         Who::Tenant,
         NETWORK,
     ),
-    (&["LoadBalancerDisabled", "ServiceEnginesMissing"], Who::Provider, BALANCER),
+    (
+        &["LoadBalancerDisabled", "ServiceEnginesMissing"],
+        Who::Provider,
+        BALANCER,
+    ),
     (
         &["ServiceEnginesFull", "ExternalAddressesExhausted"],
         Who::TenantOrProvider,
@@ -160,11 +176,19 @@ const SERVER: &[(&[&str], Who, &str)] = &[
          on the next attempt uses them, else delete the cluster and create it again",
     ),
     (
-        &["TemplateNotFound", "TemplateNoTkgImage", "TemplateVersionMismatch"],
+        &[
+            "TemplateNotFound",
+            "TemplateNoTkgImage",
+            "TemplateVersionMismatch",
+        ],
         Who::TenantOrProvider,
         "upload the template or share its catalog with the organization, or name one that is there and fits the version",
     ),
-    (&["TemplateUnfinished"], Who::Itself, "the server waits until the template is complete"),
+    (
+        &["TemplateUnfinished"],
+        Who::Itself,
+        "the server waits until the template is complete",
+    ),
     (
         &["KubernetesVersionUnsupported", "WorkerVersionAhead"],
         Who::Tenant,
@@ -254,7 +278,11 @@ const SERVER: &[(&[&str], Who, &str)] = &[
         EDIT,
     ),
     (
-        &["clusterCreationFailed", "EphemeralVMError", "ScriptExecutionTimedout"],
+        &[
+            "clusterCreationFailed",
+            "EphemeralVMError",
+            "ScriptExecutionTimedout",
+        ],
         Who::TenantOrProvider,
         "an original server wrote this: look into its log (/root/cse.log) and at the bootstrap VM, then delete the \
          cluster and create it again",
@@ -309,7 +337,11 @@ const COMPONENTS: &[(&[&str], Who, &str)] = &[
         "check load balancing on the edge gateway: service engine group, free virtual services, free external address, NAT rights",
     ),
     (
-        &["CreateLoadbalancerError", "UpdateLoadbalancerError", "DeleteLoadbalancerError"],
+        &[
+            "CreateLoadbalancerError",
+            "UpdateLoadbalancerError",
+            "DeleteLoadbalancerError",
+        ],
         Who::TenantOrProvider,
         "look at the Service of type LoadBalancer it is about, and at virtual services, pools and addresses of the edge gateway",
     ),
@@ -334,12 +366,21 @@ const COMPONENTS: &[(&[&str], Who, &str)] = &[
         "look into /var/log/cloud-init-output.log and /root/kubeadm.err of that node: such a node never recovers, delete its Machine to have it replaced",
     ),
     (
-        &["VCDMachineError", "VCDClusterError", "CAPVCDObjectPatchError"],
+        &[
+            "VCDMachineError",
+            "VCDClusterError",
+            "CAPVCDObjectPatchError",
+        ],
         Who::TenantOrProvider,
         "look at the log of capvcd-controller-manager in the cluster; check API token, rights and VDC",
     ),
     (
-        &["RdeError", "RdeUpgradeError", "RdeIncorrectFormatError", "CPIStatusUpgradeRdeError"],
+        &[
+            "RdeError",
+            "RdeUpgradeError",
+            "RdeIncorrectFormatError",
+            "CPIStatusUpgradeRdeError",
+        ],
         Who::TenantOrProvider,
         "check the API token inside the cluster and the rights of its owner on vmware:capvcdCluster: status cannot be written",
     ),
@@ -408,12 +449,16 @@ pub const fn of_phase(phase: Phase) -> &'static str {
         Phase::Providers => {
             "check that the image registry and GitHub can be reached, and the versions of Cluster API and CAPVCD in vcdKeConfig"
         }
-        Phase::Apply => "read in the log which document of spec.capiYaml is refused, and correct it",
+        Phase::Apply => {
+            "read in the log which document of spec.capiYaml is refused, and correct it"
+        }
         Phase::ControlPlane => {
             "check the load balancer of the edge gateway (service engines, free external address), and the console of \
              the first control plane node"
         }
-        Phase::Addons => "check that the nodes reach the image registry, and the versions of CNI, CPI and CSI in vcdKeConfig",
+        Phase::Addons => {
+            "check that the nodes reach the image registry, and the versions of CNI, CPI and CSI in vcdKeConfig"
+        }
         Phase::Workers => {
             "check quotas, storage and free addresses of the VDC, and the consoles of the nodes that are missing"
         }
@@ -421,7 +466,9 @@ pub const fn of_phase(phase: Phase) -> &'static str {
             "check that the control plane of the new cluster answers and its nodes reach the image registry; its \
              Cluster API objects may be in either cluster"
         }
-        Phase::Finish => "check the storage class of the request and the agent's image in vcdKeConfig",
+        Phase::Finish => {
+            "check the storage class of the request and the agent's image in vcdKeConfig"
+        }
     }
 }
 

@@ -15,7 +15,11 @@ fn files() -> Vec<PathBuf> {
     let mut found = Vec::new();
     while let Some(path) = waiting.pop() {
         if path.is_dir() {
-            waiting.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            waiting.extend(
+                fs::read_dir(&path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
         } else if path.extension().is_some_and(|end| end == "rs") {
             found.push(path);
         }
@@ -66,15 +70,32 @@ fn every_error_that_is_written_has_a_remedy() {
         names.extend(errors_of(&fs::read_to_string(file).unwrap()));
     }
     names.extend(Phase::ALL.map(|phase| phase.error().to_owned()));
-    for known in ["VdcNotFound", "DeletionRolledBack", "ApplyConflict", "YamlUnreadable", "ClusterChangeStuck"] {
-        assert!(names.contains(known), "{known} was not found: the search is broken");
+    for known in [
+        "VdcNotFound",
+        "DeletionRolledBack",
+        "ApplyConflict",
+        "YamlUnreadable",
+        "ClusterChangeStuck",
+    ] {
+        assert!(
+            names.contains(known),
+            "{known} was not found: the search is broken"
+        );
     }
-    assert!(names.len() > 100, "only {} names: the search is broken", names.len());
+    assert!(
+        names.len() > 100,
+        "only {} names: the search is broken",
+        names.len()
+    );
     let unexplained: Vec<&String> = names
         .iter()
         .filter(|name| remedy(Source::Server, name, false).is_none())
         .collect();
-    assert_eq!(unexplained, Vec::<&String>::new(), "errors without a remedy");
+    assert_eq!(
+        unexplained,
+        Vec::<&String>::new(),
+        "errors without a remedy"
+    );
 }
 
 /// Source: the tables of events and errors of CAPVCD, CPI and CSI.
@@ -95,9 +116,20 @@ fn every_known_error_of_a_component_has_a_remedy() {
 #[test]
 fn the_servers_own_words_are_told_and_the_situation_counts() {
     let of = |name, deleting| remedy(Source::Server, name, deleting).unwrap();
-    assert_eq!(of("AttemptsUsedUp", false).how, hint_for("AttemptsUsedUp").unwrap());
-    assert!(of("ApiTokenRefused", false).how.contains("create a new token"));
-    assert!(of("ApiTokenRefused", true).how.contains("goes on by itself"));
+    assert_eq!(
+        of("AttemptsUsedUp", false).how,
+        hint_for("AttemptsUsedUp").unwrap()
+    );
+    assert!(
+        of("ApiTokenRefused", false)
+            .how
+            .contains("create a new token")
+    );
+    assert!(
+        of("ApiTokenRefused", true)
+            .how
+            .contains("goes on by itself")
+    );
     let edit = remedy(Source::Agent, "NoWorkerLeft", false).unwrap();
     assert_eq!((edit.who, edit.how), (Who::Tenant, EDIT));
 }
@@ -105,7 +137,10 @@ fn the_servers_own_words_are_told_and_the_situation_counts() {
 #[test]
 fn no_name_is_explained_twice() {
     for table in [SERVER, AGENT, COMPONENTS] {
-        let names: Vec<&str> = table.iter().flat_map(|(names, ..)| names.iter().copied()).collect();
+        let names: Vec<&str> = table
+            .iter()
+            .flat_map(|(names, ..)| names.iter().copied())
+            .collect();
         let distinct: BTreeSet<&str> = names.iter().copied().collect();
         assert_eq!(distinct.len(), names.len());
     }

@@ -147,6 +147,14 @@ impl Running {
         let Some(report) = RunningCluster::read(&seen.content) else {
             return Self::default();
         };
+        let runs =
+            seen.summary.state == ClusterState::Provisioned && !seen.summary.wants_deletion();
+        if !runs {
+            return Self {
+                report: Some(report),
+                ..Self::default()
+            };
+        }
         let facts = Facts::read(&seen.content, &look);
         Self {
             violations: Edit::read(&seen.content, &report).violations,
@@ -166,7 +174,10 @@ impl Situation {
         if seen.summary.wants_deletion() {
             return deletion(seen);
         }
-        let original = seen.holder.as_ref().is_some_and(super::cluster::Holder::is_original);
+        let original = seen
+            .holder
+            .as_ref()
+            .is_some_and(super::cluster::Holder::is_original);
         match seen.summary.state {
             ClusterState::Unknown => Self::UnknownState,
             ClusterState::Unclaimed | ClusterState::Provisioning if original => {
@@ -243,7 +254,11 @@ impl Situation {
             Self::NotManaged => return Attention::Quiet,
         };
         let is_odd = seen.entity_state == "RESOLUTION_ERROR" || silence(seen, outlook).is_some();
-        if is_odd { attention.min(Attention::Look) } else { attention }
+        if is_odd {
+            attention.min(Attention::Look)
+        } else {
+            attention
+        }
     }
 
     /// Since when it has been so, by the dates of the servers' events.
@@ -281,12 +296,15 @@ impl Situation {
 /// silent: by the clock of whoever wrote it, so that it is a hint and no proof.
 pub fn silence(seen: &ClusterSeen, outlook: &Outlook) -> Option<std::time::Duration> {
     let holder = seen.holder.as_ref()?;
-    let at_rest = matches!(seen.summary.state, ClusterState::Provisioned | ClusterState::Error)
-        && holder.is_original();
+    let at_rest = matches!(
+        seen.summary.state,
+        ClusterState::Provisioned | ClusterState::Error
+    ) && holder.is_original();
     let term = match &seen.summary.claim.heartbeat {
-        Some(heartbeat) if heartbeat.hold == Hold::Held => {
-            outlook.policy.takeover.max(heartbeat.term.min(outlook.policy.foreign_takeover))
-        }
+        Some(heartbeat) if heartbeat.hold == Hold::Held => outlook
+            .policy
+            .takeover
+            .max(heartbeat.term.min(outlook.policy.foreign_takeover)),
         Some(_) | None => outlook.policy.foreign_takeover,
     };
     let passed = age(outlook.now, seen.renewed?).unwrap_or_default();
@@ -392,7 +410,10 @@ fn provisioned(seen: &ClusterSeen, running: Option<&Running>) -> Situation {
 
 /// Whether somebody follows an operation, or the counts of nodes differ.
 fn seems_to_change(seen: &ClusterSeen) -> bool {
-    let followed = seen.holder.as_ref().is_some_and(|holder| !holder.is_original());
+    let followed = seen
+        .holder
+        .as_ref()
+        .is_some_and(|holder| !holder.is_original());
     let report = seen.content.get("status").and_then(|at| at.get("capvcd"));
     let report = report.unwrap_or(&Value::Null);
     let upgrading = value_at(report, &["upgrade", "ready"]) == Some(&Value::Bool(false));
@@ -400,5 +421,7 @@ fn seems_to_change(seen: &ClusterSeen) -> bool {
 }
 
 fn agent_complains(seen: &ClusterSeen) -> bool {
-    seen.complaints.iter().any(|one| one.source == Source::Agent)
+    seen.complaints
+        .iter()
+        .any(|one| one.source == Source::Agent)
 }

@@ -17,6 +17,8 @@ use crate::domain::phase::Phase;
 const MOST_STEPS: usize = 24;
 /// Longest line, in characters.
 const MOST_CHARS: usize = 400;
+/// Longest part of an error, which is told in full elsewhere.
+const MOST_ERROR: usize = 100;
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -104,18 +106,16 @@ fn step_of(entry: &Entry) -> Step {
     let text = match entry.kind {
         Kind::Event if !entry.detail.is_empty() => entry.detail.clone(),
         Kind::Event => format!("{}.", entry.name),
-        Kind::Error => format!("Error {}: {}", entry.name, first_sentence(&entry.detail)),
+        Kind::Error => format!(
+            "Error {}: {}",
+            entry.name,
+            printable(&entry.detail, MOST_ERROR)
+        ),
     };
     Step {
         at: entry.at,
         text: printable(&text, MOST_CHARS),
     }
-}
-
-/// Without the lines of a log that may follow.
-fn first_sentence(text: &str) -> &str {
-    let log = " Last lines of the log:";
-    text.split(log).next().unwrap_or_default()
 }
 
 impl Run {

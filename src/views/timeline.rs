@@ -222,14 +222,24 @@ mod tests {
             "DiskCreateEvent",
         ];
         assert_eq!(names, want);
-        assert_eq!((found[3].source, found[3].kind), (Source::Server, Kind::Error));
+        assert_eq!(
+            (found[3].source, found[3].kind),
+            (Source::Server, Kind::Error)
+        );
         let details: Vec<&str> = found.iter().map(|entry| entry.detail.as_str()).collect();
-        assert_eq!(details, ["all", "taken", "x", "Attempt 1: no VDC.", "a disk"]);
+        assert_eq!(
+            details,
+            ["all", "taken", "x", "Attempt 1: no VDC.", "a disk"]
+        );
     }
 
     #[test]
     fn odd_and_endless_sets_are_read_as_far_as_they_go() {
-        for status in [json!(7), json!({"vcdKe": []}), json!({"vcdKe": {"eventSet": {}}})] {
+        for status in [
+            json!(7),
+            json!({"vcdKe": []}),
+            json!({"vcdKe": {"eventSet": {}}}),
+        ] {
             assert_eq!(read(&content(&status)), []);
         }
         let entries: Vec<Value> = (0..500).map(|n| json!({"name": format!("E{n}")})).collect();

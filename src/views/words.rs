@@ -101,8 +101,14 @@ pub fn count(number: usize, one: &str, many: &str) -> String {
 pub fn sentence(text: &str) -> String {
     let text = text.trim();
     let mut chars = text.chars();
-    let first: String = chars.next().map_or_else(String::new, |c| c.to_uppercase().collect());
-    let stop = if text.ends_with(['.', '!', '?', '…']) || text.is_empty() { "" } else { "." };
+    let first: String = chars
+        .next()
+        .map_or_else(String::new, |c| c.to_uppercase().collect());
+    let stop = if text.ends_with(['.', '!', '?', '…']) || text.is_empty() {
+        ""
+    } else {
+        "."
+    };
     format!("{first}{}{stop}", chars.as_str())
 }
 

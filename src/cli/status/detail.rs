@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::look::ToldBy;
+use super::tables::attempt;
 use crate::domain::edit::RunningCluster;
 use crate::views::Outlook;
 use crate::views::cluster::{ClusterSeen, Holder};
@@ -63,11 +64,7 @@ pub(super) struct Detail {
 }
 
 impl Detail {
-    pub(super) fn of(
-        seen: &ClusterSeen,
-        (outlook, clock): (&Outlook, ToldBy),
-        sign: Sign,
-    ) -> Self {
+    pub(super) fn of(seen: &ClusterSeen, (outlook, clock): (&Outlook, ToldBy), sign: Sign) -> Self {
         let running = Running::read(seen, outlook);
         let situation = Situation::of(seen, Some(&running));
         let mut row = Row::of(seen, outlook);
@@ -75,8 +72,9 @@ impl Detail {
         row.attention = situation.attention(seen, outlook);
         row.since = situation.since(seen);
         let entries: Vec<Entry> = read(&seen.content).into_iter().map(harmless).collect();
-        let (errors, mut events): (Vec<Entry>, Vec<Entry>) =
-            entries.into_iter().partition(|entry| entry.kind == Kind::Error);
+        let (errors, mut events): (Vec<Entry>, Vec<Entry>) = entries
+            .into_iter()
+            .partition(|entry| entry.kind == Kind::Error);
         events.drain(..events.len().saturating_sub(EVENTS));
         let report = running.report.as_ref();
         let text = |of: fn(&RunningCluster) -> Option<&String>| {
@@ -109,13 +107,16 @@ impl Detail {
             essence: String::new(),
             cluster: row,
         };
-        detail.essence = format!("{:?}", Self {
-            at: Timestamp::UNIX_EPOCH,
-            renewed: None,
-            seen_renewing: None,
-            sign: Sign::Unknown,
-            ..detail.clone()
-        });
+        detail.essence = format!(
+            "{:?}",
+            Self {
+                at: Timestamp::UNIX_EPOCH,
+                renewed: None,
+                seen_renewing: None,
+                sign: Sign::Unknown,
+                ..detail.clone()
+            }
+        );
         detail
     }
 }
@@ -154,9 +155,15 @@ pub(super) fn text(told: &Detail) -> String {
     if !told.errors.is_empty() {
         text.push_str("\nERRORS\n");
         for error in &told.errors {
-            let when = error.at.map_or_else(|| "no date".to_owned(), |at| ago(told.at, at));
+            let when = error
+                .at
+                .map_or_else(|| "no date".to_owned(), |at| ago(told.at, at));
             let detail = sentence(&printable(&error.detail, MOST_CHARS));
-            let about = if error.about.is_empty() { String::new() } else { format!(", {}", error.about) };
+            let about = if error.about.is_empty() {
+                String::new()
+            } else {
+                format!(", {}", error.about)
+            };
             let (source, name) = (error.source.word(), &error.name);
             writeln!(text, "  - {name} ({source}, {when}{about}): {detail}").unwrap_or_default();
         }
@@ -164,15 +171,22 @@ pub(super) fn text(told: &Detail) -> String {
     if !told.events.is_empty() {
         text.push_str("\nNEWEST EVENTS (UTC)\n");
         for event in &told.events {
-            let at = event.at.map_or_else(|| "no date            ".to_owned(), utc);
-            let detail = printable(&event.detail, 160);
-            writeln!(text, "  {at}  {:<6}  {}: {detail}", event.source.word(), event.name)
-                .unwrap_or_default();
+            let at = event
+                .at
+                .map_or_else(|| "no date            ".to_owned(), utc);
+            let told = [event.about.as_str(), event.detail.as_str()];
+            let told: Vec<&str> = told.into_iter().filter(|text| !text.is_empty()).collect();
+            let told = printable(&told.join(": "), 160);
+            let (source, name) = (event.source.word(), &event.name);
+            writeln!(text, "  {at}  {source:<6}  {name}  {told}").unwrap_or_default();
         }
     }
     let (name, clock) = (&row.name, told.clock.words());
-    write!(text, "\nAges by {clock}. What it waits for and what to do: cse-server explain {name}\n")
-        .unwrap_or_default();
+    write!(
+        text,
+        "\nAges by {clock}. What it waits for and what to do: cse-server explain {name}\n"
+    )
+    .unwrap_or_default();
     text
 }
 
@@ -188,13 +202,27 @@ fn facts(told: &Detail) -> [(&'static str, String); 13] {
         (true, false) => "asked for",
         (false, _) => "",
     };
-    let attempt = if row.attempt > 0 { row.attempt.to_string() } else { String::new() };
+    let attempt = attempt(row);
     let pools = told.pools.iter();
     let pools = pools.map(|pool| format!("{} {}/{}", pool.name, pool.available, pool.desired));
     [
-        ("organization", format!("{}, VDC {}, owner {}", row.org, told.vdc, told.owner)),
-        ("situation", format!("{} ({}){since}", row.situation.word(), row.attention.word())),
-        ("state", format!("{} (entity {}, type {})", row.state.word(), told.entity_state, told.type_version)),
+        (
+            "organization",
+            format!("{}, VDC {}, owner {}", row.org, told.vdc, told.owner),
+        ),
+        (
+            "situation",
+            format!("{} ({}){since}", row.situation.word(), row.attention.word()),
+        ),
+        (
+            "state",
+            format!(
+                "{} (entity {}, type {})",
+                row.state.word(),
+                told.entity_state,
+                told.type_version
+            ),
+        ),
         ("phase", row.phase.clone()),
         ("attempt", attempt),
         ("held by", holder(told)),
@@ -220,7 +248,12 @@ fn holder(told: &Detail) -> String {
     );
     let sign = match told.sign {
         Sign::Renewed(_) => "; seen to renew: it lives",
-        Sign::Same(same) => return format!("{name}, {renewed}; not renewed in {} between two looks", span(same)),
+        Sign::Same(same) => {
+            return format!(
+                "{name}, {renewed}; not renewed in {} between two looks",
+                span(same)
+            );
+        }
         Sign::Unknown => "",
     };
     format!("{name}, {renewed}{sign}")

@@ -114,7 +114,9 @@ impl Site {
     /// The cluster of that name or URN.
     pub(in crate::cli) async fn find(&self, asked: &str) -> Result<ClusterSeen, Failure> {
         let found = find::cluster(&self.client, asked).await;
-        found.map(ClusterSeen::read).map_err(|error| self.failed(error))
+        found
+            .map(ClusterSeen::read)
+            .map_err(|error| self.failed(error))
     }
 
     pub(super) async fn fleet(

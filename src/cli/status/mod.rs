@@ -143,7 +143,8 @@ impl Looks<'_> {
             let begun = self.clock.now();
             let readable = match self.look().await {
                 Ok(shown) => {
-                    let is_news = self.paper.is_terminal() || shown.essence != last || lost.is_some();
+                    let is_news =
+                        self.paper.is_terminal() || shown.essence != last || lost.is_some();
                     lost = None;
                     last = shown.essence;
                     !is_news || self.paper.put_anew(&shown.text)
@@ -173,14 +174,17 @@ impl Looks<'_> {
             let text = if self.args.json {
                 json(&told)?
             } else {
-                detail::text(&told)
+                self.paper.wrapped(&detail::text(&told))
             };
             return Ok(Shown {
                 text,
                 essence: told.essence,
             });
         }
-        let told = self.site.fleet(&self.wanted, (&mut self.pulses, at)).await?;
+        let told = self
+            .site
+            .fleet(&self.wanted, (&mut self.pulses, at))
+            .await?;
         Ok(Shown {
             text: if self.args.json {
                 json(&told)?

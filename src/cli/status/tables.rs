@@ -54,27 +54,51 @@ fn replicas(told: &FleetTold, paper: Paper, wide: bool) -> String {
                 (systemctl status cse-server).\n"
             .to_owned();
     }
-    let mut table = paper.table(&["REPLICA", "PROCESS", "KIND", "INSTANCE", "CLUSTERS", "RENEWED (OWN CLOCK)", "SEEN TO RENEW"]);
+    let mut titles = vec![
+        "REPLICA",
+        "PROCESS",
+        "KIND",
+        "CLUSTERS",
+        "RENEWED (OWN CLOCK)",
+        "SEEN TO RENEW",
+    ];
+    if wide {
+        titles.push("INSTANCE");
+    }
+    let mut table = paper.table(&titles);
     for replica in replicas {
         let (process, kind) = match &replica.holder {
             Holder::Replica { process, .. } => (process.as_str(), "cse-server"),
             Holder::Original { .. } => ("-", "original"),
         };
         let (sign, tone) = sign(replica);
-        let renewed = replica.renewed.map_or_else(|| "-".to_owned(), |at| ago(told.at, at));
-        table.add_row([
-            paper.cell(printable(replica.holder.name(), width(wide, NARROW)), Tone::Plain),
+        let renewed = replica
+            .renewed
+            .map_or_else(|| "-".to_owned(), |at| ago(told.at, at));
+        let mut cells = vec![
+            paper.cell(
+                printable(replica.holder.name(), width(wide, NARROW)),
+                Tone::Plain,
+            ),
             paper.cell(process, Tone::Plain),
             paper.cell(kind, Tone::Plain),
-            paper.cell(printable(&replica.instance, width(wide, 24)), Tone::Plain),
             paper.cell(replica.clusters, Tone::Plain),
             paper.cell(renewed, tone),
             paper.cell(sign, tone),
-        ]);
+        ];
+        if wide {
+            cells.push(paper.cell(&replica.instance, Tone::Plain));
+        }
+        table.add_row(cells);
     }
     let mut text = paper.lines(&table);
     if told.fleet.more_replicas > 0 {
-        writeln!(text, "clusters of further holders: {}", told.fleet.more_replicas).unwrap_or_default();
+        writeln!(
+            text,
+            "clusters of further holders: {}",
+            told.fleet.more_replicas
+        )
+        .unwrap_or_default();
     }
     text
 }
@@ -98,8 +122,16 @@ fn counts(counts: &Counts) -> String {
         Some(format!("{number} {}", state.word()))
     });
     let by_attention = Attention::ALL.iter().filter_map(|attention| {
-        let number = counts.by_attention.get(attention)?;
-        Some(format!("{number} {}", attention.word()))
+        let number = *counts.by_attention.get(attention)?;
+        Some(match attention {
+            Attention::Person if number > 1 => format!("{number} need a person"),
+            Attention::Person
+            | Attention::Look
+            | Attention::Repairing
+            | Attention::Waiting
+            | Attention::Working
+            | Attention::Quiet => format!("{number} {}", attention.word()),
+        })
     });
     let (states, attentions): (Vec<_>, Vec<_>) = (by_state.collect(), by_attention.collect());
     if counts.total == 0 {
@@ -112,7 +144,18 @@ fn counts(counts: &Counts) -> String {
 }
 
 fn clusters(told: &FleetTold, paper: Paper, wide: bool) -> String {
-    let mut titles = vec!["ATTENTION", "CLUSTER", "ORG", "STATE", "SITUATION", "PHASE", "HELD BY", "ATTEMPT", "AGE", "ERROR"];
+    let mut titles = vec![
+        "ATTENTION",
+        "CLUSTER",
+        "ORG",
+        "STATE",
+        "SITUATION",
+        "PHASE",
+        "HELD BY",
+        "ATTEMPT",
+        "FOR",
+        "ERROR",
+    ];
     if wide {
         titles.extend(["SINCE (UTC)", "URN"]);
     }
@@ -120,7 +163,9 @@ fn clusters(told: &FleetTold, paper: Paper, wide: bool) -> String {
     for row in &told.fleet.clusters {
         table.add_row(cells(row, (told.at, wide), paper));
     }
-    if paper.is_terminal() && let Some(column) = table.column_mut(9) {
+    if paper.is_terminal()
+        && let Some(column) = table.column_mut(9)
+    {
         column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(24)));
     }
     paper.lines(&table)
@@ -134,14 +179,27 @@ fn cells(row: &Row, (now, wide): (Timestamp, bool), paper: Paper) -> Vec<comfy_t
         Attention::Quiet => Tone::Good,
     };
     let name = |text: &str| printable(text, width(wide, NARROW));
-    let dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
-    let held = row.holder.as_ref().map_or_else(String::new, |holder| name(holder.name()));
+    let dash = |text: String| {
+        if text.is_empty() {
+            "-".to_owned()
+        } else {
+            text
+        }
+    };
+    let held = row
+        .holder
+        .as_ref()
+        .map_or_else(String::new, |holder| name(holder.name()));
     let passed = row.since.and_then(|at| age(now, at).ok());
     let error = row.error.as_ref().map_or_else(String::new, |error| {
         let text = format!("{}: {}", error.name, error.text);
-        if wide { text } else { printable(&text, NARROW_ERROR) }
+        if wide {
+            text
+        } else {
+            printable(&text, NARROW_ERROR)
+        }
     });
-    let attempt = if row.attempt > 0 { row.attempt.to_string() } else { String::new() };
+    let attempt = attempt(row);
     let mut cells = vec![
         paper.cell(row.attention.word(), tone),
         paper.cell(name(&row.name), Tone::Plain),
@@ -161,6 +219,19 @@ fn cells(row: &Row, (now, wide): (Timestamp, bool), paper: Paper) -> Vec<comfy_t
     cells
 }
 
+/// The number of the attempt, where one is made or was the last.
+pub(super) fn attempt(row: &Row) -> String {
+    match row.state {
+        State::Provisioning | State::Error if row.attempt > 0 => row.attempt.to_string(),
+        State::New
+        | State::Provisioning
+        | State::Provisioned
+        | State::Error
+        | State::Deleting
+        | State::Unknown => String::new(),
+    }
+}
+
 fn notes(told: &FleetTold) -> String {
     let fleet = &told.fleet;
     let mut text = String::new();
@@ -175,7 +246,11 @@ fn notes(told: &FleetTold) -> String {
         note(format!(
             "{} of the list cannot be read at all and {} not counted",
             count(fleet.counts.unreadable, "entity", "entities"),
-            if fleet.counts.unreadable == 1 { "is" } else { "are" }
+            if fleet.counts.unreadable == 1 {
+                "is"
+            } else {
+                "are"
+            }
         ));
     }
     if fleet.counts.not_managed > 0 {
@@ -184,7 +259,11 @@ fn notes(told: &FleetTold) -> String {
             count(fleet.counts.not_managed, "more entity", "more entities")
         ));
     }
-    if fleet.clusters.iter().any(|row| row.attention <= Attention::Look) {
+    if fleet
+        .clusters
+        .iter()
+        .any(|row| row.attention <= Attention::Look)
+    {
         note("cse-server explain CLUSTER says what to do".to_owned());
     }
     text

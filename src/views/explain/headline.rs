@@ -10,35 +10,69 @@ impl Case<'_> {
     pub(super) fn headline(&self) -> String {
         let attempt = self.seen.document.incarnation.max(1);
         let text = match self.situation {
-            Situation::NotManaged => "This is no cluster of the Container Service Extension (spec.vcdKe.isVCDKECluster is not true), so no server ever touches it.",
-            Situation::UnknownState => return format!(
-                "Its state is {:?}, which this server does not know: a later kind of server wrote it, and this one keeps its hands off.",
-                printable(&self.seen.state_text, 40)
-            ),
+            Situation::NotManaged => {
+                "This is no cluster of the Container Service Extension (spec.vcdKe.isVCDKECluster is not true), so no server ever touches it."
+            }
+            Situation::UnknownState => {
+                return format!(
+                    "Its state is {:?}, which this server does not know: a later kind of server wrote it, and this one keeps its hands off.",
+                    printable(&self.seen.state_text, 40)
+                );
+            }
             Situation::New => "The cluster is asked for, and no server has taken it yet.",
             Situation::Creating => return self.creating(attempt),
-            Situation::Finishing => "The cluster is complete. Its bootstrap VM is being removed; then it is reported as provisioned.",
-            Situation::Resuming => "Its document went back in time while the cluster stands. Nothing is created again or removed; it is reported as provisioned as soon as its own status says that it is ready.",
-            Situation::WentBack => "Its state went back to an earlier one, but its claim record says that the work was over: a client or a backup wrote an old document. A server finds out from VCD what the work ended in and restores the state.",
-            Situation::OriginalAtWork => "An original server works on it; replicas of this server leave it alone while its record changes.",
+            Situation::Finishing => {
+                "The cluster is complete. Its bootstrap VM is being removed; then it is reported as provisioned."
+            }
+            Situation::Resuming => {
+                "Its document went back in time while the cluster stands. Nothing is created again or removed; it is reported as provisioned as soon as its own status says that it is ready."
+            }
+            Situation::WentBack => {
+                "Its state went back to an earlier one, but its claim record says that the work was over: a client or a backup wrote an old document. A server finds out from VCD what the work ended in and restores the state."
+            }
+            Situation::OriginalAtWork => {
+                "An original server works on it; replicas of this server leave it alone while its record changes."
+            }
             Situation::Provisioned => "The cluster is provisioned and nothing is under way.",
-            Situation::Changing => "The cluster is provisioned, and what was asked for is being carried out inside it.",
-            Situation::EditRefused => "The cluster runs, but what is asked for in spec.capiYaml breaks a rule and is not followed.",
+            Situation::Changing => {
+                "The cluster is provisioned, and what was asked for is being carried out inside it."
+            }
+            Situation::EditRefused => {
+                "The cluster runs, but what is asked for in spec.capiYaml breaks a rule and is not followed by any server."
+            }
             Situation::Stuck => "The cluster runs, but an operation on it gets nowhere.",
-            Situation::Complaining => "The cluster is provisioned, and a component inside it reports errors.",
-            Situation::CleaningUp => return format!(
-                "Attempt {attempt} of at most {} to create it has failed. What it left is being removed, then the next attempt begins by itself.",
-                self.outlook.policy.max_attempts
-            ),
-            Situation::Clearing => "The creation has failed, no further attempt is made, and the bootstrap VM is being removed.",
+            Situation::Complaining => {
+                "The cluster is provisioned, and a component inside it reports errors."
+            }
+            Situation::CleaningUp => {
+                return format!(
+                    "Attempt {attempt} of at most {} to create it has failed. What it left is being removed, then the next attempt begins by itself.",
+                    self.outlook.policy.max_attempts
+                );
+            }
+            Situation::Clearing => {
+                "The creation has failed, no further attempt is made, and the bootstrap VM is being removed."
+            }
             Situation::Failed => "The creation has failed, and no further attempt is made.",
-            Situation::FailedKept => "The creation has failed, and no further attempt is made. Its bootstrap VM is kept, so that somebody can look at it.",
-            Situation::FailedElsewhere => "An original server reports that the cluster has failed; this server leaves it as it is.",
-            Situation::RolledBack => "Its document went back to an earlier version while the cluster exists. Nothing of it is created again or removed.",
-            Situation::DeletionRolledBack => "An older version of the document was written over its deletion when parts of it were gone already. Nothing is done until somebody decides.",
-            Situation::DeletionAsked => "Its deletion is asked for, and no server has begun it yet.",
+            Situation::FailedKept => {
+                "The creation has failed, and no further attempt is made. Its bootstrap VM is kept, so that somebody can look at it."
+            }
+            Situation::FailedElsewhere => {
+                "An original server reports that the cluster has failed; this server leaves it as it is."
+            }
+            Situation::RolledBack => {
+                "Its document went back to an earlier version while the cluster exists. Nothing of it is created again or removed."
+            }
+            Situation::DeletionRolledBack => {
+                "An older version of the document was written over its deletion when parts of it were gone already. Nothing is done until somebody decides."
+            }
+            Situation::DeletionAsked => {
+                "Its deletion is asked for, and no server has begun it yet."
+            }
             Situation::Deleting => "The cluster is being deleted.",
-            Situation::DeletionBlocked => "The deletion cannot go on; it is tried again by itself, but what stands in the way has to be cleared.",
+            Situation::DeletionBlocked => {
+                "The deletion cannot go on; it is tried again by itself, but what stands in the way has to be cleared."
+            }
         };
         text.to_owned()
     }
@@ -54,7 +88,9 @@ impl Case<'_> {
             None if document.committed_vm.is_some() => {
                 "its bootstrap VM is made and has not reported yet".to_owned()
             }
-            None if document.committed_vapp.is_some() => "its bootstrap VM is being made".to_owned(),
+            None if document.committed_vapp.is_some() => {
+                "its bootstrap VM is being made".to_owned()
+            }
             None => "the request is being checked and the bootstrap VM prepared".to_owned(),
         };
         format!("The cluster is being created (attempt {attempt}): {at}.")
@@ -103,7 +139,10 @@ impl Case<'_> {
                 printable(process, 8)
             ),
             Some(Holder::Original { name }) => {
-                format!("Held by an original server ({}); {renewed}.", printable(name, 60))
+                format!(
+                    "Held by an original server ({}); {renewed}.",
+                    printable(name, 60)
+                )
             }
             None if self.situation == Situation::NotManaged => String::new(),
             None if self.seen.summary.claim.heartbeat.is_none() => {
@@ -139,7 +178,10 @@ impl Case<'_> {
         if self.seen.errors.is_empty() {
             format!("{way} {volumes}")
         } else {
-            format!("{way} {volumes} {} in the way.", sentence(&left).trim_end_matches('.'))
+            format!(
+                "{way} {volumes} {} in the way.",
+                sentence(&left).trim_end_matches('.')
+            )
         }
     }
 }

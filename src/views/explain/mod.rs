@@ -192,7 +192,10 @@ impl Case<'_> {
             // The text of the server says it already.
             Some(remedy) if entry.detail.contains(remedy.how) => String::new(),
             Some(remedy) => sentence(remedy.how),
-            None => "No error of this name is known here: the text, and who wrote it, are all there is.".to_owned(),
+            None => {
+                "No error of this name is known here: the text, and who wrote it, are all there is."
+                    .to_owned()
+            }
         };
         if let Some(phase) = failed_phase(entry) {
             let of_phase = sentence(of_phase(phase));
@@ -259,7 +262,9 @@ fn happened(story: &Story) -> Vec<String> {
 }
 
 fn waiting(waiting: &Waiting) -> String {
-    let by = waiting.by.map_or_else(String::new, |by| format!(" ({})", utc_minute(by)));
+    let by = waiting
+        .by
+        .map_or_else(String::new, |by| format!(" ({})", utc_minute(by)));
     sentence(&format!("{}: {}{by}", waiting.who, waiting.what))
 }
 
@@ -274,7 +279,11 @@ fn trouble(trouble: &Trouble, now: Timestamp) -> String {
     } else {
         format!(", about {}", trouble.about)
     };
-    let mut text = format!("{} ({told}{about}): {}", trouble.name, sentence(&trouble.text));
+    let mut text = format!(
+        "{} ({told}{about}): {}",
+        trouble.name,
+        sentence(&trouble.text)
+    );
     let who = trouble.who.map_or("whoever wrote it", Who::in_words);
     if !trouble.remedy.is_empty() {
         write!(text, "\n    To do, {who}: {}", trouble.remedy).unwrap_or_default();

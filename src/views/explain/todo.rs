@@ -11,7 +11,14 @@ impl Case<'_> {
     pub(super) fn todo(&self, wrong: &[Trouble]) -> Vec<String> {
         let mut todo = Vec::new();
         let mended = wrong.iter().any(|trouble| trouble.who != Some(Who::Itself));
-        if mended && self.situation != Situation::CleaningUp {
+        let is_tried_again = matches!(self.situation, Situation::CleaningUp | Situation::Creating);
+        if mended && is_tried_again {
+            todo.push(
+                "Nothing has to be started: the errors are those of an attempt that is over. Mending what they name \
+                 helps the next one."
+                    .to_owned(),
+            );
+        } else if mended {
             todo.push("Do what stands at each error above.".to_owned());
         }
         todo.extend(self.steps().iter().map(|step| (*step).to_owned()));
@@ -35,9 +42,9 @@ impl Case<'_> {
             Situation::NotManaged => &[
                 "If it should be a cluster of this service, its client has to set spec.vcdKe.isVCDKECluster to true.",
             ],
-            Situation::UnknownState => &[
-                "Find out which server writes this state, and let that one work on it.",
-            ],
+            Situation::UnknownState => {
+                &["Find out which server writes this state, and let that one work on it."]
+            }
             Situation::New | Situation::DeletionAsked => &[
                 "Wait a minute. If nobody takes it: see whether a replica runs (systemctl status cse-server on their \
                  machines, cse-server check), and whether all slots are taken (cse-server status).",

@@ -15,7 +15,7 @@ impl Case<'_> {
         match self.situation {
             Situation::NotManaged | Situation::UnknownState | Situation::Provisioned => Vec::new(),
             Situation::New | Situation::DeletionAsked => vec![self.any_replica(
-                "takes it at its next poll: within seconds where one runs and has a slot free for this organization, \
+                "takes it at its next poll, within seconds where one runs and has a slot free for this organization, \
                  which gets a quarter of a replica's slots at most",
             )],
             Situation::Creating => vec![self.creation()],
@@ -89,7 +89,10 @@ impl Case<'_> {
         let (what, by) = match guest_phase(self.seen) {
             Some((phase, false)) => self.phase(phase),
             Some((phase, true)) => match phase.next() {
-                Some(next) => (format!("waits for the bootstrap VM to begin phase {}", next.name()), None),
+                Some(next) => (
+                    format!("waits for the bootstrap VM to begin phase {}", next.name()),
+                    None,
+                ),
                 None => (
                     format!(
                         "waits up to {} for a control plane that is ready in status.capvcd and for the kubeconfig",
@@ -99,13 +102,18 @@ impl Case<'_> {
                 ),
             },
             None if document.committed_vm.is_some() => (
-                "waits for the bootstrap VM to boot and to report its first phase, network".to_owned(),
+                "waits for the bootstrap VM to boot and to report its first phase, network"
+                    .to_owned(),
                 self.after(&["BootstrapVmCreated"], Phase::Network),
             ),
             None if document.committed_vapp.is_some() => {
                 ("makes the bootstrap VM in its vApp".to_owned(), None)
             }
-            None => ("checks the request against what the VDC offers and makes the bootstrap vApp".to_owned(), None),
+            None => (
+                "checks the request against what the VDC offers and makes the bootstrap vApp"
+                    .to_owned(),
+                None,
+            ),
         };
         Waiting {
             by,
