@@ -15,7 +15,7 @@ use tokio::runtime::Builder;
 
 use super::exit::{Failure, SYSTEM};
 use super::reach::ReachArgs;
-use super::show::{ColorArgs, Paper, Tone, json};
+use super::show::{ColorArgs, Paper, Tone, json, lines, put};
 use super::status::{Site, harmless};
 use crate::clock::Clock;
 use crate::vcd::error::VcdError;
@@ -39,6 +39,7 @@ JSON (--json): [{at, source, kind: event|error, name, detail, resource_id, about
 /// What the command takes.
 #[derive(Debug, Args)]
 #[command(after_help = ABOUT)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(super) struct EventsArgs {
     /// Name or URN of the cluster
     cluster: String,
@@ -101,7 +102,7 @@ pub(super) fn run(args: &EventsArgs) -> Result<ExitCode, Failure> {
         let paper = Paper::new(args.color);
         let list = List { args, from };
         if args.watch {
-            return list.watch(&site, seen, paper).await;
+            return list.watch(&site, seen).await;
         }
         let entries = list.entries(&seen);
         let text = if args.json {
@@ -109,7 +110,7 @@ pub(super) fn run(args: &EventsArgs) -> Result<ExitCode, Failure> {
         } else {
             list.table(&entries, paper)
         };
-        paper.put(&text);
+        put(&text);
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -128,7 +129,7 @@ impl List<'_> {
             is_new && (!self.args.errors || entry.kind == Kind::Error)
         };
         let entries = read(&seen.content).into_iter().filter(wanted);
-        entries.map(harmless).collect()
+        entries.map(|entry| harmless(&entry)).collect()
     }
 
     fn table(&self, entries: &[Entry], paper: Paper) -> String {
@@ -152,7 +153,7 @@ impl List<'_> {
                 paper.cell(self.text(entry), Tone::Plain),
             ]);
         }
-        format!("{}! marks errors\n", paper.lines(&table))
+        format!("{}! marks errors\n", lines(&table))
     }
 
     fn text(&self, entry: &Entry) -> String {
@@ -165,12 +166,7 @@ impl List<'_> {
         format!("{about}{}", printable(&entry.detail, most))
     }
 
-    async fn watch(
-        &self,
-        site: &Site,
-        seen: ClusterSeen,
-        paper: Paper,
-    ) -> Result<ExitCode, Failure> {
+    async fn watch(&self, site: &Site, seen: ClusterSeen) -> Result<ExitCode, Failure> {
         let clock = Clock::system();
         let id = seen.id.clone();
         let mut shown = BTreeSet::new();
@@ -179,7 +175,7 @@ impl List<'_> {
         loop {
             if let Some(seen) = seen.take() {
                 for entry in self.entries(&seen) {
-                    if shown.insert(key(&entry)) && !paper.put(&self.line(&entry)?) {
+                    if shown.insert(key(&entry)) && !put(&self.line(&entry)?) {
                         return Ok(ExitCode::SUCCESS);
                     }
                 }
@@ -192,14 +188,14 @@ impl List<'_> {
                 }
                 Err(VcdError::NotVisible { .. }) => {
                     if !self.args.json {
-                        paper.put("the cluster is gone, or not visible to this login any more\n");
+                        put("the cluster is gone, or not visible to this login any more\n");
                     }
                     return Ok(ExitCode::SUCCESS);
                 }
                 Err(error) => {
                     let failure = site.failed(Failure::vcd(&error));
                     if !is_lost && !self.args.json {
-                        paper.put(&format!("cse-server: {failure}; still trying\n"));
+                        put(&format!("cse-server: {failure}; still trying\n"));
                     }
                     is_lost = true;
                 }

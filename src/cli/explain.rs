@@ -12,7 +12,7 @@ use tokio::runtime::Builder;
 
 use super::exit::Failure;
 use super::reach::ReachArgs;
-use super::show::{ColorArgs, Paper, json};
+use super::show::{ColorArgs, Paper, json, put};
 use super::status::{Site, ToldBy};
 use crate::views::explain::{Explanation, explain, render};
 
@@ -70,6 +70,6 @@ pub(super) fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
         let text = format!("{text}\nAges are told by {}.\n", clock.words());
         Ok(paper.wrapped(&text))
     })?;
-    paper.put(&text);
+    put(&text);
     Ok(ExitCode::SUCCESS)
 }

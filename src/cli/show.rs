@@ -101,8 +101,8 @@ impl Paper {
     }
 
     /// A cell in the colour of its tone.
-    pub(super) fn cell(self, text: impl ToString, tone: Tone) -> Cell {
-        let cell = Cell::new(text.to_string());
+    pub(super) fn cell(self, text: impl Into<String>, tone: Tone) -> Cell {
+        let cell = Cell::new(text.into());
         let colour = match tone {
             Tone::Bad => Color::Red,
             Tone::Odd => Color::Yellow,
@@ -111,18 +111,6 @@ impl Paper {
             Tone::Plain => return cell,
         };
         if self.colours { cell.fg(colour) } else { cell }
-    }
-
-    /// The lines of a table, without blanks at their ends.
-    pub(super) fn lines(self, table: &Table) -> String {
-        let lines = table.lines();
-        let lines = lines.map(|line| {
-            format!(
-                "{}\n",
-                line.trim_end().strip_prefix(' ').unwrap_or(line.trim_end())
-            )
-        });
-        lines.collect()
     }
 
     /// The text with long lines broken where a terminal would, and indented like their beginnings.
@@ -134,22 +122,34 @@ impl Paper {
         }
     }
 
-    /// Prints; false when nobody reads any more.
-    pub(super) fn put(self, text: &str) -> bool {
-        let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes())
-            .and_then(|()| out.flush())
-            .is_ok()
-    }
-
     /// Clears the terminal and prints at its top.
     pub(super) fn put_anew(self, text: &str) -> bool {
         if self.terminal {
-            self.put(&format!("\u{1b}[H\u{1b}[2J\u{1b}[3J{text}"))
+            put(&format!("\u{1b}[H\u{1b}[2J\u{1b}[3J{text}"))
         } else {
-            self.put(text)
+            put(text)
         }
     }
+}
+
+/// The lines of a table, without blanks at their ends.
+pub(super) fn lines(table: &Table) -> String {
+    let lines = table.lines();
+    let lines = lines.map(|line| {
+        format!(
+            "{}\n",
+            line.trim_end().strip_prefix(' ').unwrap_or(line.trim_end())
+        )
+    });
+    lines.collect()
+}
+
+/// Prints; false when nobody reads any more.
+pub(super) fn put(text: &str) -> bool {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .is_ok()
 }
 
 fn wrap(text: &str, width: usize) -> String {

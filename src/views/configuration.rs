@@ -79,7 +79,7 @@ impl ConfigurationView {
             poll_secs: secs(server.timers().poll),
             watcher_secs: secs(server.timers().watcher),
             stale_secs: secs(server.timers().stale),
-            problems: refused.iter().map(|error| text(error)).collect(),
+            problems: refused.iter().map(text).collect(),
         }
     }
 

@@ -298,16 +298,13 @@ impl<'a> Fleet<'a> {
         if holder.is_original() && at_rest && !seen.summary.wants_deletion() {
             return;
         }
-        let holder = match harmless(holder) {
-            // Its threads have names of their own; what is shown is the server.
-            Holder::Original { name } if !seen.instance.is_empty() => Holder::Original {
-                name: if name.is_empty() {
-                    name
-                } else {
-                    printable(&seen.instance, MOST_NAME)
-                },
-            },
-            other => other,
+        // Its threads have names of their own; what is shown is the server.
+        let holder = if holder.is_original() && !seen.instance.is_empty() {
+            Holder::Original {
+                name: printable(&seen.instance, MOST_NAME),
+            }
+        } else {
+            harmless(holder)
         };
         if !self.holders.contains_key(&holder) && self.holders.len() >= MOST_HOLDERS {
             self.view.more_replicas += 1;

@@ -33,7 +33,6 @@ struct PoolTold {
 
 /// Everything that is told of one cluster.
 #[derive(Clone, Debug, Serialize)]
-#[expect(clippy::struct_excessive_bools, reason = "three wishes of its owner")]
 pub(super) struct Detail {
     at: Timestamp,
     clock: ToldBy,
@@ -71,7 +70,7 @@ impl Detail {
         row.situation = situation;
         row.attention = situation.attention(seen, outlook);
         row.since = situation.since(seen);
-        let entries: Vec<Entry> = read(&seen.content).into_iter().map(harmless).collect();
+        let entries: Vec<Entry> = read(&seen.content).iter().map(harmless).collect();
         let (errors, mut events): (Vec<Entry>, Vec<Entry>) = entries
             .into_iter()
             .partition(|entry| entry.kind == Kind::Error);
@@ -132,13 +131,13 @@ fn pools(report: Option<&RunningCluster>) -> Vec<PoolTold> {
 }
 
 /// The entry as it may be shown.
-pub(in crate::cli) fn harmless(entry: Entry) -> Entry {
+pub(in crate::cli) fn harmless(entry: &Entry) -> Entry {
     Entry {
         name: printable(&entry.name, MOST_NAME),
         detail: printable(&entry.detail, 2_000),
         resource_id: printable(&entry.resource_id, 120),
         about: printable(&entry.about, MOST_NAME),
-        ..entry
+        ..*entry
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) use self::detail::harmless;
 pub(super) use self::look::{Site, ToldBy};
 use super::exit::Failure;
 use super::reach::ReachArgs;
-use super::show::{ColorArgs, Paper, json};
+use super::show::{ColorArgs, Paper, json, put};
 use crate::clock::Clock;
 use crate::views::fleet::{State, Wanted};
 use crate::views::pulse::Pulses;
@@ -131,21 +131,21 @@ impl Looks<'_> {
             self.clock.sleep(Duration::from_secs(seconds)).await;
             shown = self.look().await?;
         }
-        self.paper.put(&shown.text);
+        put(&shown.text);
         Ok(ExitCode::SUCCESS)
     }
 
     /// Until somebody interrupts it, or nobody reads any more.
     async fn watch(&mut self) -> Result<ExitCode, Failure> {
         let mut last = String::new();
-        let mut lost = None;
+        let mut missed = None;
         loop {
             let begun = self.clock.now();
             let readable = match self.look().await {
                 Ok(shown) => {
                     let is_news =
-                        self.paper.is_terminal() || shown.essence != last || lost.is_some();
-                    lost = None;
+                        self.paper.is_terminal() || shown.essence != last || missed.is_some();
+                    missed = None;
                     last = shown.essence;
                     !is_news || self.paper.put_anew(&shown.text)
                 }
@@ -153,8 +153,8 @@ impl Looks<'_> {
                 Err(failure) if last.is_empty() => return Err(failure),
                 Err(failure) => {
                     let line = format!("cse-server: {failure}\n");
-                    let told = lost.as_ref() == Some(&line) || self.paper.put(&line);
-                    lost = Some(line);
+                    let told = missed.as_ref() == Some(&line) || put(&line);
+                    missed = Some(line);
                     told
                 }
             };

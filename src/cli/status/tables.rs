@@ -5,7 +5,7 @@ use std::fmt::Write;
 use comfy_table::{ColumnConstraint, Width};
 use jiff::Timestamp;
 
-use super::super::show::{Paper, Tone};
+use super::super::show::{Paper, Tone, lines};
 use super::look::FleetTold;
 use crate::views::cluster::Holder;
 use crate::views::configuration::Standing;
@@ -82,7 +82,7 @@ fn replicas(told: &FleetTold, paper: Paper, wide: bool) -> String {
             ),
             paper.cell(process, Tone::Plain),
             paper.cell(kind, Tone::Plain),
-            paper.cell(replica.clusters, Tone::Plain),
+            paper.cell(replica.clusters.to_string(), Tone::Plain),
             paper.cell(renewed, tone),
             paper.cell(sign, tone),
         ];
@@ -91,7 +91,7 @@ fn replicas(told: &FleetTold, paper: Paper, wide: bool) -> String {
         }
         table.add_row(cells);
     }
-    let mut text = paper.lines(&table);
+    let mut text = lines(&table);
     if told.fleet.more_replicas > 0 {
         writeln!(
             text,
@@ -168,7 +168,7 @@ fn clusters(told: &FleetTold, paper: Paper, wide: bool) -> String {
     {
         column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(24)));
     }
-    paper.lines(&table)
+    lines(&table)
 }
 
 fn cells(row: &Row, (now, wide): (Timestamp, bool), paper: Paper) -> Vec<comfy_table::Cell> {

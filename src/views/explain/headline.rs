@@ -6,75 +6,124 @@ use crate::views::cluster::Holder;
 use crate::views::situation::{Situation, guest_phase, silence};
 use crate::views::words::{ago, count, printable, sentence, span};
 
+/// The sentence of every situation that needs nothing of the cluster to be told.
+const SENTENCES: &[(Situation, &str)] = &[
+    (
+        Situation::NotManaged,
+        "This is no cluster of the Container Service Extension (spec.vcdKe.isVCDKECluster is not \
+        true), so no server ever touches it.",
+    ),
+    (
+        Situation::New,
+        "The cluster is asked for, and no server has taken it yet.",
+    ),
+    (
+        Situation::Finishing,
+        "The cluster is complete. Its bootstrap VM is being removed; then it is reported as \
+        provisioned.",
+    ),
+    (
+        Situation::Resuming,
+        "Its document went back in time while the cluster stands. Nothing is created again or \
+        removed; it is reported as provisioned as soon as its own status says that it is ready.",
+    ),
+    (
+        Situation::WentBack,
+        "Its state went back to an earlier one, but its claim record says that the work was over: a \
+        client or a backup wrote an old document. A server finds out from VCD what the work ended in \
+        and restores the state.",
+    ),
+    (
+        Situation::OriginalAtWork,
+        "An original server works on it; replicas of this server leave it alone while its record \
+        changes.",
+    ),
+    (
+        Situation::Provisioned,
+        "The cluster is provisioned and nothing is under way.",
+    ),
+    (
+        Situation::Changing,
+        "The cluster is provisioned, and what was asked for is being carried out inside it.",
+    ),
+    (
+        Situation::EditRefused,
+        "The cluster runs, but what is asked for in spec.capiYaml breaks a rule and is not followed \
+        by any server.",
+    ),
+    (
+        Situation::Stuck,
+        "The cluster runs, but an operation on it gets nowhere.",
+    ),
+    (
+        Situation::Complaining,
+        "The cluster is provisioned, and a component inside it reports errors.",
+    ),
+    (
+        Situation::Clearing,
+        "The creation has failed, no further attempt is made, and the bootstrap VM is being removed.",
+    ),
+    (
+        Situation::Failed,
+        "The creation has failed, and no further attempt is made.",
+    ),
+    (
+        Situation::FailedKept,
+        "The creation has failed, and no further attempt is made. Its bootstrap VM is kept, so that \
+        somebody can look at it.",
+    ),
+    (
+        Situation::FailedElsewhere,
+        "An original server reports that the cluster has failed; this server leaves it as it is.",
+    ),
+    (
+        Situation::RolledBack,
+        "Its document went back to an earlier version while the cluster exists. Nothing of it is \
+        created again or removed.",
+    ),
+    (
+        Situation::DeletionRolledBack,
+        "An older version of the document was written over its deletion when parts of it were gone \
+        already. Nothing is done until somebody decides.",
+    ),
+    (
+        Situation::DeletionAsked,
+        "Its deletion is asked for, and no server has begun it yet.",
+    ),
+    (Situation::Deleting, "The cluster is being deleted."),
+    (
+        Situation::DeletionBlocked,
+        "The deletion cannot go on; it is tried again by itself, but what stands in the way has to be \
+        cleared.",
+    ),
+];
+
 impl Case<'_> {
     pub(super) fn headline(&self) -> String {
         let attempt = self.seen.document.incarnation.max(1);
-        let text = match self.situation {
-            Situation::NotManaged => {
-                "This is no cluster of the Container Service Extension (spec.vcdKe.isVCDKECluster is not true), so no server ever touches it."
-            }
-            Situation::UnknownState => {
-                return format!(
-                    "Its state is {:?}, which this server does not know: a later kind of server wrote it, and this one keeps its hands off.",
-                    printable(&self.seen.state_text, 40)
-                );
-            }
-            Situation::New => "The cluster is asked for, and no server has taken it yet.",
-            Situation::Creating => return self.creating(attempt),
-            Situation::Finishing => {
-                "The cluster is complete. Its bootstrap VM is being removed; then it is reported as provisioned."
-            }
-            Situation::Resuming => {
-                "Its document went back in time while the cluster stands. Nothing is created again or removed; it is reported as provisioned as soon as its own status says that it is ready."
-            }
-            Situation::WentBack => {
-                "Its state went back to an earlier one, but its claim record says that the work was over: a client or a backup wrote an old document. A server finds out from VCD what the work ended in and restores the state."
-            }
-            Situation::OriginalAtWork => {
-                "An original server works on it; replicas of this server leave it alone while its record changes."
-            }
-            Situation::Provisioned => "The cluster is provisioned and nothing is under way.",
-            Situation::Changing => {
-                "The cluster is provisioned, and what was asked for is being carried out inside it."
-            }
-            Situation::EditRefused => {
-                "The cluster runs, but what is asked for in spec.capiYaml breaks a rule and is not followed by any server."
-            }
-            Situation::Stuck => "The cluster runs, but an operation on it gets nowhere.",
-            Situation::Complaining => {
-                "The cluster is provisioned, and a component inside it reports errors."
-            }
-            Situation::CleaningUp => {
-                return format!(
-                    "Attempt {attempt} of at most {} to create it has failed. What it left is being removed, then the next attempt begins by itself.",
-                    self.outlook.policy.max_attempts
-                );
-            }
-            Situation::Clearing => {
-                "The creation has failed, no further attempt is made, and the bootstrap VM is being removed."
-            }
-            Situation::Failed => "The creation has failed, and no further attempt is made.",
-            Situation::FailedKept => {
-                "The creation has failed, and no further attempt is made. Its bootstrap VM is kept, so that somebody can look at it."
-            }
-            Situation::FailedElsewhere => {
-                "An original server reports that the cluster has failed; this server leaves it as it is."
-            }
-            Situation::RolledBack => {
-                "Its document went back to an earlier version while the cluster exists. Nothing of it is created again or removed."
-            }
-            Situation::DeletionRolledBack => {
-                "An older version of the document was written over its deletion when parts of it were gone already. Nothing is done until somebody decides."
-            }
-            Situation::DeletionAsked => {
-                "Its deletion is asked for, and no server has begun it yet."
-            }
-            Situation::Deleting => "The cluster is being deleted.",
-            Situation::DeletionBlocked => {
-                "The deletion cannot go on; it is tried again by itself, but what stands in the way has to be cleared."
-            }
-        };
-        text.to_owned()
+        if self.situation == Situation::Creating {
+            return self.creating(attempt);
+        }
+        if self.situation == Situation::UnknownState {
+            return format!(
+                "Its state is {:?}, which this server does not know: a later kind of server wrote it, and this one \
+                 keeps its hands off.",
+                printable(&self.seen.state_text, 40)
+            );
+        }
+        if self.situation == Situation::CleaningUp {
+            return format!(
+                "Attempt {attempt} of at most {} to create it has failed. What it left is being removed, then the next \
+                 attempt begins by itself.",
+                self.outlook.policy.max_attempts
+            );
+        }
+        let mut known = SENTENCES.iter();
+        let found = known.find(|(situation, _)| *situation == self.situation);
+        found.map_or_else(
+            || sentence(self.situation.word()),
+            |(_, text)| (*text).to_owned(),
+        )
     }
 
     fn creating(&self, attempt: u32) -> String {

@@ -198,8 +198,10 @@ impl Case<'_> {
             }
         };
         if let Some(phase) = failed_phase(entry) {
-            let of_phase = sentence(of_phase(phase));
-            how = format!("{how} {of_phase}").trim().to_owned();
+            if !how.is_empty() {
+                how.push(' ');
+            }
+            how.push_str(&sentence(of_phase(phase)));
         }
         Trouble {
             name: printable(&entry.name, MOST_NAME),

@@ -212,7 +212,7 @@ fn cases() -> Vec<(Situation, Explanation, &'static [&'static str])> {
             )),
             &[
                 "no further attempt is made",
-                "create a new token and the cluster again",
+                "Create a new token and the cluster again",
                 "delete the cluster (mark it for deletion)",
             ],
         ),
@@ -340,7 +340,7 @@ fn a_change_of_a_running_cluster_and_the_complaints_of_its_parts_are_told() {
     let text = render(&complaining, outlook().now);
     assert_eq!(complaining.situation, Situation::Complaining, "{text}");
     assert_eq!(complaining.attention, Attention::Person);
-    assert!(text.contains("decide who owns the field"), "{text}");
+    assert!(text.contains("Decide who owns the field"), "{text}");
 }
 
 /// Goal: with every server down nobody has told of a forbidden edit; the explanation does all the same.

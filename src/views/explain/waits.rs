@@ -14,18 +14,17 @@ impl Case<'_> {
     pub(super) fn waits(&self) -> Vec<Waiting> {
         match self.situation {
             Situation::NotManaged | Situation::UnknownState | Situation::Provisioned => Vec::new(),
-            Situation::New | Situation::DeletionAsked => vec![self.any_replica(
+            Situation::New | Situation::DeletionAsked => vec![Self::any_replica(
                 "takes it at its next poll, within seconds where one runs and has a slot free for this organization, \
                  which gets a quarter of a replica's slots at most",
             )],
             Situation::Creating => vec![self.creation()],
-            Situation::Finishing => vec![self.holder_or_any("removes the bootstrap VM and its vApp")],
             Situation::Resuming => vec![Waiting {
                 who: "the cluster's own controllers".to_owned(),
                 what: "report in status.capvcd that the control plane is ready".to_owned(),
                 by: None,
             }],
-            Situation::WentBack => vec![self.any_replica("looks into VCD and restores the state")],
+            Situation::WentBack => vec![Self::any_replica("looks into VCD and restores the state")],
             Situation::OriginalAtWork => self.original(),
             Situation::Changing => vec![self.change()],
             Situation::EditRefused => vec![Waiting {
@@ -34,15 +33,15 @@ impl Case<'_> {
                 by: None,
             }],
             Situation::Stuck | Situation::Complaining | Situation::DeletionRolledBack => {
-                vec![self.person("mends what went wrong, see below")]
+                vec![Self::person("mends what went wrong, see below")]
             }
             Situation::CleaningUp => self.repair(),
-            Situation::Clearing => vec![self.holder_or_any("removes the bootstrap VM and its vApp")],
+            Situation::Finishing | Situation::Clearing => vec![self.holder_or_any("removes the bootstrap VM and its vApp")],
             Situation::Failed | Situation::FailedElsewhere | Situation::RolledBack => {
-                vec![self.person("decides what becomes of it; no server does anything by itself")]
+                vec![Self::person("decides what becomes of it; no server does anything by itself")]
             }
             Situation::FailedKept => vec![
-                self.person("looks at the bootstrap VM if need be, and decides what becomes of the cluster"),
+                Self::person("looks at the bootstrap VM if need be, and decides what becomes of the cluster"),
                 self.inspection(),
             ],
             Situation::Deleting => vec![self.holder_or_any(
@@ -53,7 +52,7 @@ impl Case<'_> {
         }
     }
 
-    fn any_replica(&self, what: &str) -> Waiting {
+    fn any_replica(what: &str) -> Waiting {
         Waiting {
             who: "any replica".to_owned(),
             what: what.to_owned(),
@@ -61,7 +60,7 @@ impl Case<'_> {
         }
     }
 
-    fn person(&self, what: &str) -> Waiting {
+    fn person(what: &str) -> Waiting {
         Waiting {
             who: "a person".to_owned(),
             what: what.to_owned(),
@@ -147,7 +146,7 @@ impl Case<'_> {
         );
         vec![
             self.holder_or_any("goes on with it"),
-            self.any_replica(&takeover),
+            Self::any_replica(&takeover),
         ]
     }
 
@@ -183,7 +182,7 @@ impl Case<'_> {
         let since = kept_since(&self.seen.summary);
         Waiting {
             by: since.map(|since| until(since, &self.outlook.policy)),
-            ..self.any_replica("removes the bootstrap VM at the end of the time for inspection")
+            ..Self::any_replica("removes the bootstrap VM at the end of the time for inspection")
         }
     }
 
@@ -191,10 +190,10 @@ impl Case<'_> {
         let pause = self.seen.summary.claim.pause();
         let again = self.seen.renewed.and_then(|at| at.checked_add(pause).ok());
         vec![
-            self.person("clears what stands in the way, see below"),
+            Self::person("clears what stands in the way, see below"),
             Waiting {
                 by: again,
-                ..self.any_replica(&format!(
+                ..Self::any_replica(&format!(
                     "tries again by itself, after a pause of {} this time and {} at most",
                     span(pause),
                     span(self.outlook.policy.max_blocked_pause)

@@ -41,15 +41,26 @@ async fn told(fleet: &Fleet, urn: &str) -> Explanation {
 }
 
 /// The same as text; it must say all of this.
-async fn assert_told(fleet: &Fleet, urn: &str, situation: Situation, sentences: &[&str]) -> Explanation {
+async fn assert_told(
+    fleet: &Fleet,
+    urn: &str,
+    situation: Situation,
+    sentences: &[&str],
+) -> Explanation {
     let told = told(fleet, urn).await;
     let text = render(&told, fleet.clock.wall());
     let context = format!("{text}\nseed {}", fleet.seed);
     assert_eq!(told.situation, situation, "{context}");
     for sentence in sentences {
-        assert!(text.contains(sentence), "{sentence:?} is missing:\n{context}");
+        assert!(
+            text.contains(sentence),
+            "{sentence:?} is missing:\n{context}"
+        );
     }
-    assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{context}");
+    assert!(
+        !text.chars().any(|c| c.is_control() && c != '\n'),
+        "{context}"
+    );
     told
 }
 
@@ -77,7 +88,10 @@ async fn look(fleet: &Fleet, pulses: &mut Pulses) -> FleetView {
         Ok(entity) => reading.take(&ClusterSeen::read(entity)),
         Err(_) => reading.take_unreadable(),
     };
-    client.each_listed(&cluster_query(None), take).await.unwrap();
+    client
+        .each_listed(&cluster_query(None), take)
+        .await
+        .unwrap();
     reading.finish()
 }
 

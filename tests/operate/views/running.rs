@@ -13,14 +13,21 @@ async fn running(seed: u64) -> (Fleet, String) {
     let mut fleet = Fleet::new(seed);
     let urn = fleet.ask_for("oak");
     fleet.start("a");
-    assert!(fleet.until(HOUR, Fleet::all_provisioned).await, "{}", fleet.context());
+    assert!(
+        fleet.until(HOUR, Fleet::all_provisioned).await,
+        "{}",
+        fleet.context()
+    );
     fleet.pass_time(Duration::from_mins(35)).await;
     (fleet, urn)
 }
 
 fn revoke(fleet: &Fleet) {
     let author = fleet.tenants[0].author.clone();
-    pull(fleet, json!({"revoke_token": {"org": "acme", "user": author}}));
+    pull(
+        fleet,
+        json!({"revoke_token": {"org": "acme", "user": author}}),
+    );
 }
 
 /// Gives every node count of the YAML that is `from` the value `to`.
@@ -39,7 +46,11 @@ async fn a_resize_is_told_though_no_server_runs() {
     let (mut fleet, urn) = running(81).await;
     fleet.stop("a").await;
     replicas(&fleet, &urn, 2, 3);
-    let sentences = ["what was asked for is being carried out", "3 asked for", "with every server down, too"];
+    let sentences = [
+        "what was asked for is being carried out",
+        "3 asked for",
+        "with every server down, too",
+    ];
     assert_told(&fleet, &urn, Situation::Changing, &sentences).await;
     await_situation(&fleet, &urn, Situation::Provisioned, 2 * HOUR).await;
 }
@@ -51,13 +62,20 @@ async fn a_forbidden_edit_is_told_with_and_without_servers() {
     fleet.stop("a").await;
     // Of the control plane, and of pool b.
     replicas(&fleet, &urn, 1, 2);
-    let sentences = ["no server has told it yet", "etcd needs an odd number", "To do, the tenant"];
+    let sentences = [
+        "no server has told it yet",
+        "etcd needs an odd number",
+        "To do, the tenant",
+    ];
     let before = assert_told(&fleet, &urn, Situation::EditRefused, &sentences).await;
     assert_eq!(before.attention, Attention::Person);
     fleet.start("a");
     let is_told = |fleet: &Fleet| !fleet.errors(&fleet.urns[0]).is_empty();
     assert!(fleet.until(HOUR, is_told).await, "{}", fleet.context());
-    let sentences = ["ControlPlaneCountInvalid (server", "etcd needs an odd number"];
+    let sentences = [
+        "ControlPlaneCountInvalid (server",
+        "etcd needs an odd number",
+    ];
     assert_told(&fleet, &urn, Situation::EditRefused, &sentences).await;
 }
 
@@ -68,7 +86,10 @@ async fn a_dead_token_is_named_where_it_stops_a_change_and_a_deletion() {
     revoke(&fleet);
     replicas(&fleet, &urn, 2, 4);
     await_situation(&fleet, &urn, Situation::Stuck, 3 * HOUR).await;
-    let sentences = ["gets nowhere", "refuses the API token of the cluster's author"];
+    let sentences = [
+        "gets nowhere",
+        "refuses the API token of the cluster's author",
+    ];
     assert_told(&fleet, &urn, Situation::Stuck, &sentences).await;
 
     fleet.mark(&urn, false);
@@ -82,7 +103,10 @@ async fn a_dead_token_is_named_where_it_stops_a_change_and_a_deletion() {
     ];
     let blocked = assert_told(&fleet, &urn, Situation::DeletionBlocked, &sentences).await;
     assert_eq!(blocked.attention, Attention::Person);
-    assert!(blocked.waits.iter().any(|one| one.by.is_some()), "{blocked:#?}");
+    assert!(
+        blocked.waits.iter().any(|one| one.by.is_some()),
+        "{blocked:#?}"
+    );
 }
 
 /// Goal: a forced deletion is told from the mark to the end, with what becomes of the volumes.
@@ -91,11 +115,18 @@ async fn a_forced_deletion_is_told_until_nothing_is_left() {
     let (mut fleet, urn) = running(84).await;
     fleet.stop("a").await;
     fleet.mark(&urn, true);
-    let sentences = ["Its deletion is asked for, and no server has begun it yet", "It is forced"];
+    let sentences = [
+        "Its deletion is asked for, and no server has begun it yet",
+        "It is forced",
+    ];
     assert_told(&fleet, &urn, Situation::DeletionAsked, &sentences).await;
     fleet.start("a");
     await_situation(&fleet, &urn, Situation::Deleting, HOUR).await;
-    let sentences = ["being deleted", "Replica a: removes, in this order", "Nothing; it goes on by itself"];
+    let sentences = [
+        "being deleted",
+        "Replica a: removes, in this order",
+        "Nothing; it goes on by itself",
+    ];
     assert_told(&fleet, &urn, Situation::Deleting, &sentences).await;
     let is_gone = |fleet: &Fleet| fleet.world().entity_content(&fleet.urns[0]).is_none();
     assert!(fleet.until(HOUR, is_gone).await, "{}", fleet.context());
@@ -109,10 +140,23 @@ async fn a_document_that_went_back_is_told_and_restored() {
     fleet.change(&urn, |content| {
         content["status"]["vcdKe"]["state"] = json!("provisioning");
     });
-    let sentences = ["a client or a backup wrote an old document", "looks into VCD and restores the state"];
+    let sentences = [
+        "a client or a backup wrote an old document",
+        "looks into VCD and restores the state",
+    ];
     assert_told(&fleet, &urn, Situation::WentBack, &sentences).await;
     fleet.start("a");
-    assert!(fleet.until(HOUR, Fleet::all_provisioned).await, "{}", fleet.context());
+    assert!(
+        fleet.until(HOUR, Fleet::all_provisioned).await,
+        "{}",
+        fleet.context()
+    );
     let healed = told(&fleet, &urn).await;
-    assert!(healed.risks.iter().any(|risk| risk.contains("writes old copies")), "{healed:#?}");
+    assert!(
+        healed
+            .risks
+            .iter()
+            .any(|risk| risk.contains("writes old copies")),
+        "{healed:#?}"
+    );
 }
