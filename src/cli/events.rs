@@ -153,7 +153,7 @@ impl List<'_> {
                 paper.cell(self.text(entry), Tone::Plain),
             ]);
         }
-        format!("{}! marks errors\n", lines(&table))
+        format!("{}! marks errors\n", lines(&mut table))
     }
 
     fn text(&self, entry: &Entry) -> String {

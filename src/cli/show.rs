@@ -81,9 +81,9 @@ impl Paper {
     pub(super) fn table(self, titles: &[&str]) -> Table {
         let mut table = Table::new();
         table.load_style(NOTHING);
-        if self.terminal {
-            table.set_content_arrangement(ContentArrangement::Dynamic);
-        } else {
+        // A line that is too long is broken by the terminal; a word that is broken nobody finds again.
+        table.set_content_arrangement(ContentArrangement::Disabled);
+        if !self.terminal {
             table.force_no_tty();
         }
         if self.colours {
@@ -104,10 +104,10 @@ impl Paper {
     pub(super) fn cell(self, text: impl Into<String>, tone: Tone) -> Cell {
         let cell = Cell::new(text.into());
         let colour = match tone {
-            Tone::Bad => Color::Red,
-            Tone::Odd => Color::Yellow,
-            Tone::Busy => Color::Cyan,
-            Tone::Good => Color::Green,
+            Tone::Bad => Color::DarkRed,
+            Tone::Odd => Color::DarkYellow,
+            Tone::Busy => Color::DarkCyan,
+            Tone::Good => Color::DarkGreen,
             Tone::Plain => return cell,
         };
         if self.colours { cell.fg(colour) } else { cell }
@@ -115,11 +115,16 @@ impl Paper {
 
     /// The text with long lines broken where a terminal would, and indented like their beginnings.
     pub(super) fn wrapped(self, text: &str) -> String {
-        let width = Table::new().width().filter(|_| self.terminal);
-        match width {
-            Some(width) => wrap(text, usize::from(width).max(40)),
+        match self.width() {
+            Some(width) => wrap(text, width.max(40)),
             None => text.to_owned(),
         }
+    }
+
+    /// Columns of the terminal, if it is one.
+    pub(super) fn width(self) -> Option<usize> {
+        let width = Table::new().width().filter(|_| self.terminal);
+        width.map(usize::from)
     }
 
     /// Clears the terminal and prints at its top.
@@ -133,15 +138,12 @@ impl Paper {
 }
 
 /// The lines of a table, without blanks at their ends.
-pub(super) fn lines(table: &Table) -> String {
+pub(super) fn lines(table: &mut Table) -> String {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     let lines = table.lines();
-    let lines = lines.map(|line| {
-        format!(
-            "{}\n",
-            line.trim_end().strip_prefix(' ').unwrap_or(line.trim_end())
-        )
-    });
-    lines.collect()
+    lines.map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 /// Prints; false when nobody reads any more.
@@ -194,7 +196,7 @@ mod tests {
     fn long_lines_are_broken_between_words_and_keep_their_indent() {
         let text = "NOW\n  - one two three four\n\nshort\n";
         let want = "NOW\n  - one two\n    three\n    four\n\nshort\n";
-        assert_eq!(wrap(text, 14), want);
+        assert_eq!(wrap(text, 13), want);
         assert_eq!(
             wrap("  averyveryverylongword x\n", 10),
             "  averyveryverylongword\n  x\n"

@@ -284,7 +284,7 @@ const SERVER: &[(&[&str], Who, &str)] = &[
             "ScriptExecutionTimedout",
         ],
         Who::TenantOrProvider,
-        "an original server wrote this: look into its log (/root/cse.log) and at the bootstrap VM, then delete the \
+        "an original server wrote this: look into its log (cse.log) and at the bootstrap VM, then delete the \
          cluster and create it again",
     ),
 ];
@@ -363,7 +363,7 @@ const COMPONENTS: &[(&[&str], Who, &str)] = &[
     (
         &["VcdMachineScriptExecutionError"],
         Who::TenantOrProvider,
-        "look into /var/log/cloud-init-output.log and /root/kubeadm.err of that node: such a node never recovers, delete its Machine to have it replaced",
+        "look into /var/log/cloud-init-output.log and kubeadm.err in the home of root of that node: such a node never recovers, delete its Machine to have it replaced",
     ),
     (
         &[

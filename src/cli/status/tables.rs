@@ -2,8 +2,7 @@
 
 use std::fmt::Write;
 
-use comfy_table::{ColumnConstraint, Width};
-use jiff::Timestamp;
+use comfy_table::Cell;
 
 use super::super::show::{Paper, Tone, lines};
 use super::look::FleetTold;
@@ -15,8 +14,12 @@ use crate::views::words::{age, ago, count, printable, span, utc};
 
 /// Longest name in a narrow table, in characters.
 const NARROW: usize = 32;
-/// Longest error in a narrow table, in characters.
+/// Longest error where there is no terminal, in characters.
 const NARROW_ERROR: usize = 70;
+/// Least room for an error, in characters.
+const LEAST_ERROR: usize = 24;
+/// A terminal with fewer columns is narrow.
+const ROOMY: usize = 110;
 
 /// The whole view.
 pub(super) fn text(told: &FleetTold, (paper, wide): (Paper, bool)) -> String {
@@ -91,7 +94,7 @@ fn replicas(told: &FleetTold, paper: Paper, wide: bool) -> String {
         }
         table.add_row(cells);
     }
-    let mut text = lines(&table);
+    let mut text = lines(&mut table);
     if told.fleet.more_replicas > 0 {
         writeln!(
             text,
@@ -143,80 +146,124 @@ fn counts(counts: &Counts) -> String {
     text
 }
 
-fn clusters(told: &FleetTold, paper: Paper, wide: bool) -> String {
-    let mut titles = vec![
-        "ATTENTION",
-        "CLUSTER",
-        "ORG",
-        "STATE",
-        "SITUATION",
-        "PHASE",
-        "HELD BY",
-        "ATTEMPT",
-        "FOR",
-        "ERROR",
-    ];
-    if wide {
-        titles.extend(["SINCE (UTC)", "URN"]);
-    }
-    let mut table = paper.table(&titles);
-    for row in &told.fleet.clusters {
-        table.add_row(cells(row, (told.at, wide), paper));
-    }
-    if paper.is_terminal()
-        && let Some(column) = table.column_mut(9)
-    {
-        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(24)));
-    }
-    lines(&table)
+/// A column of the table of clusters.
+struct Column {
+    title: &'static str,
+    text: fn(&Row, &FleetTold) -> String,
+    /// Whether the colour of the row's attention is its own.
+    coloured: bool,
+    shown: Shown,
 }
 
-fn cells(row: &Row, (now, wide): (Timestamp, bool), paper: Paper) -> Vec<comfy_table::Cell> {
-    let tone = match row.attention {
-        Attention::Person => Tone::Bad,
-        Attention::Look => Tone::Odd,
-        Attention::Repairing | Attention::Waiting | Attention::Working => Tone::Busy,
-        Attention::Quiet => Tone::Good,
+/// On which paper a column has its place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Always,
+    /// Not on a narrow terminal.
+    Roomy,
+    /// With `--wide` only.
+    Wide,
+}
+
+const fn column(title: &'static str, shown: Shown, text: fn(&Row, &FleetTold) -> String) -> Column {
+    Column {
+        title,
+        text,
+        coloured: false,
+        shown,
+    }
+}
+
+const fn coloured(title: &'static str, text: fn(&Row, &FleetTold) -> String) -> Column {
+    Column {
+        coloured: true,
+        ..column(title, Shown::Always, text)
+    }
+}
+
+/// All columns but the error, which takes the room that is left.
+const COLUMNS: [Column; 11] = [
+    coloured("ATTENTION", |row, _| row.attention.word().to_owned()),
+    column("CLUSTER", Shown::Always, |row, _| row.name.clone()),
+    column("ORG", Shown::Always, |row, _| row.org.clone()),
+    column("STATE", Shown::Roomy, |row, _| row.state.word().to_owned()),
+    coloured("SITUATION", |row, _| row.situation.word().to_owned()),
+    column("PHASE", Shown::Always, |row, _| row.phase.clone()),
+    column("HELD BY", Shown::Always, |row, _| {
+        row.holder
+            .as_ref()
+            .map_or_else(String::new, |holder| holder.name().to_owned())
+    }),
+    column("ATTEMPT", Shown::Roomy, |row, _| attempt(row)),
+    column("FOR", Shown::Always, |row, told| {
+        let passed = row.since.and_then(|at| age(told.at, at).ok());
+        passed.map_or_else(String::new, span)
+    }),
+    column("SINCE (UTC)", Shown::Wide, |row, _| {
+        row.since.map_or_else(String::new, utc)
+    }),
+    column("URN", Shown::Wide, |row, _| row.id.clone()),
+];
+
+fn clusters(told: &FleetTold, paper: Paper, wide: bool) -> String {
+    let roomy = wide || paper.width().is_none_or(|width| width >= ROOMY);
+    let is_shown = |column: &&Column| match column.shown {
+        Shown::Always => true,
+        Shown::Roomy => roomy,
+        Shown::Wide => wide,
     };
-    let name = |text: &str| printable(text, width(wide, NARROW));
-    let dash = |text: String| {
+    let columns: Vec<&Column> = COLUMNS.iter().filter(is_shown).collect();
+    let rows = &told.fleet.clusters;
+    let text = |column: &Column, row: &Row| {
+        let text = printable(&(column.text)(row, told), width(wide, NARROW));
         if text.is_empty() {
             "-".to_owned()
         } else {
             text
         }
     };
-    let held = row
-        .holder
-        .as_ref()
-        .map_or_else(String::new, |holder| name(holder.name()));
-    let passed = row.since.and_then(|at| age(now, at).ok());
-    let error = row.error.as_ref().map_or_else(String::new, |error| {
-        let text = format!("{}: {}", error.name, error.text);
-        if wide {
-            text
-        } else {
-            printable(&text, NARROW_ERROR)
-        }
-    });
-    let attempt = attempt(row);
-    let mut cells = vec![
-        paper.cell(row.attention.word(), tone),
-        paper.cell(name(&row.name), Tone::Plain),
-        paper.cell(name(&row.org), Tone::Plain),
-        paper.cell(row.state.word(), Tone::Plain),
-        paper.cell(row.situation.word(), tone),
-        paper.cell(dash(row.phase.clone()), Tone::Plain),
-        paper.cell(dash(held), Tone::Plain),
-        paper.cell(dash(attempt), Tone::Plain),
-        paper.cell(passed.map_or_else(|| "-".to_owned(), span), Tone::Plain),
-        paper.cell(dash(error), Tone::Plain),
-    ];
-    if wide {
-        cells.push(paper.cell(row.since.map_or_else(|| "-".to_owned(), utc), Tone::Plain));
-        cells.push(paper.cell(&row.id, Tone::Plain));
+    let widest = |column: &&Column| {
+        let longest = rows
+            .iter()
+            .map(|row| text(column, row).chars().count())
+            .max();
+        longest.unwrap_or(0).max(column.title.len()) + 2
+    };
+    let used: usize = columns.iter().map(widest).sum();
+    let room = match paper.width() {
+        _ if wide => usize::MAX,
+        Some(width) => width.saturating_sub(used).max(LEAST_ERROR),
+        None => NARROW_ERROR,
+    };
+    let titles: Vec<&str> = columns
+        .iter()
+        .map(|column| column.title)
+        .chain(["ERROR"])
+        .collect();
+    let mut table = paper.table(&titles);
+    for row in rows {
+        let tone = tone(row.attention);
+        let cell = |column: &&Column| {
+            let tone = if column.coloured { tone } else { Tone::Plain };
+            paper.cell(text(column, row), tone)
+        };
+        let cells: Vec<Cell> = columns.iter().map(cell).collect();
+        let error = row.error.as_ref().map_or_else(
+            || "-".to_owned(),
+            |error| printable(&format!("{}: {}", error.name, error.text), room),
+        );
+        table.add_row(cells.into_iter().chain([paper.cell(error, Tone::Plain)]));
     }
-    cells
+    lines(&mut table)
+}
+
+const fn tone(attention: Attention) -> Tone {
+    match attention {
+        Attention::Person => Tone::Bad,
+        Attention::Look => Tone::Odd,
+        Attention::Repairing | Attention::Waiting | Attention::Working => Tone::Busy,
+        Attention::Quiet => Tone::Good,
+    }
 }
 
 /// The number of the attempt, where one is made or was the last.

@@ -12,7 +12,11 @@
 mod headline;
 mod risks;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests fail loudly")]
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
 mod tests;
 mod todo;
 mod waits;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::process::{End, Process, until};
 use crate::support::vcd::Vcd;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn start(vcd: &Vcd, command: &str, arguments: &[&str]) -> Process {
     let config = vcd.replica("operator");
@@ -133,6 +133,12 @@ async fn the_shapes_of_the_json_stay_the_same() {
         (&one["entity_state"], &one["auto_repair"]),
         (&json!("PRE_CREATED"), &json!(false))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shape_of_an_explanation_stays_the_same() {
+    let vcd = Vcd::open();
+    let urn = vcd.ask_for("amber");
     let told = json(&vcd, "explain", &[&urn]).await;
     let want = [
         "at",

@@ -33,7 +33,7 @@ async fn a_new_cluster_without_any_server_is_told_to_wait_for_one() {
 /// Goal: at every moment of a creation somebody is named who acts next, and each phase is told.
 #[tokio::test(start_paused = true)]
 async fn every_phase_of_a_creation_is_told() {
-    let mut fleet = Fleet::quick(72);
+    let mut fleet = Fleet::new(72);
     let urn = fleet.ask_for("oak");
     fleet.start("a");
     let (mut phases, mut situations) = (BTreeSet::new(), BTreeSet::new());
