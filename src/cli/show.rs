@@ -143,7 +143,8 @@ pub(super) fn lines(table: &mut Table) -> String {
         column.set_padding((0, 2));
     }
     let lines = table.lines();
-    lines.map(|line| format!("{}\n", line.trim_end())).collect()
+    let lines: Vec<String> = lines.map(|line| line.trim_end().to_owned()).collect();
+    format!("{}\n", lines.join("\n"))
 }
 
 /// Prints; false when nobody reads any more.
