@@ -26,6 +26,7 @@
 //! - [`controller`]: the shell around the decisions.
 //! - [`setup`]: what a VCD must have before any of this, and making it so.
 //! - [`vcd`]: the wire; the only home of HTTP, URLs, JSON and XML of VCD.
+//! - [`views`]: what operators are told about clusters and replicas. Pure.
 //! - [`clock`], [`chance`]: the only sources of time and randomness.
 //! - [`cli`], [`config`], [`telemetry`], [`metrics`], [`notify`], [`state_dir`]: the process.
 //! - `agent` (feature `agent`): the program inside each cluster that applies the YAML of its entity.
@@ -33,8 +34,9 @@
 //!
 //! # Invariants
 //!
-//! - Dependencies point down: `cli` > `controller` > {`reconcile`, `bootstrap`, `vcd`} > `domain`. The
-//!   simulator knows the wire and the domain, nobody but tests, benchmarks and the demo knows the simulator.
+//! - Dependencies point down: `cli` > `views` > `controller` > {`reconcile`, `bootstrap`, `vcd`} > `domain`;
+//!   of the controller, the views use what reads a document and the configuration. The simulator knows
+//!   the wire and the domain, nobody but tests, benchmarks and the demo knows the simulator.
 //! - Safety never depends on time: intent is written before an effect, an id is committed before the
 //!   object may act, everything is deleted by id. Timers only save work.
 //! - A replica holds nothing that another one would need.
@@ -61,4 +63,5 @@ pub mod sim;
 pub mod state_dir;
 pub mod telemetry;
 pub mod vcd;
+pub mod views;
 pub mod yaml;

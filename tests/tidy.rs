@@ -28,7 +28,6 @@ const LONG_FILES: &[&str] = &[];
 const SIMULATOR_CRATES: &[&str] = &[
     "axum",
     "axum-server",
-    "comfy-table",
     "indicatif",
     "jsonschema",
     "rcgen",

@@ -17,20 +17,18 @@ use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
 use super::exit::Failure;
+use super::find;
 use super::reach::ReachArgs;
 use crate::controller::poll::cluster_query;
 use crate::controller::settings::read_settings;
 use crate::domain::cluster::ClusterFlags;
 use crate::domain::components::{Part, PartVersion, Standing, versions};
-use crate::domain::ids::EntityId;
 use crate::domain::server_config::ServerConfig;
 use crate::vcd::VcdClient;
 use crate::vcd::error::VcdError;
 use crate::vcd::model::EntityDocument;
 use crate::vcd::transport::Transport;
 
-/// Most clusters of one name that a message lists.
-const MOST_LISTED: usize = 10;
 /// Marks a version that is not the wanted one.
 const MARK: char = '*';
 
@@ -117,58 +115,14 @@ async fn report(args: &ComponentsArgs) -> Result<String, Failure> {
             fleet_table(&shown, total)
         });
     };
-    let found = find(&client, asked).await.map_err(failed)?;
-    let [document] = found.as_slice() else {
-        return Err(Failure::asked(&unclear(asked, &found)));
-    };
-    let shown = Shown::of(document, &settings.server);
+    let document = find::cluster(&client, asked).await;
+    let document = document.map_err(|failure| failure.about(&file.vcd.url))?;
+    let shown = Shown::of(&document, &settings.server);
     Ok(if args.json {
         lines(&shown.json())
     } else {
         cluster_table(&shown)
     })
-}
-
-/// Every cluster that is asked for by its URN or name.
-async fn find<T: Transport>(
-    client: &VcdClient<T>,
-    asked: &str,
-) -> Result<Vec<EntityDocument>, VcdError> {
-    if let Ok(id) = EntityId::parse(asked) {
-        return match client.get_entity(&id).await {
-            Ok(read) => Ok(vec![read.value]),
-            Err(VcdError::NotVisible { .. }) => Ok(Vec::new()),
-            Err(error) => Err(error),
-        };
-    }
-    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if asked.is_empty() || !asked.chars().all(is_name) {
-        return Ok(Vec::new());
-    }
-    let query = cluster_query(Some(&format!("name=={asked}")));
-    let mut found = client.entities(&query).await?;
-    found.retain(|document| ClusterFlags::read(&document.entity).is_vcdke);
-    Ok(found)
-}
-
-/// Why not exactly one cluster was found.
-fn unclear(asked: &str, found: &[EntityDocument]) -> String {
-    if found.is_empty() {
-        return format!(
-            "no cluster {asked:?} is visible to the service account; give its name or its URN \
-             (urn:vcloud:entity:vmware:capvcdCluster:...)"
-        );
-    }
-    let ids = found.iter().take(MOST_LISTED).map(|document| {
-        let org = document.org.as_ref().map_or("?", |org| org.name.as_str());
-        format!("{} (organization {org})", document.id)
-    });
-    let ids: Vec<String> = ids.collect();
-    format!(
-        "{} clusters are called {asked:?}; give the URN of one, among them: {}",
-        found.len(),
-        ids.join(", ")
-    )
 }
 
 /// The clusters that run something else than configured, and how many there are in all.

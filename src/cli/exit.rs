@@ -102,6 +102,16 @@ impl Failure {
         }
     }
 
+    /// The same for what VCD answers; what the operator typed is about no VCD.
+    #[must_use]
+    pub(super) fn about(self, site: &Url) -> Self {
+        if self.code == USAGE {
+            self
+        } else {
+            self.at(site)
+        }
+    }
+
     /// HTTPS cannot be set up with the certificates of `ca_file`.
     pub fn http_setup(error: &HttpSetupError, ca_file: Option<&Path>) -> Self {
         let hint = match error {

@@ -12,15 +12,20 @@ mod beside;
 mod check;
 mod components;
 mod crashes;
+mod events;
 pub mod exit;
+mod explain;
+mod find;
 mod generate;
 mod init;
 mod last_words;
 mod orphans;
 mod reach;
 mod replica;
+mod show;
 #[cfg(feature = "sim")]
 mod sim;
+mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -62,6 +67,12 @@ enum Command {
         #[arg(long, value_name = "FILE", env = "CSE_CONFIG", default_value = DEFAULT_FILE)]
         config: PathBuf,
     },
+    /// Show replicas, configuration and clusters, or one cluster, with servers up or down
+    Status(Box<status::StatusArgs>),
+    /// Show everything that anybody has written about a cluster, in the order of time
+    Events(Box<events::EventsArgs>),
+    /// Tell what is going on with a cluster, what it waits for, what failed and what to do
+    Explain(Box<explain::ExplainArgs>),
     /// List what is left of clusters that no longer exist, and remove it on request
     Orphans(orphans::OrphansArgs),
     /// Show which versions clusters run against what the configuration says
@@ -98,6 +109,9 @@ pub fn parse() -> Result<Cli, ExitCode> {
 pub fn execute(cli: Cli) -> ExitCode {
     let ended = match cli.command {
         Command::Run { config } => replica::run(&config),
+        Command::Status(args) => status::run(&args),
+        Command::Events(args) => events::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Orphans(args) => orphans::run(&args),
         Command::Components(args) => components::run(&args),
         Command::Generate(args) => generate::run(&args),

@@ -198,6 +198,40 @@ fn preflight_class(problems: &[PreflightProblem]) -> FailureClass {
     }
 }
 
+/// What the tenant can do about an error of that name in `errorSet`; `None` for names of others.
+pub fn hint_for(name: &str) -> Option<&'static str> {
+    let text = String::new;
+    let reasons = [
+        FailureReason::InvalidSpec(Vec::new()),
+        FailureReason::TokenMissing,
+        FailureReason::TokenRefused(text()),
+        FailureReason::Preflight(Vec::new()),
+        FailureReason::NameTaken(text()),
+        FailureReason::OperationRefused(text()),
+        FailureReason::OperationFailing(text()),
+        FailureReason::BootstrapVmStopped,
+        FailureReason::BootstrapVmSilent {
+            phase: text(),
+            minutes: 0,
+        },
+        FailureReason::BootstrapVmLost(""),
+        FailureReason::PhaseFailed {
+            phase: text(),
+            reason: text(),
+        },
+        FailureReason::PhaseTimedOut {
+            phase: text(),
+            minutes: 0,
+        },
+        FailureReason::StatusIncomplete { minutes: 0 },
+        FailureReason::RollbackDetected,
+        FailureReason::AttemptsUsedUp(0),
+        FailureReason::CleanupBlocked(text()),
+    ];
+    let found = reasons.iter().find(|reason| reason.name() == name);
+    found.map(FailureReason::hint)
+}
+
 /// Name of the error that says that a document went back in time.
 pub const ROLLBACK_DETECTED: &str = "RollbackDetected";
 

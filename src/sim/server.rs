@@ -22,6 +22,9 @@ use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use bytes::Bytes;
 use futures_util::stream;
+use http::HeaderValue;
+use http::header::DATE;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use rustls::ServerConfig;
 use tokio::task::JoinHandle;
 
@@ -204,7 +207,14 @@ impl Site {
     fn handle(&self, request: &Request, delivery: &Delivery<'_>) -> Response {
         let mut world = lock(&self.world);
         // Read under the lock, so that moments come to the world in order.
-        world.serve(request, delivery, self.clock.now(), self.clock.wall())
+        let wall = self.clock.wall();
+        let mut response = world.serve(request, delivery, self.clock.now(), wall);
+        // The server below would tell this machine's date, which is not that of a site with a clock of its own.
+        let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&wall);
+        if let Some(date) = date.ok().and_then(|date| HeaderValue::try_from(date).ok()) {
+            response.headers_mut().insert(DATE, date);
+        }
+        response
     }
 
     fn note_struck(&self, request: &Request, delivery: &Delivery<'_>, status: Option<u16>) {
@@ -230,10 +240,9 @@ fn half(response: Response) -> axum::response::Response {
     let (parts, body) = response.into_parts();
     let sent = body.slice(..body.len() / 2);
     let mut response = axum::response::Response::from_parts(parts, ());
-    response.headers_mut().insert(
-        http::header::CONTENT_LENGTH,
-        http::HeaderValue::from(body.len()),
-    );
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     cut(response, sent)
 }
 

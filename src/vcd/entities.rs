@@ -76,6 +76,27 @@ impl<T: Transport> VcdClient<T> {
         query: &EntityQuery,
         mut take: impl FnMut(EntityDocument),
     ) -> Result<(), VcdError> {
+        let take = |listed| match listed {
+            Ok(entity) => take(entity),
+            Err(error) => tracing::warn!(
+                event = event::ENTITY_UNREADABLE,
+                error = %chain(&error),
+                "entity left out of the list"
+            ),
+        };
+        self.each_listed(query, take).await
+    }
+
+    /// The same, and those that cannot be read are told one by one: whoever counts clusters must not
+    /// lose any.
+    ///
+    /// # Errors
+    /// As [`Self::entities`].
+    pub async fn each_listed(
+        &self,
+        query: &EntityQuery,
+        mut take: impl FnMut(Result<EntityDocument, VcdError>),
+    ) -> Result<(), VcdError> {
         let op = Operation::LIST_ENTITIES;
         let (mut known, mut seen) = (BTreeSet::new(), 0_u64);
         for number in 1..=MAX_PAGES {
@@ -86,16 +107,9 @@ impl<T: Transport> VcdClient<T> {
                 let entity = json::read::<EntityRead>(op, raw.get().as_bytes());
                 match entity.and_then(|entity| entity.into_document(op)) {
                     // While pages are read, a new entity may push another onto the next page.
-                    Ok(entity) if known.insert(entity.id.clone()) => take(entity),
+                    Ok(entity) if known.insert(entity.id.clone()) => take(Ok(entity)),
                     Ok(_) => {}
-                    Err(error) => {
-                        tracing::warn!(
-                            event = event::ENTITY_UNREADABLE,
-                            page = number,
-                            error = %chain(&error),
-                            "entity left out of the list"
-                        );
-                    }
+                    Err(error) => take(Err(error)),
                 }
             }
             if page.is_last(number, seen) {

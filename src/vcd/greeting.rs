@@ -11,19 +11,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, DATE};
+use http::header::ACCEPT;
 use http::{HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
-use jiff::fmt::rfc2822;
 
 use super::call::{Gateway, Limits};
 use super::error::VcdError;
 use super::operation::Operation;
 use super::refusal::Refusal;
 use super::session::Session;
-use super::transport::{Response, Transport};
+use super::transport::Transport;
 use super::versions::{self, ApiVersion};
-use super::{ClientOptions, Login, PasswordLogin, VcdClient};
+use super::{ClientOptions, Login, PasswordLogin, VcdClient, date};
 
 /// A VCD that can be spoken to, without a login.
 pub struct Greeting<T: Transport> {
@@ -80,7 +79,7 @@ impl<T: Transport> Greeting<T> {
             gateway: Arc::new(gateway),
             version: versions::choose(options.api_version, offered.clone())?,
             offered,
-            date: date(&response),
+            date: date::of(&response),
         })
     }
 
@@ -133,9 +132,4 @@ impl<T: Transport> Greeting<T> {
             context: None,
         })
     }
-}
-
-fn date(response: &Response) -> Option<Timestamp> {
-    let text = response.headers().get(DATE)?.to_str().ok()?;
-    Some(rfc2822::parse(text.trim()).ok()?.timestamp())
 }

@@ -33,6 +33,7 @@ use crate::domain::ids::OrgId;
 mod account;
 mod call;
 pub mod certificate;
+mod date;
 mod disks;
 mod encode;
 mod entities;

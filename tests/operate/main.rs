@@ -17,3 +17,4 @@ mod init;
 mod install;
 mod log;
 mod simulator;
+mod views;

@@ -39,6 +39,9 @@ fn help_names_the_commands_and_the_exit_codes() {
 
     Commands:
       run         Run one replica until SIGTERM
+      status      Show replicas, configuration and clusters, or one cluster, with servers up or down
+      events      Show everything that anybody has written about a cluster, in the order of time
+      explain     Tell what is going on with a cluster, what it waits for, what failed and what to do
       orphans     List what is left of clusters that no longer exist, and remove it on request
       components  Show which versions clusters run against what the configuration says
       demo        Show clusters being created by several replicas on a simulated VCD
