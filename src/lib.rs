@@ -26,6 +26,7 @@
 //! - [`controller`]: the shell around the decisions.
 //! - [`vcd`]: the wire; the only home of HTTP, URLs, JSON and XML of VCD.
 //! - [`clock`], [`chance`]: the only sources of time and randomness.
+//! - [`backup`]: the entities as files, and back.
 //! - [`cli`], [`config`], [`telemetry`], [`notify`], [`state_dir`]: the process.
 //! - `agent` (feature `agent`): the program inside each cluster that applies the YAML of its entity.
 //! - `sim` and `demo` (feature `sim`): a VCD told to misbehave, and the demonstration on it.
@@ -42,6 +43,7 @@
 
 #[cfg(feature = "agent")]
 pub mod agent;
+pub mod backup;
 pub mod bootstrap;
 pub mod chance;
 pub mod cli;

@@ -8,7 +8,9 @@
 //! Not here: what a replica does (`controller`), the demonstration (`demo`), the simulator (`sim`).
 //! Source: exit codes as in `sysexits.h`, which systemd shows by name.
 
+mod backup;
 mod components;
+mod config;
 pub mod exit;
 mod last_words;
 mod orphans;
@@ -41,7 +43,7 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
    0  done
-   1  orphans are left, or the demo broke a promise
+   1  orphans are left, configurations differ, a restore left something, or the demo broke a promise
   64  the command line is wrong
   69  VCD cannot be reached
   71  this machine cannot run the program
@@ -61,6 +63,12 @@ enum Command {
     Orphans(orphans::OrphansArgs),
     /// Show which versions clusters run against what the configuration says
     Components(components::ComponentsArgs),
+    /// Show, check and change the configuration that all replicas share
+    Config(config::ConfigArgs),
+    /// Write all cluster entities and the shared configuration to files, without secrets
+    Backup(backup::BackupArgs),
+    /// Compare a backup with VCD and put back what is damaged or missing
+    Restore(backup::RestoreArgs),
     /// Show clusters being created by several replicas on a simulated VCD
     #[cfg(feature = "sim")]
     Demo(crate::demo::DemoArgs),
@@ -88,6 +96,9 @@ pub fn execute(cli: Cli) -> ExitCode {
         Command::Run { config } => replica::run(&config),
         Command::Orphans(args) => orphans::run(&args),
         Command::Components(args) => components::run(&args),
+        Command::Config(args) => config::run(&args),
+        Command::Backup(args) => backup::run_backup(&args),
+        Command::Restore(args) => backup::run_restore(&args),
         #[cfg(feature = "sim")]
         Command::Demo(args) => crate::demo::run_command(args),
         #[cfg(feature = "sim")]

@@ -63,6 +63,17 @@ impl ReachArgs {
         Ok(config::load(file, &over)?)
     }
 
+    /// The replica's file, when there is one here or one is named.
+    pub(super) fn file(&self) -> Option<&Path> {
+        let is_named = self.config != Path::new(DEFAULT_FILE);
+        (is_named || self.config.exists()).then_some(&*self.config)
+    }
+
+    /// Whether the file is the one that packages put there, and nobody asked for it.
+    pub(super) fn is_default_file(&self) -> bool {
+        self.config == Path::new(DEFAULT_FILE)
+    }
+
     /// The configuration and a login with it.
     ///
     /// # Errors

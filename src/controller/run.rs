@@ -38,6 +38,8 @@ const SWEEP_EVERY: u32 = 5;
 const LIFE_SIGN: Duration = Duration::from_secs(5);
 /// Longest pause between two tries to list the clusters while VCD does not answer.
 const MAX_POLL_PAUSE: Duration = Duration::from_mins(1);
+/// Longest part of a refused configuration's problems in the status line, in characters.
+const MOST_REASON_CHARS: usize = 300;
 /// What makes a replica what it is.
 pub struct Setup<T: Transport> {
     /// Signed in as the service account.
@@ -281,7 +283,12 @@ impl<T: Transport> Replica<T> {
         self.next_settings = self.setup.clock.now().plus(poll);
         match read_settings(&self.setup.client).await {
             Ok(settings) if settings.document.entity == self.settings_content => {
-                self.refused_settings = None;
+                if self.refused_settings.take().is_some() {
+                    info!(
+                        event = event::CONFIG_ACCEPTED,
+                        "the server configuration is again the one that is in force"
+                    );
+                }
             }
             Ok(settings) => match settings.times(&self.setup.times) {
                 Ok(times) => self.accept(settings, times),
@@ -318,8 +325,12 @@ impl<T: Transport> Replica<T> {
 
     fn status(&self) -> String {
         let others = self.watch.held_by_others(&self.crew.active());
+        let refused = self.refused_settings.as_deref().map(|reason| {
+            let reason: String = reason.chars().take(MOST_REASON_CHARS).collect();
+            format!("; vcdKeConfig is refused, the last good one is in force: {reason}")
+        });
         format!(
-            "{} at work, {} held by others, {} clusters known{}",
+            "{} at work, {} held by others, {} clusters known{}{}",
             self.crew.len(),
             others,
             self.known_clusters,
@@ -328,6 +339,7 @@ impl<T: Transport> Replica<T> {
             } else {
                 ""
             },
+            refused.unwrap_or_default(),
         )
     }
 

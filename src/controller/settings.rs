@@ -11,6 +11,8 @@
 //!
 //! Source: entity `vcdKeConfig` of type `vmware:VCDKEConfig` 1.0.0 and 1.1.0 (CSE 4.0 to 4.2).
 
+pub mod change;
+
 use crate::domain::ids::EntityId;
 use crate::domain::phase::Phase;
 use crate::domain::server_config::{ConfigProblem, ServerConfig};
@@ -96,11 +98,13 @@ pub struct Settings {
     pub server: ServerConfig,
 }
 
-/// Finds and understands the configuration entity; the newest type version wins.
+/// Finds the configuration entity, whatever it says; the newest type version wins.
 ///
 /// # Errors
-/// - [`SettingsError`]: see its variants; each says what to do.
-pub async fn read_settings<T: Transport>(client: &VcdClient<T>) -> Result<Settings, SettingsError> {
+/// - [`SettingsError::Vcd`], [`SettingsError::Missing`], [`SettingsError::Several`].
+pub async fn find_document<T: Transport>(
+    client: &VcdClient<T>,
+) -> Result<EntityDocument, SettingsError> {
     let query = EntityQuery {
         vendor: "vmware".to_owned(),
         nss: "VCDKEConfig".to_owned(),
@@ -118,6 +122,15 @@ pub async fn read_settings<T: Transport>(client: &VcdClient<T>) -> Result<Settin
     if twins > 0 {
         return Err(SettingsError::Several { count: twins + 1 });
     }
+    Ok(document)
+}
+
+/// Finds and understands the configuration entity.
+///
+/// # Errors
+/// - [`SettingsError`]: see its variants; each says what to do.
+pub async fn read_settings<T: Transport>(client: &VcdClient<T>) -> Result<Settings, SettingsError> {
+    let document = find_document(client).await?;
     let problems = ServerConfig::problems(&document.entity);
     match ServerConfig::parse(&document.entity) {
         Ok(server) if problems.is_empty() => Ok(Settings { document, server }),

@@ -36,6 +36,7 @@ mod call;
 mod disks;
 mod encode;
 mod entities;
+pub mod entity_copies;
 pub mod error;
 mod gateways;
 pub mod http;

@@ -23,6 +23,10 @@ impl Operation {
     pub(super) const GET_ENTITY: Self = Self::read("get entity");
     pub(super) const REPLACE_ENTITY: Self = Self::write("replace entity").under_a_tag();
     pub(super) const RESOLVE_ENTITY: Self = Self::write("resolve entity");
+    pub(super) const CREATE_ENTITY: Self = Self::write("create entity");
+    pub(super) const LIST_ENTITY_TYPES: Self = Self::read("list entity types");
+    pub(super) const LIST_ACCESS_CONTROLS: Self = Self::read("list access controls of entity");
+    pub(super) const ADD_ACCESS_CONTROL: Self = Self::write("add access control to entity");
     pub(super) const DELETE_ENTITY: Self = Self::write("delete entity").under_a_tag();
     pub(super) const INVOKE_BEHAVIOR: Self = Self::write("invoke behavior");
     pub(super) const GET_TASK: Self = Self::read("get task");

@@ -11,3 +11,8 @@
 #[expect(dead_code, reason = "a part of it serves the other tests only")]
 #[path = "../it/support/mod.rs"]
 mod support;
+
+mod backup;
+mod config;
+mod recovery;
+mod reload;
