@@ -38,8 +38,6 @@ const SWEEP_EVERY: u32 = 5;
 const LIFE_SIGN: Duration = Duration::from_secs(5);
 /// Longest pause between two tries to list the clusters while VCD does not answer.
 const MAX_POLL_PAUSE: Duration = Duration::from_mins(1);
-/// Longest part of a refused configuration's problems in the status line, in characters.
-const MOST_REASON_CHARS: usize = 300;
 /// What makes a replica what it is.
 pub struct Setup<T: Transport> {
     /// Signed in as the service account.
@@ -81,6 +79,14 @@ impl Hooks for () {
     fn stopping(&mut self, _status: &str) {}
 }
 
+/// A changed configuration that was not taken over.
+struct Refused {
+    /// Why, as it was logged.
+    reason: String,
+    /// The same for the status line.
+    in_short: String,
+}
+
 /// One replica.
 pub struct Replica<T: Transport> {
     setup: Setup<T>,
@@ -98,7 +104,7 @@ pub struct Replica<T: Transport> {
     next_hot: Moment,
     next_settings: Moment,
     poll_failures: u32,
-    refused_settings: Option<String>,
+    refused_settings: Option<Refused>,
     settings_content: Content,
     known_clusters: u64,
 }
@@ -317,17 +323,23 @@ impl<T: Transport> Replica<T> {
 
     fn refuse(&mut self, problem: &SettingsError) {
         let text = chain(problem).to_string();
-        if self.refused_settings.as_ref() != Some(&text) {
+        let known = self.refused_settings.as_ref();
+        if known.is_none_or(|known| known.reason != text) {
             error!(event = event::CONFIG_REFUSED, reason = %text, "the changed server configuration is refused, the last good one stays in force");
-            self.refused_settings = Some(text);
+            self.refused_settings = Some(Refused {
+                reason: text,
+                in_short: problem.in_short(),
+            });
         }
     }
 
     fn status(&self) -> String {
         let others = self.watch.held_by_others(&self.crew.active());
-        let refused = self.refused_settings.as_deref().map(|reason| {
-            let reason: String = reason.chars().take(MOST_REASON_CHARS).collect();
-            format!("; vcdKeConfig is refused, the last good one is in force: {reason}")
+        let refused = self.refused_settings.as_ref().map(|refused| {
+            format!(
+                "; vcdKeConfig is refused, the last good one is in force: {}",
+                refused.in_short
+            )
         });
         format!(
             "{} at work, {} held by others, {} clusters known{}{}",

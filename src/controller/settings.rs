@@ -81,6 +81,21 @@ pub enum SettingsError {
     ConditionalWritesIgnored,
 }
 
+impl SettingsError {
+    /// For a place that has room for the problems alone, such as the status line of the unit.
+    pub(crate) fn in_short(&self) -> String {
+        match self {
+            Self::Invalid { problems, .. } => list(problems),
+            Self::Times { cause, .. } => cause.to_string(),
+            Self::Vcd(_)
+            | Self::Probe(_)
+            | Self::Missing
+            | Self::Several { .. }
+            | Self::ConditionalWritesIgnored => self.to_string(),
+        }
+    }
+}
+
 fn list(problems: &[ConfigProblem]) -> String {
     problems
         .iter()
@@ -131,16 +146,11 @@ pub async fn find_document<T: Transport>(
 /// - [`SettingsError`]: see its variants; each says what to do.
 pub async fn read_settings<T: Transport>(client: &VcdClient<T>) -> Result<Settings, SettingsError> {
     let document = find_document(client).await?;
-    let problems = ServerConfig::problems(&document.entity);
     match ServerConfig::parse(&document.entity) {
-        Ok(server) if problems.is_empty() => Ok(Settings { document, server }),
-        Ok(_) => Err(SettingsError::Invalid {
+        Ok(server) => Ok(Settings { document, server }),
+        Err(_) => Err(SettingsError::Invalid {
+            problems: ServerConfig::problems(&document.entity),
             id: document.id,
-            problems,
-        }),
-        Err(problem) => Err(SettingsError::Invalid {
-            id: document.id,
-            problems: vec![problem],
         }),
     }
 }

@@ -61,7 +61,7 @@ impl TreePath {
                 Some(at) => part.split_at(at),
                 None => (part, ""),
             };
-            if !is_plain(key) {
+            if !is_plain(key) || !(indexes.is_empty() || indexes.ends_with(']')) {
                 return Err(format!(
                     "{text:?} is no path: write it like serverConfig.rdePollIntervalInMin or K8Config.csi[0].version"
                 ));

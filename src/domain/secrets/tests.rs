@@ -37,10 +37,10 @@ fn secrets_are_known_by_their_place() {
 #[test]
 fn lines_lose_their_secrets_only() {
     let rows = [
-        ("token: abc\nx: y\n", "token: ******\nx: y\n"),
+        ("token: abc\nx: y\n", "token: \"******\"\nx: y\n"),
         (
             "  \"password\": \"a b\", \"n\": 1\n",
-            "  \"password\": ******, \"n\": 1\n",
+            "  \"password\": \"******\", \"n\": 1\n",
         ),
         (
             "GET /x?access_token=abc&y=1 done",

@@ -139,8 +139,9 @@ fn without_pairs(line: &str) -> String {
         }
         let value = rest.trim_start_matches([' ', '\t']);
         let (blanks, _) = rest.split_at(rest.len() - value.len());
-        if let Some(length) = value_length(value, before.ends_with('=')) {
-            out.extend([blanks, PLACEHOLDER]);
+        let found = quoted(value).or_else(|| unquoted(value, before.ends_with('=')));
+        if let Some((quote, length)) = found {
+            out.extend([blanks, quote, PLACEHOLDER, quote]);
             rest = value.get(length..).unwrap_or_default();
         }
     }
@@ -148,28 +149,37 @@ fn without_pairs(line: &str) -> String {
     out
 }
 
-/// How long the value is; `None` when there is none, or it is a list or an object.
-fn value_length(value: &str, is_assignment: bool) -> Option<usize> {
-    let first = value
-        .chars()
-        .next()
-        .filter(|c| !matches!(c, '\n' | '\r' | '{' | '[' | '}' | ']' | ','))?;
-    if matches!(first, '"' | '\'') {
-        let inner = value.get(1..)?;
-        let mut escaped = false;
-        let end = inner.find(|c: char| {
-            let ends = c == first && !escaped;
-            escaped = c == '\\' && !escaped;
-            ends
-        });
-        let length = end.unwrap_or(inner.trim_end().len());
-        // Empty texts are no secret. The closing quote is one byte.
-        return (length > 0).then(|| (length + 2).min(value.trim_end().len()));
+/// The quote of a value and the length up to its closing one; `None` when it is not quoted, not closed or empty.
+fn quoted(value: &str) -> Option<(&str, usize)> {
+    let quote = value
+        .get(..1)
+        .filter(|quote| matches!(*quote, "\"" | "'"))?;
+    let mut escaped = false;
+    let closes = |c: char| {
+        let closes = quote.starts_with(c) && !escaped;
+        escaped = c == '\\' && !escaped;
+        closes
+    };
+    let length = value.get(1..)?.find(closes)?;
+    (length > 0).then_some((quote, length + 2))
+}
+
+/// The quote to put around the placeholder, and the length of the value; `None` when there is none, or it is a
+/// list, an object or an empty text. A YAML text must not begin with a star.
+fn unquoted(value: &str, is_assignment: bool) -> Option<(&'static str, usize)> {
+    let none = ['\n', '\r', '{', '[', '}', ']', ','];
+    if value.is_empty()
+        || value.starts_with(none)
+        || value.starts_with("\"\"")
+        || value.starts_with("''")
+    {
+        return None;
     }
     let ends = |c: char| {
-        matches!(c, '\n' | '\r')
-            || (is_assignment && (c.is_whitespace() || matches!(c, '&' | ';' | '"' | '\'')))
+        let of_word = c.is_whitespace() || matches!(c, '&' | ';' | '"' | '\'');
+        matches!(c, '\n' | '\r') || (is_assignment && of_word)
     };
     let length = value.find(ends).unwrap_or(value.len());
-    (length > 0).then_some(length)
+    let quote = if is_assignment { "" } else { "\"" };
+    (length > 0).then_some((quote, length))
 }

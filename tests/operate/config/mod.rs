@@ -1,20 +1,15 @@
 //! `cse-server config` as an operator types it, and its writes under races and faults.
 
-use std::cell::Cell;
+mod edit;
+mod races;
+
 use std::ffi::OsStr;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::time::Duration;
 
-use cse_server::controller::settings::change::{ChangeError, Plan, change};
-use cse_server::domain::ids::EntityId;
-use cse_server::domain::tree::TreePath;
-use cse_server::sim::faults::{Fault, Target};
 use cse_server::sim::seed::default_config;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::support::fleet::Fleet;
-use crate::support::process::{End, Process, until};
+use crate::support::process::{End, Process};
 use crate::support::vcd::Vcd;
 
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -39,7 +34,8 @@ fn site() -> Vcd {
 
 /// URN and content of the configuration.
 fn stored(vcd: &Vcd) -> Value {
-    Value::Object(vcd.world().entity_content(&urn(vcd)).unwrap())
+    let urn = urn(vcd);
+    Value::Object(vcd.world().entity_content(&urn).unwrap())
 }
 
 fn urn(vcd: &Vcd) -> String {
@@ -315,234 +311,4 @@ async fn differences_are_told_from_a_file_and_from_the_defaults() {
         "{text}"
     );
     assert_no_secret(&defaults);
-}
-
-/// A script that edits the file it is given.
-fn editor(vcd: &Vcd, name: &str, script: &str) -> std::path::PathBuf {
-    let path = vcd.file(name, &format!("#!/bin/sh\nset -e\n{script}\n"));
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
-    path
-}
-
-async fn edited(vcd: &Vcd, script: &Path) -> End {
-    let dir = vcd.path("");
-    let env = [("EDITOR", script.as_os_str()), ("TMPDIR", dir.as_os_str())];
-    config_with(vcd, &["edit"], &env).await
-}
-
-/// Texts that were kept.
-fn drafts(vcd: &Vcd) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(vcd.path("")).unwrap();
-    let paths = entries.map(|entry| entry.unwrap().path());
-    paths
-        .filter(|path| {
-            path.file_name()
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .starts_with("cse-server-config-")
-        })
-        .collect()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_edit_keeps_secrets_and_a_text_that_cannot_be_written() {
-    let vcd = site();
-    let before = stored(&vcd);
-    let look = editor(
-        &vcd,
-        "look",
-        &format!("! grep -e {PAT} -e {PASSWORD} \"$1\""),
-    );
-    let end = edited(&vcd, &look).await;
-    assert_eq!(
-        (end.code, end.lines.join("\n")),
-        (Some(0), "nothing was changed".to_owned())
-    );
-
-    let change = editor(
-        &vcd,
-        "change",
-        "sed -i 's/\"version\": \"1.6.1\"/\"version\": \"1.6.2\"/' \"$1\"",
-    );
-    let end = edited(&vcd, &change).await;
-    assert_eq!(end.code, Some(0), "{:?}", end.lines);
-    assert_no_secret(&end);
-    let want = before.to_string().replace("\"1.6.1\"", "\"1.6.2\"");
-    assert_eq!(
-        stored(&vcd).to_string(),
-        want,
-        "placeholders became the secrets again"
-    );
-    assert_eq!(drafts(&vcd), Vec::<std::path::PathBuf>::new());
-
-    // A placeholder in another place is not filled with somebody else's secret.
-    for (name, script, word) in [
-        ("syntax", "echo x >> \"$1\"", "no JSON"),
-        (
-            "invalid",
-            "sed -i 's/\"rdePollIntervalInMin\": 1/\"rdePollIntervalInMin\": 0/' \"$1\"",
-            "rdePollIntervalInMin",
-        ),
-        (
-            "host",
-            "sed -i 's/@proxy.example.test/@other.example.test/' \"$1\"",
-            "httpProxy: ****** stands for",
-        ),
-    ] {
-        let script = editor(&vcd, name, script);
-        let end = edited(&vcd, &script).await;
-        let text = end.lines.join("\n");
-        assert_eq!(end.code, Some(78), "{name}: {text}");
-        assert!(
-            text.contains(word) && text.contains("your text is kept in"),
-            "{name}: {text}"
-        );
-        assert_eq!(stored(&vcd).to_string(), want, "{name}");
-        let kept = drafts(&vcd);
-        assert_eq!(kept.len(), 1, "{name}");
-        let mode = std::fs::metadata(&kept[0]).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        std::fs::remove_file(&kept[0]).unwrap();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_edit_does_not_write_over_what_somebody_else_wrote_meanwhile() {
-    let vcd = site();
-    let script = editor(
-        &vcd,
-        "slow",
-        &format!(
-            "sed -i 's/\"1.6.1\"/\"1.6.2\"/' \"$1\"\ntouch {0}/begun\nwhile [ ! -e {0}/go ]; do sleep 0.02; done",
-            vcd.path("").display()
-        ),
-    );
-    let dir = vcd.path("");
-    let env = [("EDITOR", script.as_os_str()), ("TMPDIR", dir.as_os_str())];
-    let process = start(&vcd, &["edit"], &env);
-    until("the editor has begun", PATIENCE, || {
-        vcd.path("begun").exists()
-    })
-    .await;
-    let at = "2026-03-01T09:00:00Z".parse().unwrap();
-    let urn = urn(&vcd);
-    vcd.world().modify_entity(&urn, at, |content| {
-        content["profiles"][0]["containerRegistryUrl"] = json!("registry.example.test");
-    });
-    vcd.file("go", "");
-    let end = process.end(PATIENCE).await;
-    let text = end.lines.join("\n");
-    assert_eq!(end.code, Some(69), "{text}");
-    assert!(
-        text.contains("somebody else changed") && text.contains("profiles[0].containerRegistryUrl"),
-        "{text}"
-    );
-    assert_eq!(
-        stored(&vcd)["profiles"][0]["K8Config"]["cpi"]["version"],
-        "1.6.1"
-    );
-    // The text goes on from where it was.
-    let kept = drafts(&vcd);
-    let env = [("EDITOR", OsStr::new("true")), ("TMPDIR", dir.as_os_str())];
-    let end = config_with(&vcd, &["edit", kept[0].to_str().unwrap()], &env).await;
-    assert_eq!(end.code, Some(0), "{:?}", end.lines);
-    assert_eq!(
-        stored(&vcd)["profiles"][0]["K8Config"]["cpi"]["version"],
-        "1.6.2"
-    );
-}
-
-/// Sets the poll interval to `minutes`, as `config set` does it.
-async fn set_poll(fleet: &Fleet, minutes: u64, disturb: &dyn Fn()) -> Result<(), ChangeError> {
-    let id = EntityId::parse(&fleet.configuration().await).unwrap();
-    let path = TreePath::parse("profiles[0].serverConfig.rdePollIntervalInMin").unwrap();
-    let place = path.clone();
-    let make = |content: &Map<String, Value>| {
-        disturb();
-        let mut document = Value::Object(content.clone());
-        path.set(&mut document, json!(minutes)).unwrap();
-        Ok(document.as_object().unwrap().clone())
-    };
-    let plan = Plan {
-        make: &make,
-        places: &move |_| vec![place.clone()],
-    };
-    let client = fleet.provider().await;
-    change(&client, &id, &plan).await.map(drop)
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_lost_race_is_run_again_unless_the_same_key_was_changed() {
-    let fleet = Fleet::new(5_100);
-    let urn = fleet.configuration().await;
-    let once = Cell::new(true);
-    let elsewhere = || {
-        if once.take() {
-            fleet.change(&urn, |content| {
-                content["profiles"][0]["name"] = json!("renamed")
-            });
-        }
-    };
-    set_poll(&fleet, 2, &elsewhere).await.unwrap();
-    let content = fleet.content(&urn);
-    assert_eq!(
-        content["profiles"][0]["name"], "renamed",
-        "the other change stays"
-    );
-    assert_eq!(
-        content["profiles"][0]["serverConfig"]["rdePollIntervalInMin"],
-        2
-    );
-
-    let once = Cell::new(true);
-    let same = || {
-        if once.take() {
-            fleet.change(&urn, |content| {
-                content["profiles"][0]["serverConfig"]["rdePollIntervalInMin"] = json!(7)
-            });
-        }
-    };
-    let error = set_poll(&fleet, 3, &same).await.unwrap_err();
-    assert!(
-        matches!(&error, ChangeError::Meanwhile(changes) if changes.len() == 1),
-        "{error}"
-    );
-    assert_eq!(
-        fleet.content(&urn)["profiles"][0]["serverConfig"]["rdePollIntervalInMin"],
-        7
-    );
-}
-
-/// Goal: whatever becomes of any call, the value is either the old or the new one, and the answer tells which.
-#[tokio::test(start_paused = true)]
-async fn whatever_becomes_of_a_call_the_answer_is_true() {
-    let mut changed = 0;
-    for fault in Fault::ALL {
-        for call in 0..3 {
-            let fleet = Fleet::new(5_200);
-            let urn = fleet.configuration().await;
-            let target = Target {
-                path: Some("/entities/urn".to_owned()),
-                after: call,
-                times: 1,
-                ..Target::default()
-            };
-            fleet.faults.arm(target, fault);
-            let result = set_poll(&fleet, 2, &|| ()).await;
-            fleet.pass_time(Duration::from_mins(2)).await;
-            let now =
-                fleet.content(&urn)["profiles"][0]["serverConfig"]["rdePollIntervalInMin"].clone();
-            let context = format!("{fault:?} at call {call}: {result:?}");
-            match result {
-                Ok(()) => assert_eq!(now, 2, "{context}"),
-                Err(ChangeError::Unknown { .. }) => {}
-                // Late, and nobody knows yet: the answer says that it is not known.
-                Err(_) if matches!(fault, Fault::Delayed(_)) => {}
-                Err(_) => assert_eq!(now, 1, "{context}"),
-            }
-            changed += u32::from(now == 2);
-        }
-    }
-    assert!(changed > 20, "only {changed} runs changed anything");
 }
