@@ -133,7 +133,7 @@ pub async fn restore<T: Transport>(
     for nss in [CONFIGURATION, CLUSTERS] {
         client
             .each_entity(&query(nss), |one| {
-                drop(there.insert(one.id.to_string(), one))
+                drop(there.insert(one.id.to_string(), one));
             })
             .await?;
     }

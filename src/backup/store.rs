@@ -282,7 +282,7 @@ fn entities(dir: &Path, manifest: &Manifest, problems: &mut Vec<String>) -> Vec<
 
 fn entity(dir: &Path, listed: &Listed) -> Result<SavedEntity, String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    if !listed.file.ends_with(".json") || !listed.file.chars().all(is_name) {
+    if listed.file.starts_with('.') || !listed.file.chars().all(is_name) {
         return Err("a file name that no backup has".to_owned());
     }
     let path = dir.join(ENTITIES).join(&listed.file);

@@ -47,6 +47,7 @@ pub(super) struct BackupArgs {
 
 /// What `restore` takes.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(super) struct RestoreArgs {
     /// Directory of the backup
     #[arg(value_name = "DIR")]

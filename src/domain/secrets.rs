@@ -287,5 +287,9 @@ fn fill_manifests(text: &str, live: &str) -> Option<Value> {
 
 #[cfg(test)]
 #[path = "secrets/tests.rs"]
-#[expect(clippy::unwrap_used, reason = "tests fail loudly")]
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
 mod tests;

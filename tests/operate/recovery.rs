@@ -64,6 +64,7 @@ fn is_gone(fleet: &Fleet, urn: &str) -> bool {
 /// in the middle of its creation, one in an attempt that fails, one in its deletion. Life goes on; then all
 /// entities are set back, and replicas of other names start without any state.
 #[tokio::test(start_paused = true)]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn entities_set_back_to_an_earlier_time_harm_no_cluster() {
     let mut fleet = Fleet::quick(5_400);
     let oak = fleet.ask_for("oak");

@@ -14,8 +14,9 @@ fn change(vcd: &Vcd, change: impl FnOnce(&mut Value)) {
     let mut state = Vec::new();
     vcd.world().save(None, &mut state).unwrap();
     let text = String::from_utf8(state).unwrap();
-    let at = text.find("urn:vcloud:entity:vmware:VCDKEConfig:").unwrap();
-    let urn: String = text[at..].chars().take_while(|c| *c != '"').collect();
+    let found = text.split_once("\"urn:vcloud:entity:vmware:VCDKEConfig:");
+    let uuid = found.unwrap().1.split('"').next().unwrap();
+    let urn = format!("urn:vcloud:entity:vmware:VCDKEConfig:{uuid}");
     let at = "2026-03-01T09:00:00Z".parse().unwrap();
     let changed = vcd
         .world()
@@ -40,7 +41,7 @@ async fn a_wrong_configuration_is_refused_once_per_problem_and_shown_until_it_is
     let accepted = process.count("config.accepted");
 
     change(&vcd, |profile| {
-        profile["serverConfig"]["staleHeartbeatIntervalInMin"] = json!(2)
+        profile["serverConfig"]["staleHeartbeatIntervalInMin"] = json!(2);
     });
     until("refused", PATIENCE, || !reasons(&process).is_empty()).await;
     until("told", PATIENCE, || {
@@ -61,7 +62,7 @@ async fn a_wrong_configuration_is_refused_once_per_problem_and_shown_until_it_is
     assert_eq!(reasons(&process).len(), 1, "{:?}", reasons(&process));
 
     change(&vcd, |profile| {
-        profile["K8Config"]["mhc"]["nodeStartupTimeout"] = json!("soon")
+        profile["K8Config"]["mhc"]["nodeStartupTimeout"] = json!("soon");
     });
     until("refused for two reasons", PATIENCE, || {
         reasons(&process).len() == 2

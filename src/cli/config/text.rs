@@ -25,7 +25,12 @@ pub(super) fn shown(path: &TreePath, value: &Value) -> String {
         {
             text.clone()
         }
-        other => other.to_string(),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_) => value.to_string(),
     };
     cut(&text)
 }

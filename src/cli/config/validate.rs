@@ -10,16 +10,13 @@ use crate::domain::server_config::findings::{Finding, Severity};
 use crate::reconcile::policy::LocalTimes;
 
 pub(super) async fn validate(args: &ValidateArgs) -> Result<Said, Failure> {
-    let (content, local, note) = match &args.file {
-        Some(file) => {
-            let content = read(file)?;
-            let (local, note) = local_times(args)?;
-            (content, local, note)
-        }
-        None => {
-            let live = Live::open(&args.reach).await?;
-            (live.document.entity, Some(live.config.replica.times), None)
-        }
+    let (content, local, note) = if let Some(file) = &args.file {
+        let content = read(file)?;
+        let (local, note) = local_times(args)?;
+        (content, local, note)
+    } else {
+        let live = Live::open(&args.reach).await?;
+        (live.document.entity, Some(live.config.replica.times), None)
     };
     let found = judged(&content, local.as_ref());
     let bad = found

@@ -77,10 +77,8 @@ pub fn assigned(
             refused.push(problem);
         }
     }
-    match document {
-        Value::Object(members) if refused.is_empty() => Ok(members),
-        _ => Err(refused),
-    }
+    let members = document.as_object().filter(|_| refused.is_empty());
+    members.cloned().ok_or(refused)
 }
 
 fn apply(
@@ -222,7 +220,11 @@ fn complete(document: &mut Value, root: &TreePath, relative: &TreePath) -> Resul
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests fail loudly")]
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
 mod tests {
     use super::*;
     use crate::domain::tree::changes;

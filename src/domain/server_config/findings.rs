@@ -171,35 +171,22 @@ fn profiles(entity: &Map<String, Value>, root: &TreePath) -> Vec<Finding> {
 
 /// Clients are written in Go: a number where they expect a text ends them, and the other way round.
 fn spelling(kind: Kind, path: &TreePath, value: &Value) -> Option<Finding> {
-    let wanted = match (kind, value) {
-        (_, Value::Null | Value::Array(_) | Value::Object(_)) => return None,
-        (Kind::Flag, Value::Bool(_)) => return None,
-        (Kind::Minutes | Kind::Percent, Value::Number(number)) if number.is_u64() => return None,
-        (Kind::Flag, _) => "true or false without quotes",
-        (Kind::Minutes | Kind::Percent, _) => "a whole number without quotes",
-        (
-            Kind::Text
-            | Kind::Port
-            | Kind::Version
-            | Kind::Time
-            | Kind::Secret
-            | Kind::Proxy
-            | Kind::Certificates
-            | Kind::Yaml,
-            Value::Bool(_) | Value::Number(_),
-        ) => "a text in quotes",
-        (
-            Kind::Text
-            | Kind::Port
-            | Kind::Version
-            | Kind::Time
-            | Kind::Secret
-            | Kind::Proxy
-            | Kind::Certificates
-            | Kind::Yaml,
-            Value::String(_),
-        ) => return None,
+    let is_empty = matches!(value, Value::Null | Value::Array(_) | Value::Object(_));
+    let (wanted, fits) = match kind {
+        Kind::Flag => ("true or false without quotes", value.is_boolean()),
+        Kind::Minutes | Kind::Percent => ("a whole number without quotes", value.is_u64()),
+        Kind::Text
+        | Kind::Port
+        | Kind::Version
+        | Kind::Time
+        | Kind::Secret
+        | Kind::Proxy
+        | Kind::Certificates
+        | Kind::Yaml => ("a text in quotes", value.is_string()),
     };
+    if is_empty || fits {
+        return None;
+    }
     let there = match value {
         Value::String(_) => "a text",
         Value::Number(_) => "a number",

@@ -11,6 +11,7 @@ use crate::support::vcd::Vcd;
 const PATIENCE: Duration = Duration::from_secs(40);
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn the_commands_do_what_they_say() {
     let vcd = Vcd::open();
     let tenant = vcd.tenant.clone();

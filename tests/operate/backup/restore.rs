@@ -129,15 +129,15 @@ async fn a_restore_that_is_interrupted_at_any_call_goes_on_when_it_is_run_again(
             let grants = client.entity_grants(&settings.document.id).await.unwrap();
             assert_eq!(grants.len(), 1, "{context}\n{grants:?}");
             for urn in &fleet.urns {
-                let content = Value::Object(fleet.content(urn));
+                let document = Value::Object(fleet.content(urn));
                 assert!(
-                    content["spec"]["capiYaml"]
+                    document["spec"]["capiYaml"]
                         .as_str()
                         .is_some_and(|text| text.len() > 500),
                     "{context}"
                 );
                 assert_eq!(
-                    content["status"]["vcdKe"]["state"], "provisioned",
+                    document["status"]["vcdKe"]["state"], "provisioned",
                     "{context}"
                 );
             }

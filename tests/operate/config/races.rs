@@ -38,7 +38,7 @@ async fn a_lost_race_is_run_again_unless_the_same_key_was_changed() {
     let elsewhere = || {
         if once.take() {
             fleet.change(&urn, |content| {
-                content["profiles"][0]["name"] = json!("renamed")
+                content["profiles"][0]["name"] = json!("renamed");
             });
         }
     };
@@ -57,7 +57,7 @@ async fn a_lost_race_is_run_again_unless_the_same_key_was_changed() {
     let same = || {
         if once.take() {
             fleet.change(&urn, |content| {
-                content["profiles"][0]["serverConfig"]["rdePollIntervalInMin"] = json!(7)
+                content["profiles"][0]["serverConfig"]["rdePollIntervalInMin"] = json!(7);
             });
         }
     };
