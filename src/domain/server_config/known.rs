@@ -128,11 +128,15 @@ pub fn similar(path: &TreePath) -> Vec<&'static str> {
             .to_owned();
         known == whole || end == last || distance(&end, &last) <= 2
     };
-    settings()
+    let mut found: Vec<&str> = settings()
         .filter(alike)
         .map(|setting| setting.path)
-        .take(3)
-        .collect()
+        .collect();
+    // A forgotten index first.
+    let bare = |path: &str| path.replace("[]", "").to_lowercase();
+    found.sort_by_key(|path| bare(path) != bare(&whole));
+    found.truncate(3);
+    found
 }
 
 /// How many letters have to be changed, added or taken away; short words only.
@@ -228,6 +232,10 @@ mod tests {
         assert_eq!(
             guess("serverconfig.rdepollintervalinmins"),
             ["serverConfig.rdePollIntervalInMin"]
+        );
+        assert_eq!(
+            guess("K8Config.csi.version").first(),
+            Some(&"K8Config.csi[].version")
         );
         assert_eq!(guess("nothing.of.the.kind"), [""; 0]);
         let section = TreePath::parse("K8Config.mhc").unwrap_or_default();
