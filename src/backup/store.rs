@@ -130,11 +130,6 @@ impl Writer {
         Ok(())
     }
 
-    /// Whether the entity is in it already.
-    pub fn has(&self, id: &str) -> bool {
-        self.listed.iter().any(|one| one.id == id)
-    }
-
     /// Ids of the entities in it.
     pub fn ids(&self) -> BTreeSet<String> {
         self.listed.iter().map(|one| one.id.clone()).collect()
