@@ -28,6 +28,7 @@
 //! - [`vcd`]: the wire; the only home of HTTP, URLs, JSON and XML of VCD.
 //! - [`views`]: what operators are told about clusters and replicas. Pure.
 //! - [`clock`], [`chance`]: the only sources of time and randomness.
+//! - [`backup`]: the entities as files, and back.
 //! - [`cli`], [`config`], [`telemetry`], [`metrics`], [`notify`], [`state_dir`]: the process.
 //! - `agent` (feature `agent`): the program inside each cluster that applies the YAML of its entity.
 //! - `sim` and `demo` (feature `sim`): a VCD told to misbehave, and the demonstration on it.
@@ -45,6 +46,7 @@
 
 #[cfg(feature = "agent")]
 pub mod agent;
+pub mod backup;
 pub mod bootstrap;
 pub mod chance;
 pub mod cli;

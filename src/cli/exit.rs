@@ -192,6 +192,14 @@ impl Failure {
         }
     }
 
+    /// A failure told by the command itself, with what to do.
+    pub(super) fn told(code: u8, sentence: &str) -> Self {
+        Self {
+            code,
+            line: one_line(sentence),
+        }
+    }
+
     /// A call to VCD failed.
     pub(super) fn vcd(error: &VcdError) -> Self {
         Self::call(error, error)

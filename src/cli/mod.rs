@@ -8,9 +8,11 @@
 //! Not here: what a replica does (`controller`), the demonstration (`demo`), the simulator (`sim`).
 //! Source: exit codes as in `sysexits.h`, which systemd shows by name.
 
+mod backup;
 mod beside;
 mod check;
 mod components;
+mod config;
 mod crashes;
 mod events;
 pub mod exit;
@@ -51,7 +53,7 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
    0  done
-   1  orphans are left, something is to be set up, or the demo broke a promise
+   1  something is left or to be done, configurations differ, or the demo broke a promise
   64  the command line is wrong
   69  VCD cannot be reached
   71  this machine cannot run the program
@@ -84,6 +86,12 @@ enum Command {
     Init(Box<init::InitArgs>),
     /// Tell whether a replica would work on this machine, and if not, what to do
     Check(Box<check::CheckArgs>),
+    /// Show, check and change the configuration that all replicas share
+    Config(config::ConfigArgs),
+    /// Write all cluster entities and the shared configuration to files, without secrets
+    Backup(backup::BackupArgs),
+    /// Compare a backup with VCD and put back what is damaged or missing
+    Restore(backup::RestoreArgs),
     /// Show clusters being created by several replicas on a simulated VCD
     #[cfg(feature = "sim")]
     Demo(crate::demo::DemoArgs),
@@ -117,6 +125,9 @@ pub fn execute(cli: Cli) -> ExitCode {
         Command::Generate(args) => generate::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Config(args) => config::run(&args),
+        Command::Backup(args) => backup::run_backup(&args),
+        Command::Restore(args) => backup::run_restore(&args),
         #[cfg(feature = "sim")]
         Command::Demo(args) => crate::demo::run_command(args),
         #[cfg(feature = "sim")]

@@ -43,7 +43,9 @@ impl ReachArgs {
     /// # Errors
     /// [`Failure`]: the file or an option cannot be used; exit code 78.
     pub(super) fn load(&self) -> Result<Config, Failure> {
-        Ok(config::load(self.file(), &|name| self.value_of(name))?)
+        Ok(config::load(self.file_to_read(), &|name| {
+            self.value_of(name)
+        })?)
     }
 
     /// The part about VCD alone, for a login that needs no API token.
@@ -51,7 +53,7 @@ impl ReachArgs {
     /// # Errors
     /// As [`ReachArgs::load`].
     pub(super) fn load_site(&self) -> Result<VcdConfig, Failure> {
-        let site = config::load_site(self.file(), &|name| self.value_of(name));
+        let site = config::load_site(self.file_to_read(), &|name| self.value_of(name));
         Ok(site?)
     }
 
@@ -72,7 +74,8 @@ impl ReachArgs {
         option.or_else(|| process_environment(name))
     }
 
-    fn file(&self) -> &Path {
+    /// With `--url` no file is needed.
+    fn file_to_read(&self) -> &Path {
         let is_without_file =
             self.url.is_some() && self.config == Path::new(DEFAULT_FILE) && !self.config.exists();
         if is_without_file {
@@ -80,6 +83,17 @@ impl ReachArgs {
         } else {
             &self.config
         }
+    }
+
+    /// The replica's file, when there is one here or one is named.
+    pub(super) fn file(&self) -> Option<&Path> {
+        let is_named = self.config != Path::new(DEFAULT_FILE);
+        (is_named || self.config.exists()).then_some(&*self.config)
+    }
+
+    /// Whether the file is the one that packages put there, and nobody asked for it.
+    pub(super) fn is_default_file(&self) -> bool {
+        self.config == Path::new(DEFAULT_FILE)
     }
 
     /// The configuration and a login with it.

@@ -485,3 +485,12 @@ fn is_name(text: &str) -> bool {
 )]
 #[path = "checks_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
+#[path = "sample_tests.rs"]
+mod sample_tests;

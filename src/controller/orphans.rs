@@ -22,6 +22,7 @@ use self::scan::Marked;
 use super::estate::{self, Scope};
 use super::observe::{power, visible};
 use crate::clock::Clock;
+use crate::domain::cluster::{ClusterFlags, text_at};
 use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::{EntityId, OrgId, TaskId, VappId, VdcId};
 use crate::domain::marker::Marker;
@@ -31,7 +32,7 @@ use crate::reconcile::removal::{self, Insistence, Obstacle, Orders, Removal, Rem
 use crate::telemetry::chain;
 use crate::vcd::VcdClient;
 use crate::vcd::error::VcdError;
-use crate::vcd::model::{EntityQuery, NamedRef, TaskStatus, VappVm};
+use crate::vcd::model::{EntityOwner, EntityQuery, NamedRef, TaskStatus, VappVm};
 use crate::vcd::paging::MAX_PAGE_SIZE;
 use crate::vcd::transport::Transport;
 
@@ -41,6 +42,8 @@ const MAX_STEPS: u32 = 4_000;
 const MAX_PAUSES: u32 = 60;
 /// Time between two looks at something busy, or at a task.
 const PAUSE: Duration = Duration::from_secs(5);
+/// Most entities without anything behind them that are looked at.
+const MAX_HOLLOW: usize = 200;
 /// Most looks at one task: half an hour.
 const MAX_TASK_LOOKS: u32 = 360;
 
@@ -202,6 +205,13 @@ impl<T: Transport> Eyes<T> {
             vdcs: seen.vdcs,
             witness,
         };
+        // What could not be looked at may be where their things are.
+        if found.gaps.is_empty() {
+            let hollow = owners
+                .iter()
+                .filter(|owner| !seen.marked.contains_key(&owner.id));
+            found.look_alikes.extend(self.hollow(hollow).await?);
+        }
         for (entity, marked) in seen.marked {
             if gone.contains(&entity) {
                 let estate = self.survey(&found, &entity, &marked).await?;
@@ -209,6 +219,37 @@ impl<T: Transport> Eyes<T> {
                     entity,
                     estate,
                     marked,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Entities of the organization that say that their cluster runs, while nothing of it is there.
+    ///
+    /// That is how a cluster comes back that was deleted after the backup which was restored.
+    async fn hollow(
+        &self,
+        unmarked: impl Iterator<Item = &EntityOwner>,
+    ) -> Result<Vec<LookAlike>, OrphansError> {
+        let here = |owner: &&EntityOwner| owner.org.as_deref() == Some(self.org.id.as_str());
+        let mut found = Vec::new();
+        for owner in unmarked.filter(here).take(MAX_HOLLOW) {
+            let read = visible(self.service.get_entity(&owner.id).await);
+            let Some(read) = read.map_err(OrphansError::Entities)? else {
+                continue;
+            };
+            let content = read.value.entity;
+            let status = content.get("status");
+            let state = status.and_then(|status| text_at(status, &["vcdKe", "state"]));
+            if ClusterFlags::read(&content).is_vcdke && state == Some("provisioned") {
+                found.push(LookAlike {
+                    kind: "entity",
+                    name: owner.name.clone(),
+                    id: owner.id.to_string(),
+                    why: "it says that its cluster is provisioned, and nothing here carries its mark: if the cluster was \
+                          deleted, and a backup has brought its entity back, mark it for deletion"
+                        .to_owned(),
                 });
             }
         }

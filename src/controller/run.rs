@@ -87,6 +87,14 @@ impl Hooks for () {
     fn configured(&mut self, _server: &ServerConfig) {}
 }
 
+/// A changed configuration that was not taken over.
+struct Refused {
+    /// Why, as it was logged.
+    reason: String,
+    /// The same for the status line.
+    in_short: String,
+}
+
 /// One replica.
 pub struct Replica<T: Transport> {
     setup: Setup<T>,
@@ -104,7 +112,7 @@ pub struct Replica<T: Transport> {
     next_hot: Moment,
     next_settings: Moment,
     poll_failures: u32,
-    refused_settings: Option<String>,
+    refused_settings: Option<Refused>,
     settings_content: Content,
     /// The configuration in force has not been told to the surroundings yet.
     is_newly_configured: bool,
@@ -298,8 +306,13 @@ impl<T: Transport> Replica<T> {
         self.next_settings = self.setup.clock.now().plus(poll);
         match read_settings(&self.setup.client).await {
             Ok(settings) if settings.document.entity == self.settings_content => {
-                self.refused_settings = None;
                 self.setup.meters.config_in_force(true);
+                if self.refused_settings.take().is_some() {
+                    info!(
+                        event = event::CONFIG_ACCEPTED,
+                        "the server configuration is again the one that is in force"
+                    );
+                }
             }
             Ok(settings) => match settings.times(&self.setup.times) {
                 Ok(times) => self.accept(settings, times),
@@ -336,17 +349,27 @@ impl<T: Transport> Replica<T> {
     fn refuse(&mut self, problem: &SettingsError) {
         let text = chain(problem).to_string();
         self.setup.meters.config_in_force(false);
-        if self.refused_settings.as_ref() != Some(&text) {
+        let known = self.refused_settings.as_ref();
+        if known.is_none_or(|known| known.reason != text) {
             error!(event = event::CONFIG_REFUSED, reason = %text, "the changed server configuration is refused, the last good one stays in force");
             self.setup.meters.config_refused();
-            self.refused_settings = Some(text);
+            self.refused_settings = Some(Refused {
+                reason: text,
+                in_short: problem.in_short(),
+            });
         }
     }
 
     fn status(&self) -> String {
         let others = self.watch.held_by_others(&self.crew.active());
+        let refused = self.refused_settings.as_ref().map(|refused| {
+            format!(
+                "; vcdKeConfig is refused, the last good one is in force: {}",
+                refused.in_short
+            )
+        });
         format!(
-            "{} at work, {} held by others, {} clusters known{}",
+            "{} at work, {} held by others, {} clusters known{}{}",
             self.crew.len(),
             others,
             self.known_clusters,
@@ -355,6 +378,7 @@ impl<T: Transport> Replica<T> {
             } else {
                 ""
             },
+            refused.unwrap_or_default(),
         )
     }
 

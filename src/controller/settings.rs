@@ -11,6 +11,8 @@
 //!
 //! Source: entity `vcdKeConfig` of type `vmware:VCDKEConfig` 1.0.0 and 1.1.0 (CSE 4.0 to 4.2).
 
+pub mod change;
+
 use crate::domain::ids::EntityId;
 use crate::domain::phase::Phase;
 use crate::domain::server_config::{ConfigProblem, ServerConfig};
@@ -79,6 +81,21 @@ pub enum SettingsError {
     ConditionalWritesIgnored,
 }
 
+impl SettingsError {
+    /// For a place that has room for the problems alone, such as the status line of the unit.
+    pub(crate) fn in_short(&self) -> String {
+        match self {
+            Self::Invalid { problems, .. } => list(problems),
+            Self::Times { cause, .. } => cause.to_string(),
+            Self::Vcd(_)
+            | Self::Probe(_)
+            | Self::Missing
+            | Self::Several { .. }
+            | Self::ConditionalWritesIgnored => self.to_string(),
+        }
+    }
+}
+
 fn list(problems: &[ConfigProblem]) -> String {
     problems
         .iter()
@@ -96,11 +113,13 @@ pub struct Settings {
     pub server: ServerConfig,
 }
 
-/// Finds and understands the configuration entity; the newest type version wins.
+/// Finds the configuration entity, whatever it says; the newest type version wins.
 ///
 /// # Errors
-/// - [`SettingsError`]: see its variants; each says what to do.
-pub async fn read_settings<T: Transport>(client: &VcdClient<T>) -> Result<Settings, SettingsError> {
+/// - [`SettingsError::Vcd`], [`SettingsError::Missing`], [`SettingsError::Several`].
+pub async fn find_document<T: Transport>(
+    client: &VcdClient<T>,
+) -> Result<EntityDocument, SettingsError> {
     let query = EntityQuery {
         vendor: "vmware".to_owned(),
         nss: "VCDKEConfig".to_owned(),
@@ -118,13 +137,20 @@ pub async fn read_settings<T: Transport>(client: &VcdClient<T>) -> Result<Settin
     if twins > 0 {
         return Err(SettingsError::Several { count: twins + 1 });
     }
-    let problems = ServerConfig::problems(&document.entity);
+    Ok(document)
+}
+
+/// Finds and understands the configuration entity.
+///
+/// # Errors
+/// - [`SettingsError`]: see its variants; each says what to do.
+pub async fn read_settings<T: Transport>(client: &VcdClient<T>) -> Result<Settings, SettingsError> {
+    let document = find_document(client).await?;
     match ServerConfig::parse(&document.entity) {
         Ok(server) => Ok(Settings { document, server }),
-        // The first problem alone would be found again after its correction, and then the next.
         Err(_) => Err(SettingsError::Invalid {
+            problems: ServerConfig::problems(&document.entity),
             id: document.id,
-            problems,
         }),
     }
 }

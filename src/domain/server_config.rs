@@ -11,6 +11,9 @@
 //! Not here: fetching the entity (`vcd`), keeping the last good configuration (`controller`).
 //! Source: JSON schema of `vmware:VCDKEConfig` 1.0.0 and 1.1.0; CSE 4.2 documentation.
 
+pub mod assign;
+pub mod findings;
+pub mod known;
 mod parse;
 mod release;
 mod value;

@@ -37,6 +37,7 @@ mod date;
 mod disks;
 mod encode;
 mod entities;
+pub mod entity_copies;
 pub mod error;
 mod gateways;
 pub mod greeting;

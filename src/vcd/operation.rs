@@ -23,6 +23,10 @@ impl Operation {
     pub(super) const GET_ENTITY: Self = Self::read("get entity");
     pub(super) const REPLACE_ENTITY: Self = Self::write("replace entity").under_a_tag();
     pub(super) const RESOLVE_ENTITY: Self = Self::write("resolve entity");
+    pub(super) const CREATE_ENTITY: Self = Self::write("create entity");
+    pub(super) const LIST_ENTITY_TYPES: Self = Self::read("list entity types");
+    pub(super) const LIST_ACCESS_CONTROLS: Self = Self::read("list access controls of entity");
+    pub(super) const ADD_ACCESS_CONTROL: Self = Self::write("add access control to entity");
     pub(super) const DELETE_ENTITY: Self = Self::write("delete entity").under_a_tag();
     pub(super) const INVOKE_BEHAVIOR: Self = Self::write("invoke behavior");
     pub(super) const GET_TASK: Self = Self::read("get task");
@@ -46,13 +50,11 @@ impl Operation {
     pub(super) const CREATE_INTERFACE: Self = Self::write("create interface");
     pub(super) const LIST_BEHAVIORS: Self = Self::read("list behaviors of interface");
     pub(super) const CREATE_BEHAVIOR: Self = Self::write("create behavior");
-    pub(super) const LIST_TYPES: Self = Self::read("list entity types");
     pub(super) const CREATE_TYPE: Self = Self::write("create entity type");
     pub(super) const LIST_BEHAVIOR_LEVELS: Self = Self::read("list behavior access of entity type");
     pub(super) const SET_BEHAVIOR_LEVEL: Self = Self::write("set behavior access of entity type");
     pub(super) const LIST_TYPE_GRANTS: Self = Self::read("list access to entity type");
     pub(super) const GRANT_TYPE: Self = Self::write("grant access to entity type");
-    pub(super) const CREATE_ENTITY: Self = Self::write("create entity");
     pub(super) const LIST_POLICIES: Self = Self::read("list compute policies");
     pub(super) const CREATE_POLICY: Self = Self::write("create compute policy");
     pub(super) const LIST_ROLE_RIGHTS: Self = Self::read("list rights of role");

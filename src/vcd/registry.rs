@@ -141,7 +141,7 @@ impl<T: Transport> VcdClient<T> {
         let filter = format!("&filter=vendor=={}", path_segment(vendor));
         let list = List {
             query: &filter,
-            ..whole(Operation::LIST_TYPES, "/1.0.0/entityTypes")
+            ..whole(Operation::LIST_ENTITY_TYPES, "/1.0.0/entityTypes")
         };
         self.list(list).await
     }

@@ -12,9 +12,13 @@
 #[path = "../it/support/mod.rs"]
 mod support;
 
+mod backup;
 mod check;
+mod config;
 mod init;
 mod install;
 mod log;
+mod recovery;
+mod reload;
 mod simulator;
 mod views;

@@ -44,6 +44,9 @@ fn help_names_the_commands_and_the_exit_codes() {
       explain     Tell what is going on with a cluster, what it waits for, what failed and what to do
       orphans     List what is left of clusters that no longer exist, and remove it on request
       components  Show which versions clusters run against what the configuration says
+      config      Show, check and change the configuration that all replicas share
+      backup      Write all cluster entities and the shared configuration to files, without secrets
+      restore     Compare a backup with VCD and put back what is damaged or missing
       demo        Show clusters being created by several replicas on a simulated VCD
       sim         Run the simulated VCD alone until SIGTERM or Ctrl-C
       help        Print this message or the help of the given subcommand(s)
@@ -57,7 +60,7 @@ fn help_names_the_commands_and_the_exit_codes() {
 
     Exit codes:
        0  done
-       1  orphans are left, or the demo broke a promise
+       1  orphans are left, configurations differ, a restore left something, or the demo broke a promise
       64  the command line is wrong
       69  VCD cannot be reached
       71  this machine cannot run the program

@@ -154,7 +154,12 @@ impl Fleet {
 
     /// A fleet that goes on from where another one was saved.
     pub(crate) fn resume(saved: &Saved) -> Self {
-        let mut loaded = World::load(saved.world.as_slice(), None).unwrap();
+        Self::resume_at(saved, None)
+    }
+
+    /// The same as another site, under its own URL.
+    pub(crate) fn resume_at(saved: &Saved, site: Option<&str>) -> Self {
+        let mut loaded = World::load(saved.world.as_slice(), site).unwrap();
         let elapsed = loaded.moment.since_origin();
         loaded.world.keep_whole_history();
         let world = Arc::new(Mutex::new(loaded.world));
