@@ -478,11 +478,7 @@ fn is_name(text: &str) -> bool {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "tests fail loudly"
-)]
+#[expect(clippy::unwrap_used, reason = "tests fail loudly")]
 #[path = "checks_tests.rs"]
 mod tests;
 

@@ -3,6 +3,8 @@
 use super::super::{load, read_log_filter};
 use super::*;
 
+pub(super) const SAMPLE: &str = include_str!("../../config/cse-server.toml");
+
 /// Loads `text` as a file, with a token in the environment.
 pub(super) fn load_text(text: &str, more: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let dir = tempfile::tempdir().unwrap();

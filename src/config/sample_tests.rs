@@ -5,10 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::super::file::parse;
-use super::tests::load_text;
+use super::tests::{SAMPLE, load_text};
 use super::*;
-
-const SAMPLE: &str = include_str!("../../config/cse-server.toml");
 
 /// Keys whose default is no fixed text; the sample shows an example of each.
 const EXAMPLES: [&str; 5] = [

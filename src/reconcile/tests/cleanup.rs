@@ -49,7 +49,7 @@ fn what_stands_is_condemned_before_it_is_removed() {
         (
             "the load balancer is condemned, and the vApp's turn comes later",
             edit(failed(half_built()), |seen| {
-                only(&pool(Proof::Named).id, seen)
+                only(&pool(Proof::Named).id, seen);
             }),
             Decision::Act(Action::Remove(Removing::DeleteItem(pool(Proof::Named)))),
         ),
