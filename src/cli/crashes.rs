@@ -21,6 +21,7 @@ use tracing::warn;
 use crate::chance::Chance;
 use crate::clock::{Clock, Moment};
 use crate::notify;
+use crate::telemetry::event;
 
 /// Name of the count in the state directory.
 const NAME: &str = "crashes";
@@ -72,6 +73,7 @@ impl Crashes {
             return;
         };
         warn!(
+            event = event::REPLICA_DELAYED,
             crashes = self.before,
             retry_in_secs = pause.as_secs(),
             "the last starts ended in a crash; this one waits: look for the reason in the records before it"

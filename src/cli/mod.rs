@@ -69,29 +69,29 @@ enum Command {
         #[arg(long, value_name = "FILE", env = "CSE_CONFIG", default_value = DEFAULT_FILE)]
         config: PathBuf,
     },
-    /// Show replicas, configuration and clusters, or one cluster, with servers up or down
-    Status(Box<status::StatusArgs>),
-    /// Show everything that anybody has written about a cluster, in the order of time
-    Events(Box<events::EventsArgs>),
-    /// Tell what is going on with a cluster, what it waits for, what failed and what to do
-    Explain(Box<explain::ExplainArgs>),
-    /// List what is left of clusters that no longer exist, and remove it on request
-    Orphans(orphans::OrphansArgs),
-    /// Show which versions clusters run against what the configuration says
-    Components(components::ComponentsArgs),
-    /// Write man pages or completions, as packages carry them
-    #[command(hide = true)]
-    Generate(generate::GenerateArgs),
-    /// Prepare VCD for Kubernetes clusters, or bring what CSE 4.0 or 4.1 left there up to 4.2
-    Init(Box<init::InitArgs>),
     /// Tell whether a replica would work on this machine, and if not, what to do
     Check(Box<check::CheckArgs>),
+    /// Show replicas, configuration and clusters, or one cluster, with servers up or down
+    Status(Box<status::StatusArgs>),
+    /// Tell what is going on with a cluster, what it waits for, what failed and what to do
+    Explain(Box<explain::ExplainArgs>),
+    /// Show everything that anybody has written about a cluster, in the order of time
+    Events(Box<events::EventsArgs>),
+    /// Prepare VCD for Kubernetes clusters, or bring what CSE 4.0 or 4.1 left there up to 4.2
+    Init(Box<init::InitArgs>),
     /// Show, check and change the configuration that all replicas share
     Config(config::ConfigArgs),
+    /// Show which versions clusters run against what the configuration says
+    Components(components::ComponentsArgs),
+    /// List what is left of clusters that no longer exist, and remove it on request
+    Orphans(orphans::OrphansArgs),
     /// Write all cluster entities and the shared configuration to files, without secrets
     Backup(backup::BackupArgs),
     /// Compare a backup with VCD and put back what is damaged or missing
     Restore(backup::RestoreArgs),
+    /// Write man pages or completions, as packages carry them
+    #[command(hide = true)]
+    Generate(generate::GenerateArgs),
     /// Show clusters being created by several replicas on a simulated VCD
     #[cfg(feature = "sim")]
     Demo(crate::demo::DemoArgs),

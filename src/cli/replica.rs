@@ -194,6 +194,7 @@ async fn log_in(
     };
     let second = VcdClient::connect(transport, of(other), options).await?;
     info!(
+        event = event::LOGIN_SUBSTITUTED,
         organization = other,
         "the organization of the OVF property does not know the token, this one does"
     );

@@ -76,6 +76,10 @@ kinds! {
     REPLICA_STOPPED = "replica.stopped" "22f1c6fdc75e4f138fe426a7ca838b15";
     /// The process cannot start.
     REPLICA_FAILED = "replica.failed" "25f18bcac82740ac8db0df0e4f428021";
+    /// The process has crashed several times in a row, and waits before it starts.
+    REPLICA_DELAYED = "replica.delayed" "c42d1a3991304c76ad3625426509b2ea";
+    /// The organization of the OVF properties does not know the token; another one does.
+    LOGIN_SUBSTITUTED = "login.substituted" "fc7cae9c3aff445e8482444eac24a921";
     /// There is no state directory: after a crash the replica does not know its own claims.
     IDENTITY_UNAVAILABLE = "identity.unavailable" "9dacf4031f0e4915896576fe2244724e";
     /// The server configuration is in force.

@@ -103,7 +103,7 @@ const EXAMPLES: [(&str, &str); 5] = [
         "What this replica is doing, in one line.",
     ),
     (
-        "journalctl -u cse-server CLUSTER=blue",
+        "journalctl -u cse-server CLUSTER_NAME=blue",
         "One cluster, on this replica.",
     ),
     (

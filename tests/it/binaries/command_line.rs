@@ -39,12 +39,14 @@ fn help_names_the_commands_and_the_exit_codes() {
 
     Commands:
       run         Run one replica until SIGTERM
+      check       Tell whether a replica would work on this machine, and if not, what to do
       status      Show replicas, configuration and clusters, or one cluster, with servers up or down
-      events      Show everything that anybody has written about a cluster, in the order of time
       explain     Tell what is going on with a cluster, what it waits for, what failed and what to do
-      orphans     List what is left of clusters that no longer exist, and remove it on request
-      components  Show which versions clusters run against what the configuration says
+      events      Show everything that anybody has written about a cluster, in the order of time
+      init        Prepare VCD for Kubernetes clusters, or bring what CSE 4.0 or 4.1 left there up to 4.2
       config      Show, check and change the configuration that all replicas share
+      components  Show which versions clusters run against what the configuration says
+      orphans     List what is left of clusters that no longer exist, and remove it on request
       backup      Write all cluster entities and the shared configuration to files, without secrets
       restore     Compare a backup with VCD and put back what is damaged or missing
       demo        Show clusters being created by several replicas on a simulated VCD
@@ -60,7 +62,7 @@ fn help_names_the_commands_and_the_exit_codes() {
 
     Exit codes:
        0  done
-       1  orphans are left, configurations differ, a restore left something, or the demo broke a promise
+       1  something is left or to be done, configurations differ, or the demo broke a promise
       64  the command line is wrong
       69  VCD cannot be reached
       71  this machine cannot run the program

@@ -266,7 +266,7 @@ async fn a_log_at_trace_has_no_secret_of_the_site() {
         profile["bootstrapClusterConfig"]["proxyConfig"] =
             json!({"httpProxy": "http://user:p4ssw0rd-of-proxy@proxy.example:3128"});
     });
-    for name in ["oak", "elm"] {
+    for name in ["oak", "elm", "ash"] {
         fleet.ask_for_repaired(name);
     }
     fleet.world().fail_guest("oak", "pivot", 1);
