@@ -246,13 +246,13 @@ pub(crate) fn notices() {
     assert_eq!(doubled(&effects).len(), 1);
     assert_eq!(doubled(&Effects::new()).len(), 1, "nothing happened at all");
 
-    let stopped = |code: u32| {
-        let fields = format!(r#"{{"event":"replica.stopped","exit_code":{code}}}"#);
+    let failed = |code: u32| {
+        let fields = format!(r#"{{"event":"replica.failed","exit_code":{code}}}"#);
         format!(r#"{{"level":"ERROR","fields":{fields}}}"#)
     };
     let rows = [
-        (stopped(69), 0),
-        (stopped(78), 1),
+        (failed(69), 0),
+        (failed(78), 1),
         (
             r#"{"level":"WARN","fields":{"message":"ERROR"}}"#.to_owned(),
             0,
