@@ -26,12 +26,17 @@ use tokio::sync::Semaphore;
 use tracing::debug;
 
 use super::Meters;
+use crate::clock::Clock;
 use crate::telemetry::syslog::Target;
 
 /// Connections at once; more wait.
 const CONNECTIONS: usize = 8;
 /// Longest time for the head of a request.
 const HEAD: Duration = Duration::from_secs(5);
+/// Longest time for a request and its answer.
+const WHOLE: Duration = Duration::from_secs(15);
+/// Pause after a connection that could not be taken.
+const PAUSE: Duration = Duration::from_secs(1);
 const PLAIN: &str = "text/plain; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -63,14 +68,19 @@ pub async fn serve(listener: TcpListener, page: Arc<Page>) {
             Ok((stream, _)) => {
                 let page = Arc::clone(&page);
                 tokio::spawn(async move {
-                    answer(stream, page).await;
+                    let clock = Clock::system();
+                    // Whoever does not read the answer gives the place back all the same.
+                    tokio::select! {
+                        () = answer(stream, page) => {}
+                        () = clock.sleep(WHOLE) => {}
+                    }
                     drop(place);
                 });
             }
             Err(error) => {
                 debug!(%error, "connection for metrics not taken");
-                // Out of file descriptors, as a rule: others need the processor to give some back.
-                tokio::task::yield_now().await;
+                // Out of file descriptors, as a rule: asking again at once would cost a whole processor.
+                Clock::system().sleep(PAUSE).await;
             }
         }
     }
@@ -142,7 +152,6 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
-    use crate::clock::Clock;
 
     async fn ask(address: SocketAddr, request: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
