@@ -215,7 +215,7 @@ fn gone() -> Vec<String> {
     [
         "its entity is gone, and VCD gives a new one another id, which CAPVCD, the agent and the marks on its vApp do not know: it is not made anew",
         "if the cluster still runs it goes on, without resize, upgrade and repair; only VCD's own database backup brings the id back",
-        "do not run cse-server orphans --delete for it: without entity its VMs count as left over",
+        "do not run cse-server orphans --delete --with-running for it: without entity its VMs count as left over",
     ]
     .map(str::to_owned)
     .to_vec()

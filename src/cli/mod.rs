@@ -14,6 +14,7 @@ mod check;
 mod components;
 mod config;
 mod crashes;
+mod event_loop;
 mod events;
 pub mod exit;
 mod explain;

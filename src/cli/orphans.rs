@@ -15,25 +15,30 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
-use tokio::runtime::Builder;
 
+use super::event_loop::finish;
 use super::exit::{Failure, SYSTEM};
 use super::replica::connect;
 use crate::clock::Clock;
 use crate::config::{self, DEFAULT_FILE, process_environment};
 use crate::controller::orphans::{Eyes, OrphanCluster, Orphans};
 use crate::reconcile::estate::EstateSeen;
-use crate::reconcile::orphans::{Line, lines, plan};
+use crate::reconcile::orphans::{Line, is_running, lines, plan};
 use crate::reconcile::removal::{Obstacle, Removing, Volumes};
 use crate::vcd::Login;
 use crate::vcd::http::HttpTransport;
+
+/// Why a cluster is left although `--delete` is given.
+const RUNNING: &str = "machines of its cluster run: it may have been made after a backup from which VCD was restored; \
+    switch them off, or add --with-running";
 
 /// Exit code when orphans are left.
 const LEFT: u8 = 1;
 
 const EXIT_CODES: &str = "\
 An orphan carries the mark of a cluster entity that does not exist. What only looks like one is shown \
-apart and never removed; volumes stay unless --with-volumes is given.
+apart and never removed; volumes stay unless --with-volumes is given, and clusters whose machines run \
+unless --with-running is: after VCD was restored from a backup, a cluster made since has no entity.
 
 Exit codes:
    0  no orphans are left; volumes that are kept do not count
@@ -66,6 +71,9 @@ pub(super) struct OrphansArgs {
     /// Remove volumes, too: their data is lost
     #[arg(long, requires = "delete")]
     with_volumes: bool,
+    /// Remove clusters whose machines run, too
+    #[arg(long, requires = "delete")]
+    with_running: bool,
     /// Show what --delete would remove, and remove nothing
     #[arg(long, requires = "delete")]
     dry_run: bool,
@@ -151,11 +159,7 @@ struct Outcome {
 
 /// Runs the command.
 pub(super) fn run(args: &OrphansArgs) -> Result<ExitCode, Failure> {
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::runtime(&error))?;
-    let outcome = runtime.block_on(look_and_act(args))?;
+    let outcome = finish(look_and_act(args))?;
     let written = if args.json {
         write_json(&outcome, &mut io::stdout().lock())
     } else {
@@ -219,6 +223,13 @@ async fn treat(
     if !args.delete {
         let states = |line: &Line| (state_of(line, State::Found, Volumes::Keep), None);
         return Ok(objects(cluster, states));
+    }
+    if is_running(&cluster.estate) && !args.with_running {
+        return Ok(objects(cluster, |line| {
+            let state = state_of(line, State::Left, args.volumes());
+            let why = (state == State::Left).then(|| RUNNING.to_owned());
+            (state, why)
+        }));
     }
     if args.dry_run {
         let (steps, left) = plan(cluster.estate.clone(), args.volumes());
@@ -410,6 +421,7 @@ mod tests {
             token_org: None,
             delete: false,
             with_volumes: false,
+            with_running: false,
             dry_run: false,
             json: false,
         };

@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::estate::{EstateSeen, Proof};
+use super::observation::Power;
 use super::removal::{self, Insistence, Obstacle, Orders, Removal, Removing, Volumes};
 use crate::domain::ids::EntityId;
 
@@ -114,6 +115,15 @@ pub fn plan(mut estate: EstateSeen, volumes: Volumes) -> (Vec<Removing>, Vec<Obs
     }
 }
 
+/// Whether machines of the cluster are switched on.
+///
+/// A cluster that was made after the backup from which VCD was restored has no entity, and is somebody's work.
+pub fn is_running(estate: &EstateSeen) -> bool {
+    let vapps = estate.vapps.iter().filter(|vapp| vapp.proof.suffices());
+    let mut machines = vapps.flat_map(|vapp| &vapp.vms);
+    machines.any(|vm| vm.proof.suffices() && vm.power == Power::On)
+}
+
 /// One line about an object, for people and programs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Line {
@@ -162,7 +172,6 @@ pub fn lines(estate: &EstateSeen) -> Vec<Line> {
 #[expect(clippy::unwrap_used, reason = "tests fail loudly")]
 mod tests {
     use super::super::estate::{ClusterVapp, EstateItem, EstateKind, NodeVm, Serves};
-    use super::super::observation::Power;
     use super::*;
     use crate::domain::ids::{VappId, VmId};
 

@@ -10,7 +10,7 @@ use cse_server::vcd::{ClientOptions, Login, VcdClient};
 use serde_json::Value;
 use url::Url;
 
-use crate::support::process::{End, Process};
+use crate::support::process::{End, Process, until};
 use crate::support::vcd::Vcd;
 
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -98,6 +98,35 @@ async fn orphans_are_listed_planned_removed_and_then_gone() {
     let end = orphans(&vcd, &token, &["--delete"]).await;
     assert_eq!(end.code, Some(0));
     assert_eq!(end.lines, ["organization acme: no orphans"]);
+}
+
+/// Goal: after a restored backup, a cluster made since has no entity and runs; nobody takes it for waste.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_runs_is_left_alone_unless_that_is_asked_for() {
+    let vcd = Vcd::open();
+    let replica = Process::replica(&vcd.replica("cse-1"), &[]);
+    let token = vcd.file("administrator", &vcd.tenant.api_token);
+    let urns = ["amber", "blue"].map(|name| vcd.ask_for(name));
+    until("both clusters are there", PATIENCE, || vcd.is_done()).await;
+    replica.terminate();
+    replica.end(PATIENCE).await;
+    let machines = vcd.world().vms().len();
+    assert!(machines >= 4, "{machines} machines of two clusters");
+    assert!(vcd.world().forget_entity(&urns[0]));
+
+    for more in [&["--delete"][..], &["--delete", "--dry-run"]] {
+        let end = orphans(&vcd, &token, more).await;
+        assert_eq!(end.code, Some(1), "{:#?}", end.lines);
+        let told = end.lines.join("\n");
+        assert!(
+            told.contains("--with-running") && told.contains(&urns[0]),
+            "{told}"
+        );
+        assert_eq!(vcd.world().vms().len(), machines, "{told}");
+    }
+    let end = orphans(&vcd, &token, &["--delete", "--with-running"]).await;
+    assert_eq!(end.code, Some(0), "{:#?}", end.lines);
+    assert_eq!(vcd.world().vapps(), ["blue"], "{:#?}", end.lines);
 }
 
 #[tokio::test(flavor = "multi_thread")]
