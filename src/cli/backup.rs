@@ -11,17 +11,17 @@
 
 use std::fmt::Write as _;
 use std::future::Future;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
-use tokio::runtime::Builder;
 use url::Url;
 
+use super::event_loop::finish;
 use super::exit::{CONFIGURATION, Failure, NO_PERMISSION, SYSTEM, USAGE};
 use super::reach::ReachArgs;
+use super::show::put;
 use crate::backup::BackupError;
 use crate::backup::apply::{Restored, State, Wish, restore};
 use crate::backup::plan::Orders;
@@ -87,16 +87,9 @@ pub(super) fn run_restore(args: &RestoreArgs) -> Result<ExitCode, Failure> {
 fn wait_for(
     work: impl Future<Output = Result<(String, u8), Failure>>,
 ) -> Result<ExitCode, Failure> {
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::runtime(&error))?;
-    let (text, code) = runtime.block_on(work)?;
+    let (text, code) = finish(work)?;
     // Whoever closed the pipe has read enough.
-    std::io::stdout()
-        .lock()
-        .write_all(text.as_bytes())
-        .unwrap_or(());
+    put(&text);
     Ok(ExitCode::from(code))
 }
 

@@ -9,16 +9,16 @@
 //!
 //! Not here: what differs and what to do about it (`domain::components`).
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::{Value, json};
-use tokio::runtime::Builder;
 
+use super::event_loop::finish;
 use super::exit::Failure;
 use super::find;
 use super::reach::ReachArgs;
+use super::show::put;
 use crate::controller::poll::cluster_query;
 use crate::controller::settings::read_settings;
 use crate::domain::cluster::ClusterFlags;
@@ -87,16 +87,9 @@ impl Shown {
 
 /// Runs the command.
 pub(super) fn run(args: &ComponentsArgs) -> Result<ExitCode, Failure> {
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::runtime(&error))?;
-    let text = runtime.block_on(report(args))?;
+    let text = finish(report(args))?;
     // Whoever closed the pipe has read enough.
-    std::io::stdout()
-        .lock()
-        .write_all(text.as_bytes())
-        .unwrap_or(());
+    put(&text);
     Ok(ExitCode::SUCCESS)
 }
 

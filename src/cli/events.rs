@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
-use tokio::runtime::Builder;
 
+use super::event_loop::finish;
 use super::exit::{Failure, SYSTEM};
 use super::reach::ReachArgs;
 use super::show::{ColorArgs, Paper, Tone, json, lines, put};
@@ -87,11 +87,7 @@ fn since(text: &str) -> Result<Since, String> {
 
 /// Runs the command.
 pub(super) fn run(args: &EventsArgs) -> Result<ExitCode, Failure> {
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::runtime(&error))?;
-    runtime.block_on(async {
+    finish(async {
         let site = Site::open(&args.reach).await?;
         let seen = site.find(&args.cluster).await?;
         let from = match args.since {

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
-use tokio::runtime::Builder;
 
+use super::event_loop::finish;
 use super::exit::Failure;
 use super::reach::ReachArgs;
 use super::show::{ColorArgs, Paper, json, put};
@@ -49,12 +49,8 @@ struct Told {
 
 /// Runs the command.
 pub(super) fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::runtime(&error))?;
     let paper = Paper::new(args.color);
-    let text = runtime.block_on(async {
+    let text = finish(async {
         let site = Site::open(&args.reach).await?;
         let seen = site.find(&args.cluster).await?;
         let (outlook, clock, _) = site.outlook().await;

@@ -113,6 +113,17 @@ pub struct Settings {
     pub server: ServerConfig,
 }
 
+/// Every configuration entity, of whatever version of its type.
+pub fn config_query() -> EntityQuery {
+    EntityQuery {
+        vendor: "vmware".to_owned(),
+        nss: "VCDKEConfig".to_owned(),
+        version: None,
+        filter: Some(format!("name=={CONFIG_NAME}")),
+        page_size: MAX_PAGE_SIZE,
+    }
+}
+
 /// Finds the configuration entity, whatever it says; the newest type version wins.
 ///
 /// # Errors
@@ -120,14 +131,7 @@ pub struct Settings {
 pub async fn find_document<T: Transport>(
     client: &VcdClient<T>,
 ) -> Result<EntityDocument, SettingsError> {
-    let query = EntityQuery {
-        vendor: "vmware".to_owned(),
-        nss: "VCDKEConfig".to_owned(),
-        version: None,
-        filter: Some(format!("name=={CONFIG_NAME}")),
-        page_size: MAX_PAGE_SIZE,
-    };
-    let mut found = client.entities(&query).await?;
+    let mut found = client.entities(&config_query()).await?;
     found.sort_by(|a, b| a.entity_type.cmp(&b.entity_type));
     let document = found.pop().ok_or(SettingsError::Missing)?;
     let twins = found

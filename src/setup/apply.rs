@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 
 use super::objects::{CONFIG_TYPE, CONFIG_VIEW, CSE, ENTITY_TYPES, FULL_ENTITY, INTERFACES, Site};
 use super::plan::{Audience, Step};
-use super::read::{self, CONFIG_NAME};
+use super::read;
+use crate::controller::settings::CONFIG_NAME;
 use crate::domain::ids::EntityId;
 use crate::domain::versioned::ETag;
 use crate::vcd::VcdClient;
@@ -252,7 +253,7 @@ async fn create_config<T: Transport>(
     content: &Map<String, Value>,
 ) -> Result<(), StepError> {
     let failed = |cause: VcdError| StepError::of(&Step::CreateConfig(Map::new()), cause);
-    let created = client.create_entity(CONFIG_TYPE, CONFIG_NAME, content);
+    let created = client.post_entity(CONFIG_TYPE, CONFIG_NAME, content);
     created.await.map_err(failed)?;
     let found = read::current_config(client).await.map_err(failed)?;
     let found = found.ok_or_else(|| gone("entity", CONFIG_NAME))?;

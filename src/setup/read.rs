@@ -9,18 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::objects::{CONFIG_TYPE, CONFIG_VIEW, CSE, ENTITY_TYPES, Site};
+use crate::controller::settings::{CONFIG_NAME, config_query};
 use crate::domain::ids::EntityId;
 use crate::domain::versioned::ETag;
 use crate::vcd::VcdClient;
 use crate::vcd::error::VcdError;
-use crate::vcd::model::{EntityDocument, EntityQuery};
-use crate::vcd::paging::MAX_PAGE_SIZE;
+use crate::vcd::model::EntityDocument;
 use crate::vcd::registry::EntityType;
 use crate::vcd::right_sets::RightSetKind;
 use crate::vcd::transport::Transport;
-
-/// Name of the configuration entity; a contract with clients.
-pub(super) const CONFIG_NAME: &str = "vcdKeConfig";
 
 /// What is there.
 #[derive(Debug, Default, PartialEq)]
@@ -188,14 +185,7 @@ pub(super) async fn current_config<T: Transport>(
 
 /// The configuration entities, the newest type first.
 async fn listed<T: Transport>(client: &VcdClient<T>) -> Result<Vec<EntityDocument>, VcdError> {
-    let query = EntityQuery {
-        vendor: "vmware".to_owned(),
-        nss: "VCDKEConfig".to_owned(),
-        version: None,
-        filter: Some(format!("name=={CONFIG_NAME}")),
-        page_size: MAX_PAGE_SIZE,
-    };
-    let mut found = match client.entities(&query).await {
+    let mut found = match client.entities(&config_query()).await {
         // There is no such type yet.
         Err(VcdError::NotVisible { .. }) => Vec::new(),
         found => found?,

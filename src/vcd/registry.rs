@@ -8,7 +8,7 @@
 
 use http::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::call::Call;
 use super::encode::path_segment;
@@ -209,23 +209,6 @@ impl<T: Transport> VcdClient<T> {
         });
         let path = type_path(type_urn, "accessControls");
         self.post(Operation::GRANT_TYPE, &path, &body).await
-    }
-
-    /// Creates an entity, which is not resolved yet. Its task ends with its resolution: do not wait for it.
-    ///
-    /// Repeat: never without a look: names of entities are not unique. Cancel: may leave it created.
-    ///
-    /// # Errors
-    /// See [`VcdError::class`].
-    pub async fn create_entity(
-        &self,
-        type_urn: &str,
-        name: &str,
-        content: &Map<String, Value>,
-    ) -> Result<(), VcdError> {
-        let body = json!({"entityType": type_urn, "name": name, "entity": content});
-        let path = format!("/1.0.0/entityTypes/{}", path_segment(type_urn));
-        self.post(Operation::CREATE_ENTITY, &path, &body).await
     }
 
     /// All compute policies that VMs can have.

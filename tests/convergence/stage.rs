@@ -5,9 +5,8 @@
 
 use std::time::Duration;
 
-use cse_server::sim::levers::{Action, Lever};
 use cse_server::sim::seed::ClusterEdit;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::effort::on_virtual_time;
 use crate::support::fleet::{Fleet, Saved};
@@ -142,17 +141,4 @@ pub(crate) async fn configure(fleet: &Fleet, unhealthy: u32, existing: bool) {
             "applyToExisting": existing,
         });
     });
-}
-
-/// Pulls a lever of the simulator, spelled as its control API does.
-pub(crate) fn pull(fleet: &Fleet, action: &Value) {
-    let action: Action = serde_json::from_value(action.clone()).unwrap();
-    let at = (fleet.clock.now(), fleet.clock.wall());
-    let mut world = fleet.world();
-    let mut lever = Lever {
-        world: &mut world,
-        faults: &fleet.faults,
-        at,
-    };
-    lever.pull(&action).unwrap();
 }

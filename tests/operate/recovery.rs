@@ -5,25 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cse_server::controller::orphans::Eyes;
-use cse_server::sim::levers::{Action, Lever};
 use serde_json::{Value, json};
 
 use crate::support::fleet::{Fleet, SITE, Saved};
 
 const HOUR: Duration = Duration::from_hours(1);
 const BOOTSTRAP_VM: &str = "EPHEMERAL_TEMP_VM";
-
-fn pull(fleet: &Fleet, action: &Value) {
-    let action: Action = serde_json::from_value(action.clone()).unwrap();
-    let at = (fleet.clock.now(), fleet.clock.wall());
-    let mut world = fleet.world();
-    let mut lever = Lever {
-        world: &mut world,
-        faults: &fleet.faults,
-        at,
-    };
-    lever.pull(&action).unwrap();
-}
 
 /// Nodes of the cluster called `name`.
 fn nodes(fleet: &Fleet, name: &str) -> Vec<String> {
@@ -83,7 +70,7 @@ async fn entities_set_back_to_an_earlier_time_harm_no_cluster() {
             && fleet.effect("vm.powered_on", &ash) == 1
     })
     .await;
-    pull(&fleet, &json!({"snapshot": {"name": "backup"}}));
+    fleet.pull(&json!({"snapshot": {"name": "backup"}}));
 
     // Life goes on.
     until(&fleet, "ash and fir are made, bay is gone", |fleet| {
@@ -105,7 +92,7 @@ async fn entities_set_back_to_an_earlier_time_harm_no_cluster() {
     fleet.stop("a").await;
     fleet.stop("b").await;
 
-    pull(&fleet, &json!({"restore": {"name": "backup"}}));
+    fleet.pull(&json!({"restore": {"name": "backup"}}));
     assert!(is_gone(&fleet, &yew) && !is_gone(&fleet, &elm) && !is_gone(&fleet, &bay));
     fleet.start("c");
     fleet.start("d");

@@ -24,11 +24,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::runtime::Builder;
 
 use super::exit::{Failure, SYSTEM};
 use super::reach::ReachArgs;
 use super::replica::way_to;
+use crate::cli::event_loop::finish;
 use crate::clock::Clock;
 use crate::config::{Config, process_environment};
 use crate::vcd::error::VcdError;
@@ -65,13 +65,7 @@ pub(super) struct CheckArgs {
 
 /// Runs the command.
 pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::runtime(&error))?;
-    let report = runtime.block_on(look(args));
-    // A name look-up that hangs in its thread must not keep the command from ending.
-    runtime.shutdown_background();
+    let report = finish(async { Ok(look(args).await) })?;
     let mut out = io::stdout();
     let coloured =
         out.is_terminal() && process_environment("NO_COLOR").is_none_or(|value| value.is_empty());

@@ -18,15 +18,15 @@ mod text;
 mod validate;
 
 use std::future::Future;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use tokio::runtime::Builder;
 
 use super::exit::{CONFIGURATION, Failure};
 use super::reach::ReachArgs;
+use crate::cli::event_loop::finish;
+use crate::cli::show::put;
 use crate::config::Config;
 use crate::controller::settings::change::ChangeError;
 use crate::controller::settings::find_document;
@@ -153,16 +153,9 @@ pub(super) fn run(args: &ConfigArgs) -> Result<ExitCode, Failure> {
 }
 
 fn wait_for(work: impl Future<Output = Result<Said, Failure>>) -> Result<ExitCode, Failure> {
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::runtime(&error))?;
-    let said = runtime.block_on(work)?;
+    let said = finish(work)?;
     // Whoever closed the pipe has read enough.
-    std::io::stdout()
-        .lock()
-        .write_all(said.text.as_bytes())
-        .unwrap_or(());
+    put(&said.text);
     Ok(ExitCode::from(said.code))
 }
 

@@ -19,10 +19,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::{Map, Value};
-use tokio::runtime::Builder;
 
 use super::exit::{Failure, SYSTEM};
 use super::reach::ReachArgs;
+use crate::cli::event_loop::finish;
 use crate::domain::server_config::ServerConfig;
 use crate::setup::apply::{StepError, apply};
 use crate::setup::objects::{Site, shipped_config};
@@ -112,11 +112,7 @@ pub(super) fn run(args: &InitArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::asked("--json cannot ask: add --dry-run or --yes"));
     }
     let wanted = args.wanted()?;
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::runtime(&error))?;
-    let ended = runtime.block_on(async {
+    let ended = finish(async {
         let administrator = Administrator::log_in(args).await?;
         let ended = set_up(args, &wanted, &administrator).await;
         administrator.log_out().await;

@@ -19,13 +19,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::runtime::Builder;
 
 pub(super) use self::detail::harmless;
 pub(super) use self::look::{Site, ToldBy};
 use super::exit::Failure;
 use super::reach::ReachArgs;
 use super::show::{ColorArgs, Paper, json, put};
+use crate::cli::event_loop::finish;
 use crate::clock::Clock;
 use crate::views::fleet::{State, Wanted};
 use crate::views::pulse::Pulses;
@@ -88,11 +88,7 @@ struct Shown {
 
 /// Runs the command.
 pub(super) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::runtime(&error))?;
-    runtime.block_on(async {
+    finish(async {
         let site = Site::open(&args.reach).await?;
         let mut looks = Looks {
             args,

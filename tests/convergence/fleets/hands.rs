@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use cse_server::domain::ids::{TaskId, VmId};
 use cse_server::sim::faults::Faults;
-use cse_server::sim::levers::{Action, Lever};
 use cse_server::sim::seed::{ClusterEdit, TKG_IMAGES, Tenant};
 use cse_server::sim::transport::InProcess;
 use cse_server::vcd::error::VcdError;
 use cse_server::vcd::model::TaskStatus;
 use cse_server::vcd::{ClientOptions, Login, VcdClient};
 use secrecy::SecretString;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::plan::{Failing, Guest, Removal};
 use crate::support::fleet::Fleet;
@@ -23,19 +22,6 @@ pub(super) const ORIGINAL: &str = "w1";
 const NEW: &str = "v1.28.4+vmware.1";
 /// How long a person waits for a task.
 const PATIENCE: u32 = 120;
-
-/// Pulls a lever of the site; false when it is about something that is not there.
-pub(super) fn pull(fleet: &Fleet, action: Value) -> bool {
-    let action: Action = serde_json::from_value(action).unwrap();
-    let at = (fleet.clock.now(), fleet.clock.wall());
-    let mut world = fleet.world();
-    let mut lever = Lever {
-        world: &mut world,
-        faults: &fleet.faults,
-        at,
-    };
-    lever.pull(&action).is_ok()
-}
 
 /// Lets guests of a cluster go wrong.
 pub(super) fn fail_guest(fleet: &Fleet, cluster: &str, guest: Guest) {
@@ -48,7 +34,7 @@ pub(super) fn fail_guest(fleet: &Fleet, cluster: &str, guest: Guest) {
     if guest.times < u32::MAX {
         failure["times"] = json!(guest.times);
     }
-    let pulled = pull(fleet, json!({"fail_phase": failure}));
+    let pulled = fleet.try_pull(&json!({"fail_phase": failure})).is_ok();
     assert!(pulled, "every guest can go wrong");
 }
 

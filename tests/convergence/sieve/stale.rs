@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{until_created, until_deleted, until_soon};
 use crate::effort::{on_virtual_time, trial};
-use crate::stage::{asked, begun, has, orphaned, provisioned, pull, tells, urn, with_services};
+use crate::stage::{asked, begun, has, orphaned, provisioned, tells, urn, with_services};
 use crate::support::fleet::{Fleet, Saved};
 use crate::support::snare::{Snare, Which};
 
@@ -163,7 +163,7 @@ async fn lagging(saved: &Saved, lag: &Lag) -> Fleet {
     lag.name.clone_into(&mut fleet.what);
     fleet.start("a");
     until_soon(&fleet, lag.when).await;
-    pull(&fleet, &(lag.lever)());
+    fleet.pull(&(lag.lever)());
     fleet.pass_time(Duration::from_secs(3)).await;
     fleet.start("b");
     fleet
@@ -204,7 +204,7 @@ fn deletion_of_a_half_made_cluster() {
                 let mut fleet = Fleet::resume(&saved);
                 fleet.seed += 500;
                 fleet.what = format!("{lever}");
-                pull(&fleet, &lever);
+                fleet.pull(&lever);
                 fleet.start("a");
                 fleet.start("b");
                 until_deleted(&fleet).await;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use cse_server::sim::levers::{Action, Lever};
 use serde_json::{Value, json};
 
 use super::{HOUR, NAME, asked, manifests, shapes, with_conflicts};
@@ -186,24 +185,13 @@ async fn every_version_of_a_cluster_at_work_can_be_read() {
             json!({"create_volume": {"cluster": NAME, "name": "pvc-1", "size_mib": 1024}}),
             json!({"fail_node": {"cluster": NAME}}),
         ] {
-            pull(&fleet, &action);
+            fleet.pull(&action);
             fleet.pass(Duration::from_mins(10)).await;
         }
         let versions = assert_readable(&fleet, &urn);
         assert!(versions > FEW, "{versions}\n{}", fleet.context());
         read_all(&fleet, &client, &urn);
     }
-}
-
-fn pull(fleet: &Fleet, action: &Value) {
-    let action: Action = serde_json::from_value(action.clone()).unwrap();
-    let at = (fleet.clock.now(), fleet.clock.wall());
-    let mut lever = Lever {
-        world: &mut fleet.world(),
-        faults: &fleet.faults,
-        at,
-    };
-    lever.pull(&action).unwrap();
 }
 
 fn read_all(fleet: &Fleet, client: &Client, urn: &str) {

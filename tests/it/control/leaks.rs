@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use cse_server::sim::levers::{Action, Lever};
 use serde_json::json;
 
 use crate::support::fleet::Fleet;
@@ -67,15 +66,7 @@ async fn services_and_volumes_of_a_forgotten_cluster_are_found() {
         json!({"create_service": {"cluster": "oak", "name": "web"}}),
         json!({"create_volume": {"cluster": "oak", "name": "data", "size_mib": 1024}}),
     ] {
-        let action: Action = serde_json::from_value(action).unwrap();
-        let at = (fleet.clock.now(), fleet.clock.wall());
-        let mut world = fleet.world();
-        let mut lever = Lever {
-            world: &mut world,
-            faults: &fleet.faults,
-            at,
-        };
-        lever.pull(&action).unwrap();
+        fleet.pull(&action);
     }
     fleet.pass_time(Duration::from_mins(10)).await;
     assert_eq!(fleet.world().leaks(), [], "{}", fleet.context());

@@ -5,7 +5,6 @@ mod troubles;
 
 use std::time::Duration;
 
-use cse_server::sim::levers::{Action, Lever};
 use serde_json::{Value, json};
 
 use crate::support::fleet::Fleet;
@@ -152,18 +151,6 @@ async fn assert_left_alone(fleet: &Fleet, urn: &str) {
     let mut sent = fleet.sent.lines();
     sent.retain(|line| line.contains("urn:vcloud:entity:vmware:capvcdCluster:"));
     assert_eq!(sent, Vec::<String>::new(), "{}", fleet.context());
-}
-
-fn pull(fleet: &Fleet, action: &Value) -> Value {
-    let action: Action = serde_json::from_value(action.clone()).unwrap();
-    let at = (fleet.clock.now(), fleet.clock.wall());
-    let mut world = fleet.world();
-    let mut lever = Lever {
-        world: &mut world,
-        faults: &fleet.faults,
-        at,
-    };
-    lever.pull(&action).unwrap()
 }
 
 /// Changes the limits of health checks in the shared configuration.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{
-    NEW, assert_left_alone, await_errors, await_told, document, edit, errors, plane, pull, resize,
+    NEW, assert_left_alone, await_errors, await_told, document, edit, errors, plane, resize,
     running, told, upgrade,
 };
 
@@ -74,7 +74,7 @@ async fn an_upgrade_to_a_template_that_is_not_there_is_told() {
     let (fleet, urn) = running(4_120, QUICK).await;
     let how =
         json!({"fail_node": {"cluster": "oak", "node": first_plane(&fleet), "how": "power_off"}});
-    pull(&fleet, &how);
+    fleet.pull(&how);
     upgrade(&fleet, &urn, NEW);
     edit(&fleet, &urn, |all| {
         let template = document(all, "VCDMachineTemplate", "workers-a");
@@ -103,10 +103,7 @@ fn first_plane(fleet: &super::Fleet) -> String {
 async fn a_resize_behind_a_dead_token_is_stuck_with_that_cause_until_it_is_taken_back() {
     let (fleet, urn) = running(4_130, QUICK).await;
     let author = fleet.tenants[0].author.clone();
-    pull(
-        &fleet,
-        &json!({"revoke_token": {"org": "acme", "user": author}}),
-    );
+    fleet.pull(&json!({"revoke_token": {"org": "acme", "user": author}}));
     resize(&fleet, &urn, "workers-a", 4);
     await_told(&fleet, &urn, "NodePoolResizeRequested", 1).await;
     fleet.pass_time(Duration::from_mins(40)).await;
@@ -131,10 +128,7 @@ async fn a_resize_behind_a_dead_token_is_stuck_with_that_cause_until_it_is_taken
 #[tokio::test(start_paused = true)]
 async fn a_node_that_fails_is_told_and_so_is_its_replacement() {
     let (fleet, urn) = running(4_140, Duration::from_mins(12)).await;
-    pull(
-        &fleet,
-        &json!({"fail_node": {"cluster": "oak", "how": "kubelet"}}),
-    );
+    fleet.pull(&json!({"fail_node": {"cluster": "oak", "how": "kubelet"}}));
     await_told(&fleet, &urn, "NodePoolDegraded", 1).await;
     await_told(&fleet, &urn, "NodePoolRecovered", 1).await;
     assert_eq!(
@@ -153,10 +147,7 @@ async fn a_node_that_nobody_replaces_costs_one_event_and_no_request() {
         all.retain(|one| one["kind"] != "MachineHealthCheck");
     });
     fleet.pass_time(Duration::from_mins(10)).await;
-    pull(
-        &fleet,
-        &json!({"fail_node": {"cluster": "oak", "how": "kubelet"}}),
-    );
+    fleet.pull(&json!({"fail_node": {"cluster": "oak", "how": "kubelet"}}));
     await_told(&fleet, &urn, "NodePoolDegraded", 1).await;
     assert_left_alone(&fleet, &urn).await;
     assert_eq!(

@@ -3,29 +3,15 @@
 use std::time::Duration;
 
 use cse_server::domain::ids::VmId;
-use cse_server::sim::faults::{Fault, Faults, Refusal, Target};
-use cse_server::sim::levers::{Action, Lever};
+use cse_server::sim::faults::{Fault, Refusal, Target};
 use cse_server::sim::transport::InProcess;
 use cse_server::vcd::VcdClient;
 use cse_server::vcd::model::NewVm;
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{HOUR, How, assert_clean, belongings, is_gone, mark, names, provisioned, until_gone};
 use crate::support::fleet::Fleet;
-
-fn pull(fleet: &Fleet, action: Value) -> Value {
-    let action: Action = serde_json::from_value(action).unwrap();
-    let at = (fleet.clock.now(), fleet.clock.wall());
-    let faults = Faults::none();
-    let mut world = fleet.world();
-    let mut lever = Lever {
-        world: &mut world,
-        faults: &faults,
-        at,
-    };
-    lever.pull(&action).unwrap()
-}
 
 async fn until_error(fleet: &Fleet, urn: &str, error: &str) {
     let told = |fleet: &Fleet| {
@@ -45,7 +31,7 @@ async fn a_dead_token_is_waited_for_and_a_new_one_is_used() {
     let urn = fleet.urns[0].clone();
     let tenant = fleet.tenants[0].clone();
     let user = json!({"org": tenant.org, "user": tenant.author, "replace": true});
-    let answer = pull(&fleet, json!({"revoke_token": user}));
+    let answer = fleet.pull(&json!({"revoke_token": user}));
     let before = belongings(&fleet, "oak", &urn);
     mark(&fleet, &urn, How::Forced);
     until_error(&fleet, &urn, "ApiTokenRefused").await;

@@ -152,7 +152,7 @@ async fn a_phase_that_hangs_is_cut_off_and_repaired() {
     let urn = fleet.ask_for_repaired("oak");
     let hang =
         json!({"fail_phase": {"cluster": "oak", "phase": "kind", "attempt": 1, "hangs": true}});
-    pull(&fleet, &hang);
+    fleet.pull(&hang);
     fleet.start("a");
     let failed = |fleet: &Fleet| fleet.is_in(&urn, "error");
     assert!(fleet.until(2 * HOUR, failed).await, "{}", fleet.context());

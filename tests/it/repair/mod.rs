@@ -12,7 +12,6 @@ use cse_server::controller::estate::{Scope, survey};
 use cse_server::domain::ids::{EntityId, TaskId, VmId};
 use cse_server::reconcile::estate::EstateSeen;
 use cse_server::sim::VmView;
-use cse_server::sim::levers::{Action, Lever};
 use cse_server::sim::transport::InProcess;
 use cse_server::vcd::VcdClient;
 use cse_server::vcd::model::TaskStatus;
@@ -46,18 +45,6 @@ async fn estate(fleet: &Fleet) -> EstateSeen {
     survey(&fleet.author().await, &Scope::of(&document))
         .await
         .unwrap()
-}
-
-fn pull(fleet: &Fleet, action: &Value) {
-    let action: Action = serde_json::from_value(action.clone()).unwrap();
-    let at = (fleet.clock.now(), fleet.clock.wall());
-    let mut world = fleet.world();
-    let mut lever = Lever {
-        world: &mut world,
-        faults: &fleet.faults,
-        at,
-    };
-    lever.pull(&action).unwrap();
 }
 
 fn bootstrap_vm(fleet: &Fleet) -> Option<VmView> {

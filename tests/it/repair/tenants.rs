@@ -133,10 +133,7 @@ async fn an_operation_that_never_succeeds_is_given_up_and_leaves_nothing() {
         } else {
             fleet.ask_for("oak")
         };
-        pull(
-            &fleet,
-            &json!({"fail_task": {"operation": "vdcRecomposeVapp"}}),
-        );
+        fleet.pull(&json!({"fail_task": {"operation": "vdcRecomposeVapp"}}));
         fleet.start("a");
         let given_up = |fleet: &Fleet| {
             fleet.is_in(&urn, "error")

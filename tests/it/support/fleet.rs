@@ -5,6 +5,7 @@
 //! the seed and the site's journal.
 
 mod departures;
+mod levers;
 mod odd;
 mod people;
 mod snared;

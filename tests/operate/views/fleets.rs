@@ -9,7 +9,7 @@ use cse_server::views::pulse::Pulses;
 use cse_server::views::situation::{Attention, Situation, guest_phase};
 use serde_json::json;
 
-use super::{HOUR, assert_told, await_situation, look, outlook, pull, seen};
+use super::{HOUR, assert_told, await_situation, look, outlook, seen};
 use crate::support::fleet::Fleet;
 use crate::support::original::{self, Ways};
 
@@ -81,10 +81,7 @@ async fn a_failure_is_told_as_one_that_is_repaired_or_one_that_needs_a_person() 
     let mut fleet = Fleet::quick(73);
     let repaired = fleet.ask_for_repaired("pine");
     let failed = fleet.ask_for("oak");
-    pull(
-        &fleet,
-        json!({"fail_phase": {"cluster": "*", "phase": "tools", "attempt": 1}}),
-    );
+    fleet.pull(&json!({"fail_phase": {"cluster": "*", "phase": "tools", "attempt": 1}}));
     fleet.start("a");
     await_situation(&fleet, &repaired, Situation::CleaningUp, HOUR).await;
     let sentences = [

@@ -9,14 +9,12 @@ use std::time::Duration;
 use cse_server::controller::poll::cluster_query;
 use cse_server::controller::settings::read_settings;
 use cse_server::domain::ids::EntityId;
-use cse_server::sim::levers::{Action, Lever};
 use cse_server::views::Outlook;
 use cse_server::views::cluster::ClusterSeen;
 use cse_server::views::explain::{Explanation, explain, render};
 use cse_server::views::fleet::{Fleet as Reading, FleetView, Wanted};
 use cse_server::views::pulse::Pulses;
 use cse_server::views::situation::Situation;
-use serde_json::Value;
 
 use crate::support::fleet::Fleet;
 
@@ -93,16 +91,4 @@ async fn look(fleet: &Fleet, pulses: &mut Pulses) -> FleetView {
         .await
         .unwrap();
     reading.finish()
-}
-
-fn pull(fleet: &Fleet, action: Value) {
-    let action: Action = serde_json::from_value(action).unwrap();
-    let at = (fleet.clock.now(), fleet.clock.wall());
-    let mut world = fleet.world();
-    let mut lever = Lever {
-        world: &mut world,
-        faults: &fleet.faults,
-        at,
-    };
-    lever.pull(&action).unwrap();
 }

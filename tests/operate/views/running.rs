@@ -5,7 +5,7 @@ use std::time::Duration;
 use cse_server::views::situation::{Attention, Situation};
 use serde_json::json;
 
-use super::{HOUR, assert_told, await_situation, pull, told};
+use super::{HOUR, assert_told, await_situation, told};
 use crate::support::fleet::Fleet;
 
 /// A provisioned cluster `oak` half an hour after its creation, served by `a`.
@@ -24,10 +24,7 @@ async fn running(seed: u64) -> (Fleet, String) {
 
 fn revoke(fleet: &Fleet) {
     let author = fleet.tenants[0].author.clone();
-    pull(
-        fleet,
-        json!({"revoke_token": {"org": "acme", "user": author}}),
-    );
+    fleet.pull(&json!({"revoke_token": {"org": "acme", "user": author}}));
 }
 
 /// Gives every node count of the YAML that is `from` the value `to`.

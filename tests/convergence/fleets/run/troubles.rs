@@ -92,7 +92,7 @@ impl Run<'_> {
             What::FailNode { cluster, how } => {
                 if let Some(story) = self.stories.get_mut(&cluster) {
                     let order = json!({"cluster": story.urn, "how": how});
-                    story.node_failed |= hands::pull(&self.fleet, json!({"fail_node": order}));
+                    story.node_failed |= self.fleet.try_pull(&json!({"fail_node": order})).is_ok();
                 }
             }
             What::Kill { .. }
@@ -145,7 +145,7 @@ impl Run<'_> {
             | What::Remove { .. }
             | What::FailNode { .. } => return,
         };
-        assert!(hands::pull(&self.fleet, action), "every site has it");
+        self.fleet.pull(&action);
     }
 
     /// A replica that is gone is back after a while, under its old name or as a new one.
