@@ -69,12 +69,7 @@ enum Lane {
 
 impl Lane {
     fn of(op: Operation) -> Self {
-        let keeps_claims = [
-            Operation::EXCHANGE_TOKEN,
-            Operation::GET_ENTITY,
-            Operation::REPLACE_ENTITY,
-        ];
-        if keeps_claims.contains(&op) {
+        if keeps_claim(op) {
             Self::Claim
         } else if op == Operation::LIST_ENTITIES {
             Self::Poll
@@ -82,6 +77,16 @@ impl Lane {
             Self::Work
         }
     }
+}
+
+/// Whether claims run out when this call is late.
+pub(super) fn keeps_claim(op: Operation) -> bool {
+    let all = [
+        Operation::EXCHANGE_TOKEN,
+        Operation::GET_ENTITY,
+        Operation::REPLACE_ENTITY,
+    ];
+    all.contains(&op)
 }
 
 /// The pace of one process.
