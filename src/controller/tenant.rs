@@ -11,6 +11,8 @@
 //! Source: behavior `getFullEntity` of interface `cse:capvcd:1.0.0` (CSE 4.1+); token Secret in
 //! `spec.capiYaml` (CSE 4.0).
 
+use std::time::Duration;
+
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
@@ -29,6 +31,8 @@ use crate::vcd::{Login, VcdClient};
 const GET_FULL_ENTITY: &str = "urn:vcloud:behavior-interface:getFullEntity:cse:capvcd:1.0.0";
 /// Looks at the behavior's task before giving up for this pass.
 const MAX_TASK_LOOKS: u32 = 30;
+/// Time between two of them: it reads one document.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Access to a tenant's side, and what the request names there.
 pub(crate) struct Tenant<T: Transport> {
@@ -186,7 +190,7 @@ pub(crate) async fn full_entity<T: Transport>(
     for _ in 0..MAX_TASK_LOOKS {
         match deps.client.task(&task).await? {
             report if report.status == TaskStatus::Running => {
-                deps.clock.sleep(deps.policy.task_poll / 3).await;
+                deps.clock.sleep(LOOK_EVERY).await;
             }
             report => return contents_of(&report),
         }

@@ -31,10 +31,11 @@ use super::document::Edit;
 use super::memory::{DOUBTS, Memory};
 use super::observe::observe;
 use super::record::{Setting, edit_for, handover, resources_of};
+use crate::clock::Moment;
 use crate::domain::claim::ClaimPhase;
 use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::VappId;
-use crate::reconcile::backoff::delay;
+use crate::reconcile::backoff::{delay, next_look};
 use crate::reconcile::decide;
 use crate::reconcile::decision::{Action, Change, Decision, WaitReason};
 use crate::reconcile::observation::Observation;
@@ -76,6 +77,7 @@ pub(crate) async fn work<T: Transport>(
         drain,
         acting: Acting::default(),
         waiting_on: None,
+        vcd_at_work_since: None,
         passes: 0,
     };
     work.until_end().await
@@ -104,6 +106,8 @@ struct Work<T: Transport> {
     drain: CancellationToken,
     acting: Acting,
     waiting_on: Option<WaitReason>,
+    /// Since when nothing else was done than to wait for VCD.
+    vcd_at_work_since: Option<Moment>,
     /// Passes begun.
     passes: u64,
 }
@@ -217,8 +221,9 @@ impl<T: Transport> Work<T> {
             Decision::Settled => Ok(Next::Stop(End::Settled)),
             Decision::Wait { on, recheck_in } => {
                 self.note_wait((&on, recheck_in), waited_on.as_ref());
+                let pause = self.until_next_look(&on, recheck_in);
                 self.waiting_on = Some(on);
-                Ok(Next::After(recheck_in))
+                Ok(Next::After(pause))
             }
             Decision::Act(action) if !self.held.admits(&seen.document, &action) => {
                 Ok(self.refuse(&action))
@@ -236,6 +241,18 @@ impl<T: Transport> Work<T> {
             "an action that the claim does not allow was refused; this is a defect of this server"
         );
         Next::After(self.deps.policy.heartbeat)
+    }
+
+    /// The pause of a wait; the longer VCD is at work already, the longer it is left alone.
+    fn until_next_look(&mut self, on: &WaitReason, recheck_in: Duration) -> Duration {
+        let now = self.deps.clock.now();
+        let since = *self.vcd_at_work_since.get_or_insert(now);
+        let jitter = self.deps.chance.next_fraction();
+        let pause = next_look((on, now.since(since)), jitter, &self.deps.policy);
+        if pause.is_none() {
+            self.vcd_at_work_since = None;
+        }
+        pause.unwrap_or(recheck_in)
     }
 
     fn note_wait(
@@ -292,6 +309,7 @@ impl<T: Transport> Work<T> {
     }
 
     async fn act(&mut self, action: &Action) -> Result<Next, WriteError> {
+        self.vcd_at_work_since = None;
         if !self.held.admits_effect() {
             warn!(
                 event = event::CLAIM_FENCED,
@@ -350,6 +368,7 @@ impl<T: Transport> Work<T> {
     }
 
     async fn commit(&mut self, change: &Change, seen: &Observation) -> Result<Next, WriteError> {
+        self.vcd_at_work_since = None;
         let document = self.held.document();
         let setting = Setting {
             seen,

@@ -138,8 +138,10 @@ pub struct Policy {
     pub takeover: Duration,
     /// The same for records of servers that do not write our heartbeat text.
     pub foreign_takeover: Duration,
-    /// Time between two looks at a running task.
+    /// Pause before the second look at what VCD is at work on, and before what was refused once is asked again.
     pub task_poll: Duration,
+    /// Longest time between two looks at what VCD is at work on.
+    pub max_task_poll: Duration,
     /// Time between two looks at the bootstrap guest, and at a busy vApp.
     pub guest_poll: Duration,
     /// The phases the guest goes through, in order.
@@ -186,7 +188,8 @@ impl Policy {
             admission_margin: Duration::from_secs(35),
             takeover: Duration::from_mins(3),
             foreign_takeover: Duration::from_mins(30),
-            task_poll: Duration::from_secs(3),
+            task_poll: Duration::from_secs(2),
+            max_task_poll: Duration::from_secs(15),
             guest_poll: Duration::from_secs(10),
             phases,
             guest_silence: SILENCE_DEADLINE,

@@ -102,7 +102,7 @@ fn the_bootstrap_is_switched_off_first_and_removed_last() {
         (
             "bootstrap vApp busy",
             edit(failed(half_built()), |seen| seen.vapps[0].busy = true),
-            wait(WaitReason::BusyVapp, 3),
+            wait(WaitReason::BusyVapp, 2),
         ),
         (
             "load balancer next",
@@ -137,7 +137,7 @@ fn the_pause_is_kept_and_a_fresh_survey_ends_it() {
                 seen.estate = None;
                 past_pause(seen);
             }),
-            wait(WaitReason::BusyVapp, 3),
+            wait(WaitReason::BusyVapp, 2),
         ),
         (
             "pause over: the witness of the attempts goes",
@@ -318,7 +318,7 @@ fn what_stands_in_the_way_of_cleaning_up_is_waited_for_and_not_for_ever() {
         (
             "an operation runs",
             edit(failed(gap()), |seen| seen.task = TaskSeen::Running),
-            wait(WaitReason::Task, 3),
+            wait(WaitReason::Task, 2),
         ),
     ]);
 }

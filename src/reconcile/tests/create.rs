@@ -26,7 +26,7 @@ fn creation_goes_step_by_step_and_commits_before_it_powers_on() {
             edit(with_vapp(), |seen| {
                 seen.vapps[0].vms = vec![vm(1, 1, Power::Unresolved)];
             }),
-            wait(WaitReason::BusyVapp, 3),
+            wait(WaitReason::BusyVapp, 2),
         ),
         (
             "two VMs: the lowest id is committed",
@@ -51,12 +51,12 @@ fn creation_goes_step_by_step_and_commits_before_it_powers_on() {
         (
             "a task runs",
             edit(with_vm(), |seen| seen.task = TaskSeen::Running),
-            wait(WaitReason::Task, 3),
+            wait(WaitReason::Task, 2),
         ),
         (
             "somebody else's operation runs",
             edit(with_vapp(), |seen| seen.vapps[0].busy = true),
-            wait(WaitReason::BusyVapp, 3),
+            wait(WaitReason::BusyVapp, 2),
         ),
     ]);
 }

@@ -67,7 +67,7 @@ fn the_bootstrap_goes_first_then_the_estate() {
         (
             "a task runs",
             edit(with_bootstrap(), |seen| seen.task = TaskSeen::Running),
-            wait(WaitReason::Task, 3),
+            wait(WaitReason::Task, 2),
         ),
         (
             "the machines are off: that is told first",
@@ -124,7 +124,7 @@ fn the_entity_goes_last_after_a_quarantine_and_resolved() {
         (
             "not looked at",
             edit(empty(), |seen| seen.estate = None),
-            wait(WaitReason::Task, 3),
+            wait(WaitReason::Task, 2),
         ),
     ]);
 }
@@ -242,7 +242,7 @@ fn what_is_in_the_way_is_said_and_force_goes_past_it() {
                 seen.estate.as_mut().unwrap().vapps[0].busy = true;
                 seen.removal.busy_for = Duration::from_mins(20);
             }),
-            wait(WaitReason::BusyObject, 3),
+            wait(WaitReason::BusyObject, 2),
         ),
     ]);
 }
