@@ -34,7 +34,7 @@ use super::record::{Setting, edit_for, handover, resources_of};
 use crate::domain::claim::ClaimPhase;
 use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::VappId;
-use crate::reconcile::backoff::delay;
+use crate::reconcile::backoff::{busy, delay};
 use crate::reconcile::decide;
 use crate::reconcile::decision::{Action, Change, Decision, WaitReason};
 use crate::reconcile::observation::Observation;
@@ -76,6 +76,7 @@ pub(crate) async fn work<T: Transport>(
         drain,
         acting: Acting::default(),
         waiting_on: None,
+        busy: 0,
         passes: 0,
     };
     work.until_end().await
@@ -104,6 +105,8 @@ struct Work<T: Transport> {
     drain: CancellationToken,
     acting: Acting,
     waiting_on: Option<WaitReason>,
+    /// Passes in a row that found the same thing busy.
+    busy: u32,
     /// Passes begun.
     passes: u64,
 }
@@ -216,6 +219,7 @@ impl<T: Transport> Work<T> {
         match decision {
             Decision::Settled => Ok(Next::Stop(End::Settled)),
             Decision::Wait { on, recheck_in } => {
+                let recheck_in = self.patience((&on, recheck_in), waited_on.as_ref());
                 self.note_wait((&on, recheck_in), waited_on.as_ref());
                 self.waiting_on = Some(on);
                 Ok(Next::After(recheck_in))
@@ -236,6 +240,22 @@ impl<T: Transport> Work<T> {
             "an action that the claim does not allow was refused; this is a defect of this server"
         );
         Next::After(self.deps.policy.heartbeat)
+    }
+
+    /// How long to wait: longer each time that a look finds the same object busy.
+    fn patience(
+        &mut self,
+        (on, recheck_in): (&WaitReason, Duration),
+        before: Option<&WaitReason>,
+    ) -> Duration {
+        if !matches!(on, WaitReason::BusyVapp | WaitReason::BusyObject) {
+            return recheck_in;
+        }
+        self.busy = match before {
+            Some(before) if before == on => self.busy.saturating_add(1),
+            Some(_) | None => 0,
+        };
+        busy(recheck_in, self.busy)
     }
 
     fn note_wait(

@@ -1,6 +1,8 @@
-//! How long to wait after a failure: by its class and by how often it happened in a row.
+//! How long to wait after a failure: by its class and by how often it happened in a row; and for what
+//! somebody else is at work on.
 //!
 //! Invariants:
+//! - A look at everything a cluster has is a dozen requests: what stays busy is looked at less and less often.
 //! - Bounded above by [`MAX_DELAY`]; full jitter, so replicas that failed together do not return together.
 //! - The server's own `Retry-After` is a lower bound, itself bounded.
 
@@ -12,6 +14,8 @@ use crate::domain::error_class::ErrorClass;
 const BASE: Duration = Duration::from_secs(1);
 /// Longest delay.
 pub const MAX_DELAY: Duration = Duration::from_mins(5);
+/// Longest wait between two looks at an object that stays busy.
+const MAX_BUSY: Duration = Duration::from_secs(15);
 /// Doublings after which the delay stays.
 const MAX_DOUBLINGS: u32 = 9;
 
@@ -32,6 +36,13 @@ pub fn delay(class: &ErrorClass, failures: u32, jitter: f64) -> Duration {
         | ErrorClass::Unauthenticated
         | ErrorClass::Terminal => own,
     }
+}
+
+/// Wait before the next look at an object that was busy at the `looks` before this one, too; `first` is the wait
+/// of a first look.
+pub fn busy(first: Duration, looks: u32) -> Duration {
+    let grown = first.saturating_mul(2_u32.pow(looks.min(MAX_DOUBLINGS)));
+    grown.min(MAX_BUSY.max(first))
 }
 
 #[cfg(test)]
@@ -67,5 +78,13 @@ mod tests {
         for (name, class, failures, jitter, want) in cases {
             assert_eq!(delay(&class, failures, jitter), want, "{name}");
         }
+    }
+
+    #[test]
+    fn what_stays_busy_is_looked_at_less_and_less_often() {
+        let secs = Duration::from_secs;
+        let waits = [0, 1, 2, 3, 1_000].map(|looks| busy(secs(3), looks));
+        assert_eq!(waits, [3, 6, 12, 15, 15].map(secs));
+        assert_eq!(busy(secs(60), 5), secs(60), "never sooner than asked for");
     }
 }

@@ -7,6 +7,17 @@ use cse_server::sim::faults::{Fault as Sim, Refusal};
 use super::experiment::{is_read, writes_document};
 use crate::support::snare::Snare;
 
+/// How long a call is on its way that hangs.
+const HANG: Duration = Duration::from_secs(45);
+/// T, after which a silent holder is overtaken, and its jitter.
+const TAKEOVER: Duration = Duration::from_secs(216);
+/// P, in which everybody sees everything.
+const POLL: Duration = Duration::from_mins(1);
+/// Longer than any claim lives on: the term, its jitter, the polls until it is seen.
+pub(super) const PAUSE: Duration = Duration::from_secs(245);
+/// As long as a process needs to be started again.
+pub(super) const RESTART: Duration = Duration::from_secs(2);
+
 /// One kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fault {
@@ -100,7 +111,7 @@ impl Fault {
             Self::ReplyLost => return Some(Sim::ReplyLost),
             Self::Malformed => return Some(Sim::Malformed),
             // Longer than any call may take: processed after the caller has given up.
-            Self::Hang => return Some(Sim::Delayed(Duration::from_secs(45))),
+            Self::Hang => return Some(Sim::Delayed(HANG)),
             Self::ErrorAfterEffect => {
                 return Some(Sim::ProcessedButRefused(Refusal::ServerError));
             }
@@ -158,15 +169,18 @@ impl Fault {
         matches!(self.snare(), Some(Snare::HoldRequest | Snare::HoldAnswer))
     }
 
-    /// How much longer than without it a workflow may take; `alone` is when another replica comes at the latest,
-    /// of a crash after which the replica itself does not.
+    /// How much longer than without it a workflow may take. A process that was killed is started again, or it is
+    /// not and another one is there after the time of `alone`.
+    ///
+    /// Source: reliability-performance, B.4 (recovery within two polls after the fault ends) and C.3, C.6 (a host
+    /// that is lost: T and its jitter, and a poll).
     pub(super) fn costs(self, alone: Option<Duration>) -> Duration {
-        match self {
-            Self::CrashBefore | Self::CrashAfter | Self::Stale | Self::Forbidden => {
-                Duration::from_mins(6) + alone.unwrap_or_default()
-            }
-            Self::PauseBefore | Self::PauseAfter => Duration::from_mins(10),
-            _ => Duration::from_mins(3),
+        match (self, alone) {
+            (Self::CrashBefore | Self::CrashAfter, Some(alone)) => alone + TAKEOVER + POLL,
+            (Self::CrashBefore | Self::CrashAfter, None) => RESTART + 2 * POLL,
+            (Self::PauseBefore | Self::PauseAfter, _) => PAUSE + 2 * POLL,
+            (Self::Hang, _) => HANG + 2 * POLL,
+            _ => 2 * POLL,
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::end::{End, end_of};
 use super::experiment::{Experiment, Strike};
-use super::fault::Fault;
+use super::fault::{Fault, PAUSE, RESTART};
 use super::is_watched;
 use super::rates::Rates;
 use super::workflow::{Deed, Workflow};
@@ -19,10 +19,6 @@ use crate::support::fleet::{Fleet, Saved};
 const LIMIT: Duration = Duration::from_hours(2);
 /// How long everything is looked at closely.
 const BEGINNING: Duration = Duration::from_secs(10);
-/// Longer than any claim lives on: the term, its jitter, the polls until it is seen.
-const PAUSE: Duration = Duration::from_secs(245);
-/// As long as a process needs to be started again.
-const RESTART: Duration = Duration::from_secs(2);
 /// How long the end has to last.
 const SETTLING: Duration = Duration::from_secs(30);
 /// Calls before the first turn that belong to it.
