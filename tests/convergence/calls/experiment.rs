@@ -69,10 +69,13 @@ impl Experiment {
         self.first.arm(fleet, self.first.call);
         if let Some(second) = self.second {
             // Replicas count what they decide to send, VCD's faults what leaves.
-            let left = match self.first.fault {
-                Fault::Twice if second.by == self.first.by => second.call + 1,
-                Fault::CrashBefore if second.by == self.first.by => second.call - 1,
-                _ => second.call,
+            let same = second.by == self.first.by;
+            let left = if same && self.first.fault == Fault::Twice {
+                second.call + 1
+            } else if same && self.first.fault == Fault::CrashBefore {
+                second.call - 1
+            } else {
+                second.call
             };
             second.arm(fleet, left);
         }
@@ -96,10 +99,15 @@ impl Experiment {
     }
 
     /// How much longer than without it the workflow may take.
-    pub(super) fn costs(&self, standby: Duration) -> Duration {
+    pub(super) fn costs(&self, workflow: &Workflow) -> Duration {
         let each = self.strikes().map(|strike| {
             let alone = strike.fault.is_crash() && !self.restarts(strike);
-            strike.fault.costs(alone.then_some(standby))
+            let anew = if strike.fault.holds() {
+                workflow.anew
+            } else {
+                Duration::ZERO
+            };
+            anew + strike.fault.costs(alone.then_some(workflow.standby))
         });
         each.sum()
     }

@@ -70,12 +70,9 @@ impl Fault {
 
     /// Whether it means anything for a call.
     pub(super) fn fits(self, line: &str) -> bool {
-        match self {
-            Self::Stale => is_read(line),
-            Self::Twice => !is_read(line),
-            Self::Conflicts => writes_document(line),
-            _ => true,
-        }
+        (self != Self::Stale || is_read(line))
+            && (self != Self::Twice || !is_read(line))
+            && (self != Self::Conflicts || writes_document(line))
     }
 
     pub(super) const fn name(self) -> &'static str {
@@ -175,12 +172,16 @@ impl Fault {
     /// Source: reliability-performance, B.4 (recovery within two polls after the fault ends) and C.3, C.6 (a host
     /// that is lost: T and its jitter, and a poll).
     pub(super) fn costs(self, alone: Option<Duration>) -> Duration {
-        match (self, alone) {
-            (Self::CrashBefore | Self::CrashAfter, Some(alone)) => alone + TAKEOVER + POLL,
-            (Self::CrashBefore | Self::CrashAfter, None) => RESTART + 2 * POLL,
-            (Self::PauseBefore | Self::PauseAfter, _) => PAUSE + 2 * POLL,
-            (Self::Hang, _) => HANG + 2 * POLL,
-            _ => 2 * POLL,
+        if self.is_crash() {
+            return alone.map_or(RESTART + 2 * POLL, |alone| alone + TAKEOVER + POLL);
         }
+        let lasts = if self.holds() {
+            PAUSE
+        } else if self == Self::Hang {
+            HANG
+        } else {
+            Duration::ZERO
+        };
+        lasts + 2 * POLL
     }
 }

@@ -21,6 +21,12 @@ const SHOWN: usize = 3;
 /// Requests of one replica in any minute beyond those of the busiest minute of the clean run. Source:
 /// reliability-performance, B.4: no hot loop, at most one request a second per cluster while it fails.
 const MINUTE: usize = 60;
+/// The same in ten seconds: one a second, and for each fault two looks at everything that a cluster has, 15
+/// requests each, after one and after two seconds.
+const TEN_SECONDS: (usize, usize) = (10, 30);
+/// Requests that fail for each fault: the fault itself or five of it, and three in each look for what is gone,
+/// as often as it is looked for in two minutes of recovery.
+const FAILED: usize = 20;
 
 /// A workflow with its beginning and its life without faults.
 pub(super) struct Site {
@@ -97,16 +103,40 @@ impl Site {
     fn haste(&self, lived: &Lived, one: Experiment) -> Vec<String> {
         let clean = &self.clean;
         let mut wrong = Vec::new();
-        let limit = clean.took + one.costs(self.workflow.standby);
+        let limit = clean.took + one.costs(self.workflow);
         if lived.took > limit {
             wrong.push(format!("it took {:?} and not {limit:?}", lived.took));
         }
+        let faults = one.strikes().count();
         let beyond = lived.rates.beyond(clean.rates);
-        if beyond.minute > MINUTE {
-            wrong.push(format!(
-                "{} requests in a minute, where {} are enough",
-                lived.rates.minute, clean.rates.minute
-            ));
+        let (rates, enough) = (lived.rates, clean.rates);
+        let bounds = [
+            (
+                "in a minute",
+                beyond.minute,
+                MINUTE,
+                rates.minute,
+                enough.minute,
+            ),
+            (
+                "in ten seconds",
+                beyond.ten_seconds,
+                TEN_SECONDS.0 + faults * TEN_SECONDS.1,
+                rates.ten_seconds,
+                enough.ten_seconds,
+            ),
+            (
+                "that failed",
+                beyond.failed,
+                faults * FAILED,
+                rates.failed,
+                enough.failed,
+            ),
+        ];
+        for (what, beyond, limit, all, enough) in bounds {
+            if beyond > limit {
+                wrong.push(format!("{all} requests {what}, where {enough} are enough"));
+            }
         }
         wrong
     }

@@ -71,13 +71,21 @@ fn every_call(workflow: &'static Workflow, turn: usize) {
         site.judged(*one, &again)
     });
     let outcomes: Outcomes = experiments.into_iter().zip(outcomes).collect();
+    let runs = show(&site, &outcomes, all.len());
+    show_kinds();
+    assert!(runs > 0, "nothing was tried");
+    assert_none_failed(&outcomes, |_| workflow);
+}
+
+/// Adds the figures of a workflow; how many of its runs a fault made a difference to.
+fn show(site: &Site, outcomes: &Outcomes, all: usize) -> usize {
     let slowest = outcomes.iter().filter_map(|(_, outcome)| {
         let ran = outcome.as_ref().ok()?;
         Some(ran.after_fault)
     });
     let runs: Vec<&Experiment> = outcomes
         .iter()
-        // A fault may make no difference: nothing older to answer with.
+        // It may make none: nothing older to answer with.
         .filter(|(_, outcome)| outcome.as_ref().map_or(true, |ran| ran.strikes > 0))
         .map(|(one, _)| one)
         .collect();
@@ -95,18 +103,16 @@ fn every_call(workflow: &'static Workflow, turn: usize) {
             "longest until converged",
         ],
         [vec![
-            workflow.name.to_owned(),
+            site.workflow.name.to_owned(),
             (site.clean.calls.len() - site.clean.from).to_string(),
             faults.len().to_string(),
             runs.len().to_string(),
-            all.len().to_string(),
+            all.to_string(),
             failures.count().to_string(),
             format!("{} s", slowest.max().unwrap_or(Duration::ZERO).as_secs()),
         ]],
     );
-    show_kinds();
-    assert!(!runs.is_empty(), "nothing was tried");
-    assert_none_failed(&outcomes, |_| workflow);
+    runs.len()
 }
 
 /// Every call with every fault that means anything for it.
