@@ -220,19 +220,25 @@ fn after(site: &Site, first: Experiment) -> Outcomes {
             ..first
         })
         .collect();
-    let turn = call + Fault::ALL.iter().position(|one| *one == fault).unwrap();
-    let chosen: Vec<Experiment> = if let Some(only) = only() {
-        let named = |one: &Experiment| one.name(site.workflow) == only;
-        pairs.into_iter().filter(named).collect()
-    } else if everything() {
-        pairs
-    } else {
-        vec![pairs[turn % pairs.len()]]
-    };
+    let chosen = chosen(site, first, pairs);
     let judged = chosen
         .into_iter()
         .map(|one| (one, site.judged(one, &again(&one))));
     judged.collect()
+}
+
+/// All of these pairs, the one that is asked for, or by default one, another one for each first fault.
+fn chosen(site: &Site, first: Experiment, pairs: Vec<Experiment>) -> Vec<Experiment> {
+    if let Some(only) = only() {
+        let named = |one: &Experiment| one.name(site.workflow) == only;
+        return pairs.into_iter().filter(named).collect();
+    }
+    if everything() {
+        return pairs;
+    }
+    let Strike { call, fault, .. } = first.first;
+    let turn = call + Fault::ALL.iter().position(|one| *one == fault).unwrap();
+    vec![pairs[turn % pairs.len()]]
 }
 
 fn show<'a>(name: &str, outcomes: impl Iterator<Item = &'a Result<Ran, String>>) {
