@@ -145,7 +145,7 @@ pub(crate) async fn acquire<T: Transport>(
     };
     match held.put(&edit, record).await {
         Ok(()) => Ok(held),
-        Err(PutError::Conflict) => Err(NotClaimed::Gone),
+        Err(PutError::Conflict) => held.claim_repeated().await,
         Err(PutError::Other(error)) => held.claim_landed(error).await,
     }
 }
@@ -327,6 +327,17 @@ impl<T: Transport> Held<T> {
             return Ok(());
         }
         Err(WriteError::Failed(error))
+    }
+
+    /// After a refused claim: a request that something on the way repeats conflicts with itself, and what it
+    /// claimed would be looked after by nobody until the claim has run out.
+    async fn claim_repeated(mut self) -> Result<Self, NotClaimed> {
+        let expected = self.heartbeat().nonce;
+        match self.refresh().await {
+            Ok(()) if self.heartbeat().nonce == expected => Ok(self),
+            Ok(()) | Err(WriteError::Lost | WriteError::Contested) => Err(NotClaimed::Gone),
+            Err(WriteError::Failed(error)) => Err(NotClaimed::Failed(error)),
+        }
     }
 
     async fn claim_landed(mut self, error: VcdError) -> Result<Self, NotClaimed> {

@@ -1,6 +1,8 @@
 //! How much is tried: a share by default, everything by command.
 //!
 //! - `CONVERGENCE=all`: every experiment of every part.
+//! - `CONVERGENCE_PART=2/5`: of the experiments of `calls` every fifth, from the second on; the parts 1/5 to 5/5
+//!   are everything together, in as many processes as one likes.
 //! - `CONVERGENCE_SEEDS=1000..1500`: these seeds instead of the default ones.
 //! - `CONVERGENCE_SECONDS=3600`: the trouble of real processes lasts so long.
 
@@ -26,6 +28,20 @@ pub(crate) fn seeds(default: Range<u64>) -> Range<u64> {
     });
     bounds
         .unwrap_or_else(|| panic!("CONVERGENCE_SEEDS={text}: expected FIRST..END, such as 0..500"))
+}
+
+/// Of all experiments those that this process is to make.
+pub(crate) fn part<J>(all: Vec<J>) -> Vec<J> {
+    let Ok(text) = std::env::var("CONVERGENCE_PART") else {
+        return all;
+    };
+    let part = text.split_once('/').and_then(|(part, of)| {
+        let (part, of): (usize, usize) = (part.parse().ok()?, of.parse().ok()?);
+        (1 <= part && part <= of).then_some((part, of))
+    });
+    let (part, of) =
+        part.unwrap_or_else(|| panic!("CONVERGENCE_PART={text}: expected PART/OF, such as 2/5"));
+    all.into_iter().skip(part - 1).step_by(of).collect()
 }
 
 /// Makes every experiment, as many at once as there are processors; the outcomes in the order of `jobs`.

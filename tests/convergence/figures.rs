@@ -33,6 +33,20 @@ pub(crate) fn add(
     table.rows.extend(rows);
 }
 
+/// Has these rows and no others in the table of that title.
+pub(crate) fn put(
+    title: &str,
+    columns: &[&'static str],
+    rows: impl IntoIterator<Item = Vec<String>>,
+) {
+    for table in TABLES.lock().unwrap().iter_mut() {
+        if table.title == title {
+            table.rows.clear();
+        }
+    }
+    add(title, columns, rows);
+}
+
 /// Prints every table, as Markdown.
 pub(crate) fn show() {
     for table in TABLES.lock().unwrap().iter() {

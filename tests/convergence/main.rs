@@ -13,6 +13,8 @@
 //!
 //! `cargo test --test convergence -- fleets` runs the cases with that word in their name. What is made by
 //! default and what by command is said by [`effort`]; the figures come at the end of the run.
+//! `CONVERGENCE=all CONVERGENCE_PART=2/5 cargo test --release --test convergence -- calls` makes the second fifth of
+//! every call with every fault.
 
 #![expect(
     clippy::unwrap_used,

@@ -2,10 +2,21 @@
 
 use std::time::Duration;
 
-use cse_server::sim::faults::{Fault as Sim, Refusal, Target};
+use cse_server::sim::faults::{Fault as Sim, Refusal};
 
-use crate::support::fleet::Fleet;
-use crate::support::snare::{Snare, Which};
+use super::experiment::{is_read, writes_document};
+use crate::support::snare::Snare;
+
+/// How long a call is on its way that hangs.
+const HANG: Duration = Duration::from_secs(45);
+/// T, after which a silent holder is overtaken, and its jitter.
+const TAKEOVER: Duration = Duration::from_secs(216);
+/// P, in which everybody sees everything.
+const POLL: Duration = Duration::from_mins(1);
+/// Longer than any claim lives on: the term, its jitter, the polls until it is seen.
+pub(super) const PAUSE: Duration = Duration::from_secs(245);
+/// As long as a process needs to be started again.
+pub(super) const RESTART: Duration = Duration::from_secs(2);
 
 /// One kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +30,8 @@ pub(super) enum Fault {
     Forbidden,
     Busy,
     Conflict,
+    /// The same write of a document is refused again and again.
+    Conflicts,
     Throttled,
     ServerError,
     ErrorAfterEffect,
@@ -32,7 +45,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::NotSent,
         Self::PauseBefore,
         Self::Unauthorized,
@@ -52,11 +65,14 @@ impl Fault {
         Self::Unavailable,
         Self::RequestLost,
         Self::ServerError,
+        Self::Conflicts,
     ];
 
-    /// Whether it means anything for a read, or for any other call.
-    pub(super) fn fits(self, is_read: bool) -> bool {
-        (self != Self::Stale || is_read) && (self != Self::Twice || !is_read)
+    /// Whether it means anything for a call.
+    pub(super) fn fits(self, line: &str) -> bool {
+        (self != Self::Stale || is_read(line))
+            && (self != Self::Twice || !is_read(line))
+            && (self != Self::Conflicts || writes_document(line))
     }
 
     pub(super) const fn name(self) -> &'static str {
@@ -70,6 +86,7 @@ impl Fault {
             Self::Forbidden => "403",
             Self::Busy => "busy",
             Self::Conflict => "412",
+            Self::Conflicts => "412 five times",
             Self::Throttled => "429",
             Self::ServerError => "500",
             Self::ErrorAfterEffect => "500 after the effect",
@@ -84,21 +101,21 @@ impl Fault {
     }
 
     /// What the network or VCD does, if it is they who do it.
-    const fn sim(self) -> Option<Sim> {
+    pub(super) const fn sim(self) -> Option<Sim> {
         let refused = match self {
             Self::NotSent => return Some(Sim::NotSent),
             Self::RequestLost => return Some(Sim::RequestLost),
             Self::ReplyLost => return Some(Sim::ReplyLost),
             Self::Malformed => return Some(Sim::Malformed),
             // Longer than any call may take: processed after the caller has given up.
-            Self::Hang => return Some(Sim::Delayed(Duration::from_secs(45))),
+            Self::Hang => return Some(Sim::Delayed(HANG)),
             Self::ErrorAfterEffect => {
                 return Some(Sim::ProcessedButRefused(Refusal::ServerError));
             }
             Self::Unauthorized => Refusal::SessionExpired,
             Self::Forbidden => Refusal::Forbidden,
             Self::Busy => Refusal::Busy,
-            Self::Conflict => Refusal::Conflict,
+            Self::Conflict | Self::Conflicts => Refusal::Conflict,
             Self::Throttled => Refusal::Throttled {
                 retry_after_secs: Some(7),
             },
@@ -117,7 +134,7 @@ impl Fault {
     }
 
     /// What happens to the replica or the answer instead.
-    const fn snare(self) -> Option<Snare> {
+    pub(super) const fn snare(self) -> Option<Snare> {
         match self {
             Self::CrashBefore | Self::PauseBefore => Some(Snare::HoldRequest),
             Self::CrashAfter | Self::PauseAfter => Some(Snare::HoldAnswer),
@@ -130,6 +147,7 @@ impl Fault {
             | Self::Forbidden
             | Self::Busy
             | Self::Conflict
+            | Self::Conflicts
             | Self::Throttled
             | Self::ServerError
             | Self::ErrorAfterEffect
@@ -143,47 +161,27 @@ impl Fault {
         matches!(self, Self::CrashBefore | Self::CrashAfter)
     }
 
-    /// Lets it strike this call of replica `a`.
-    pub(super) fn arm(self, fleet: &Fleet, call: u64) {
-        if let Some(fault) = self.sim() {
-            let target = Target {
-                caller: Some("a".to_owned()),
-                ..Target::nth(call)
-            };
-            fleet.faults.arm(target, fault);
-        }
-        if let Some(snare) = self.snare() {
-            fleet.snare("a", Which::nth(call), snare);
-        }
+    /// Whether the replica stands still where it strikes.
+    pub(super) const fn holds(self) -> bool {
+        matches!(self.snare(), Some(Snare::HoldRequest | Snare::HoldAnswer))
     }
 
-    /// Whether any has struck.
-    pub(super) fn struck(fleet: &Fleet) -> bool {
-        fleet.faults.struck() + fleet.snares.sprung("a") > 0
-    }
-
-    /// How much longer than without it a workflow may take: until its claim may be taken over, until it has
-    /// been tried again, or less.
-    pub(super) const fn costs(self) -> Duration {
-        match self {
-            // A document that is old or out of sight looks like a claim that is lost.
-            Self::CrashBefore | Self::CrashAfter | Self::Stale | Self::Forbidden => {
-                Duration::from_mins(6)
-            }
-            Self::PauseBefore | Self::PauseAfter => Duration::from_mins(10),
-            Self::NotSent
-            | Self::RequestLost
-            | Self::ReplyLost
-            | Self::Unauthorized
-            | Self::Busy
-            | Self::Conflict
-            | Self::Throttled
-            | Self::ServerError
-            | Self::ErrorAfterEffect
-            | Self::Unavailable
-            | Self::Malformed
-            | Self::Hang
-            | Self::Twice => Duration::from_mins(3),
+    /// How much longer than without it a workflow may take. A process that was killed is started again, or it is
+    /// not and another one is there after the time of `alone`.
+    ///
+    /// Source: reliability-performance, B.4 (recovery within two polls after the fault ends) and C.3, C.6 (a host
+    /// that is lost: T and its jitter, and a poll).
+    pub(super) fn costs(self, alone: Option<Duration>) -> Duration {
+        if self.is_crash() {
+            return alone.map_or(RESTART + 2 * POLL, |alone| alone + TAKEOVER + POLL);
         }
+        let lasts = if self.holds() {
+            PAUSE
+        } else if self == Self::Hang {
+            HANG
+        } else {
+            Duration::ZERO
+        };
+        lasts + 2 * POLL
     }
 }

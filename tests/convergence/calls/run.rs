@@ -1,4 +1,4 @@
-//! One run of a workflow: with nothing wrong, or with one fault at one call of replica `a`.
+//! One run of a workflow: with nothing wrong, or with what an experiment lets go wrong.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +7,10 @@ use cse_server::clock::Moment;
 use serde_json::{Map, Value};
 
 use super::end::{End, end_of};
-use super::fault::Fault;
+use super::experiment::{Experiment, Strike};
+use super::fault::{Fault, PAUSE, RESTART};
+use super::is_watched;
+use super::rates::Rates;
 use super::workflow::{Deed, Workflow};
 use crate::stage::{configure, urn};
 use crate::support::fleet::{Fleet, Saved};
@@ -16,71 +19,30 @@ use crate::support::fleet::{Fleet, Saved};
 const LIMIT: Duration = Duration::from_hours(2);
 /// How long everything is looked at closely.
 const BEGINNING: Duration = Duration::from_secs(10);
-/// Longer than any claim lives on: the term, its jitter, the polls until it is seen.
-const PAUSE: Duration = Duration::from_secs(245);
-/// As long as a process needs to be started again.
-const RESTART: Duration = Duration::from_secs(2);
 /// How long the end has to last.
 const SETTLING: Duration = Duration::from_secs(30);
-/// Requests in ten seconds beyond those of the clean run that are no frenzy: a deletion that goes wrong
-/// looks everything up again, a dozen requests each time, after one, two and four seconds.
-const HASTE: usize = 50;
 /// Calls before the first turn that belong to it.
 const BEFORE_TURN: usize = 3;
-
-/// A fault at a call.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Experiment {
-    pub(super) call: usize,
-    pub(super) fault: Fault,
-}
 
 /// What a run was like.
 pub(super) struct Lived {
     /// Calls of `a`.
     pub(super) calls: Vec<String>,
-    /// The first one that the workflow is about.
+    /// To each of them how many of `b` there were before.
+    pub(super) beside: Vec<usize>,
+    /// Calls of `b`.
+    pub(super) others: Vec<String>,
+    /// The first call of `a` that the workflow is about.
     pub(super) from: usize,
     pub(super) end: End,
     pub(super) violations: Vec<String>,
     pub(super) context: String,
-    /// The fault made no difference.
-    pub(super) void: bool,
-    /// From the fault, or else the start, to the end.
+    /// How many of the faults struck and made a difference.
+    pub(super) strikes: u64,
+    /// From the last fault, or else the start, to the end.
     pub(super) after_fault: Duration,
-    took: Duration,
-    /// Most requests of one replica in ten seconds.
-    busiest: usize,
-    failed: usize,
-}
-
-impl Lived {
-    /// Whether it took too long, or asked too often.
-    pub(super) fn haste(&self, clean: &Self, fault: Fault, standby: Duration) -> Vec<String> {
-        let mut wrong = Vec::new();
-        let limit = clean.took + fault.costs() + standby;
-        if self.took > limit {
-            wrong.push(format!("it took {:?} and not {limit:?}", self.took));
-        }
-        if self.busiest > clean.busiest + HASTE {
-            wrong.push(format!(
-                "{} requests in ten seconds, where {} are enough",
-                self.busiest, clean.busiest
-            ));
-        }
-        if self.failed > clean.failed + HASTE {
-            wrong.push(format!("{} requests failed after one fault", self.failed));
-        }
-        wrong
-    }
-}
-
-/// What becomes of a replica that was stopped at a call.
-#[derive(Clone, Copy, PartialEq)]
-enum Rescue {
-    Waiting,
-    Still(Moment),
-    Over,
+    pub(super) took: Duration,
+    pub(super) rates: Rates,
 }
 
 struct Run<'a> {
@@ -90,9 +52,13 @@ struct Run<'a> {
     first: Map<String, Value>,
     begun: Moment,
     struck: Option<Moment>,
+    strikes: u64,
     turn: usize,
     from: Option<usize>,
-    rescue: Rescue,
+    /// Faults at which a replica stops, and none has yet.
+    holds: Vec<Strike>,
+    /// Who stands still, and since when.
+    still: BTreeMap<&'static str, Moment>,
     /// Whether `a` runs.
     runs: bool,
     stands_by: bool,
@@ -115,7 +81,7 @@ pub(super) async fn live(
     }
     fleet.what = format!("{}, {experiment:?}", workflow.name);
     if let Some(one) = experiment {
-        one.fault.arm(&fleet, one.call.try_into().unwrap());
+        one.arm(&fleet);
     }
     let first = fleet.content(urn(&fleet));
     fleet.start("a");
@@ -126,9 +92,14 @@ pub(super) async fn live(
         first,
         fleet,
         struck: None,
+        strikes: 0,
         turn: 0,
         from: None,
-        rescue: Rescue::Waiting,
+        holds: experiment.map_or_else(Vec::new, |one| {
+            let all = one.strikes();
+            all.filter(|strike| strike.fault.holds()).collect()
+        }),
+        still: BTreeMap::new(),
         runs: true,
         stands_by: false,
         told: Vec::new(),
@@ -150,7 +121,8 @@ impl Run<'_> {
         if !over {
             violations.push("it never ends".to_owned());
         }
-        let (calls, ended) = (self.fleet.snares.calls("a"), self.fleet.clock.now());
+        let calls = self.fleet.snares.calls("a").len();
+        let ended = self.fleet.clock.now();
         let settled = ended.plus(SETTLING);
         while over && self.fleet.clock.now() < settled {
             self.fleet.pass_time(Duration::from_secs(5)).await;
@@ -178,7 +150,9 @@ impl Run<'_> {
             self.fleet.start("b");
             self.stands_by = true;
         }
-        if self.experiment.is_some() && self.struck.is_none() && Fault::struck(&self.fleet) {
+        let strikes = Experiment::struck(&self.fleet);
+        if strikes > self.strikes {
+            self.strikes = strikes;
             self.struck = Some(now);
         }
         self.rescue(now).await;
@@ -195,26 +169,33 @@ impl Run<'_> {
         }
     }
 
+    /// Kills who stops where it is to crash, and lets go on who has paused.
     async fn rescue(&mut self, now: Moment) {
         let Some(one) = self.experiment else { return };
-        match self.rescue {
-            Rescue::Waiting if self.fleet.is_frozen("a") && one.fault.is_crash() => {
-                self.fleet.kill("a").await;
-                self.runs = false;
-                self.rescue = Rescue::Over;
-                // In every second run somebody else has to wait until the claim has run out.
-                if (one.call + usize::from(one.fault == Fault::CrashAfter)) % 2 == 0 {
-                    self.fleet.pass_time(RESTART).await;
-                    self.fleet.start("a");
-                    self.runs = true;
+        for name in ["a", "b"] {
+            if !self.fleet.is_frozen(name) {
+                continue;
+            }
+            if let Some(since) = self.still.get(name) {
+                if now.since(*since) >= PAUSE {
+                    self.fleet.freeze(name, false);
+                    self.still.remove(name);
                 }
+                continue;
             }
-            Rescue::Waiting if self.fleet.is_frozen("a") => self.rescue = Rescue::Still(now),
-            Rescue::Still(since) if now.since(since) >= PAUSE => {
-                self.fleet.freeze("a", false);
-                self.rescue = Rescue::Over;
+            let at = self.holds.iter().position(|strike| strike.by == name);
+            let strike = self.holds.remove(at.unwrap());
+            if !strike.fault.is_crash() {
+                self.still.insert(name, now);
+                continue;
             }
-            Rescue::Waiting | Rescue::Still(_) | Rescue::Over => {}
+            self.fleet.kill(name).await;
+            let restarts = one.restarts(strike);
+            if restarts {
+                self.fleet.pass_time(RESTART).await;
+                self.fleet.start(name);
+            }
+            self.runs = if name == "a" { restarts } else { self.runs };
         }
     }
 
@@ -247,12 +228,11 @@ impl Run<'_> {
     }
 
     fn is_over(&self) -> bool {
-        let paused = matches!(self.rescue, Rescue::Still(_));
         let turns = self.turn == self.workflow.turns.len();
-        !paused && turns && (self.workflow.over)(&self.fleet)
+        self.still.is_empty() && turns && (self.workflow.over)(&self.fleet)
     }
 
-    fn lived(&self, calls: Vec<String>, ended: Moment, mut violations: Vec<String>) -> Lived {
+    fn lived(&self, calls: usize, ended: Moment, mut violations: Vec<String>) -> Lived {
         let fleet = &self.fleet;
         for (name, holds) in self.workflow.truths {
             if !holds(fleet) {
@@ -260,28 +240,29 @@ impl Run<'_> {
             }
         }
         violations.extend(fleet.verdicts());
-        let void = self
-            .experiment
-            .is_some_and(|one| one.fault == Fault::Stale && self.struck.is_none());
-        if self.experiment.is_some() && self.struck.is_none() && !void {
+        let differs = |one: Experiment| one.first.fault != Fault::Stale;
+        if self.experiment.is_some_and(differs) && self.strikes == 0 {
             violations.push("the fault never struck".to_owned());
         }
-        let (busiest, failed) = requests(&fleet.journal.lines());
+        let lines = fleet.journal.lines();
+        let mut sent = fleet.snares.calls("a");
+        sent.truncate(calls);
         Lived {
-            calls,
+            calls: sent,
+            beside: fleet.snares.beside("a"),
+            others: fleet.snares.calls("b"),
             from: self.from.unwrap_or(0),
             end: end_of(fleet, &self.told, self.workflow),
             violations,
-            context: if std::env::var("CONVERGENCE_ONLY").is_ok() {
-                format!("{}\n{}", fleet.journal.lines().join("\n"), fleet.context())
+            context: if is_watched() {
+                format!("{}\n{}", lines.join("\n"), fleet.context())
             } else {
                 fleet.context()
             },
-            void,
+            strikes: self.strikes,
             after_fault: ended.since(self.struck.unwrap_or(self.begun)),
             took: ended.since(self.begun),
-            busiest,
-            failed,
+            rates: Rates::of(&lines),
         }
     }
 }
@@ -294,30 +275,4 @@ fn told(content: &Map<String, Value>) -> Vec<String> {
         .filter_map(|set| own?[set].as_array());
     let names = sets.flatten().filter_map(|entry| entry["name"].as_str());
     names.map(str::to_owned).collect()
-}
-
-/// Most requests of one replica in ten seconds, and how many failed in all.
-fn requests(lines: &[String]) -> (usize, usize) {
-    let mut of: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-    let mut failed = 0;
-    for line in lines {
-        let mut words = line.split(' ');
-        let at: u64 = words.next().and_then(|at| at.parse().ok()).unwrap_or(0);
-        of.entry(words.next().unwrap_or_default())
-            .or_default()
-            .push(at);
-        let outcome = line.rsplit("-> ").next().unwrap_or_default();
-        failed += usize::from(!outcome.starts_with('2'));
-    }
-    let mut busiest = 0;
-    for moments in of.values() {
-        let mut oldest = 0;
-        for (newest, at) in moments.iter().enumerate() {
-            while moments[oldest] + 10_000 < *at {
-                oldest += 1;
-            }
-            busiest = busiest.max(newest - oldest + 1);
-        }
-    }
-    (busiest, failed)
 }

@@ -22,6 +22,9 @@ pub(super) struct Workflow {
     pub(super) grows: bool,
     /// An invariant that the judge does not hold against it, and why.
     pub(super) excused: Option<(&'static str, &'static str)>,
+    /// What has to begin anew when another process goes on, or the same one after a while: the quarantine before a
+    /// document is removed, of which nothing is written down. Source: reliability-performance, C.5 (R11).
+    pub(super) anew: Duration,
     /// When `b` comes: soon after `a`, or so late that `a` does what is to be done.
     pub(super) standby: Duration,
     /// Time between two looks.

@@ -15,6 +15,8 @@ use crate::stage::{
 const SECOND: Duration = Duration::from_secs(1);
 /// Longer than a takeover takes.
 const LATE: Duration = Duration::from_mins(10);
+/// Q of the default policy.
+const QUARANTINE: Duration = Duration::from_mins(2);
 const POOL: &str = "workers-a";
 const NEW: &str = "v1.28.4+vmware.1";
 
@@ -199,6 +201,7 @@ const CREATE: Workflow = Workflow {
     windowed: false,
     grows: false,
     excused: None,
+    anew: Duration::ZERO,
     standby: Duration::from_secs(5),
     step: SECOND,
 };
@@ -215,6 +218,7 @@ const FOLLOW: Workflow = Workflow {
 /// Ends with nothing.
 const DELETE: Workflow = Workflow {
     over: is_gone,
+    anew: QUARANTINE,
     truths: &[
         ("nothing is left over", |fleet| {
             fleet.world().leaks().is_empty()

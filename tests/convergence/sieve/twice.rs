@@ -8,7 +8,7 @@ use libtest_mimic::Trial;
 
 use super::{until_created, until_deleted};
 use crate::effort::{on_virtual_time, trial};
-use crate::stage::{asked, provisioned, with_services};
+use crate::stage::{asked, has, provisioned, with_services};
 use crate::support::fleet::{Fleet, Saved};
 use crate::support::snare::{Snare, Which};
 
@@ -68,6 +68,22 @@ pub(super) fn trials() -> Vec<Trial> {
                     fleet.assert_converged();
                 });
             }
+        },
+    ));
+    all.push(trial(
+        "sieve: a claim whose request arrives twice and that is told of a conflict is worked on at once",
+        || {
+            let saved = asked(6_730, false, |_| {});
+            on_virtual_time(async {
+                let mut fleet = Fleet::resume(&saved);
+                fleet.seed += 500;
+                fleet.snare("a", Which::next("PUT", "/entities/urn"), Snare::TwiceSecond);
+                fleet.start("a");
+                let begun = |fleet: &Fleet| has(fleet, "vapp.composed");
+                let soon = fleet.until(Duration::from_secs(15), begun).await;
+                assert!(soon, "{}", fleet.context());
+                assert_eq!(fleet.snares.sprung("a"), 1, "{}", fleet.context());
+            });
         },
     ));
     all

@@ -72,6 +72,8 @@ struct Laid {
 #[derive(Default)]
 struct Trail {
     calls: Vec<String>,
+    /// To each call how many all others had sent before.
+    beside: Vec<usize>,
     laid: Vec<Laid>,
     sprung: u64,
     /// Last two different answers to each question, oldest first; kept only once a lag is laid.
@@ -110,6 +112,12 @@ impl Snares {
         trails.get(name).map_or_else(Vec::new, |t| t.calls.clone())
     }
 
+    /// To every request of a replica how many all others together had sent before.
+    pub(crate) fn beside(&self, name: &str) -> Vec<usize> {
+        let trails = self.trails();
+        trails.get(name).map_or_else(Vec::new, |t| t.beside.clone())
+    }
+
     /// How often snares of a replica were sprung and made a difference.
     pub(crate) fn sprung(&self, name: &str) -> u64 {
         self.trails().get(name).map_or(0, |trail| trail.sprung)
@@ -118,8 +126,11 @@ impl Snares {
     /// Takes a request down; what happens to it.
     pub(super) fn step(&self, name: &str, request: &Request) -> Option<Snare> {
         let mut trails = self.trails();
+        let others = trails.iter().filter(|(other, _)| *other != name);
+        let beside = others.map(|(_, trail)| trail.calls.len()).sum();
         let trail = trails.entry(name.to_owned()).or_default();
         trail.calls.push(call_of(request));
+        trail.beside.push(beside);
         let target = request.uri().to_string();
         let mut found = None;
         for laid in &mut trail.laid {
@@ -162,7 +173,11 @@ impl Snares {
             known.remove(0);
         }
         match known.first() {
-            Some(older) if snare == Some(Snare::Stale) && older.body() != answer.body() => {
+            Some(older)
+                if snare == Some(Snare::Stale)
+                    && *method == Method::GET
+                    && older.body() != answer.body() =>
+            {
                 let older = older.clone();
                 trail.sprung += 1;
                 older
