@@ -112,7 +112,9 @@ pub(super) struct Fate {
     pub(super) replaced: usize,
     /// Set back by a typed rewrite.
     pub(super) rolled_back: usize,
-    /// Left out by a migration of the type.
+    /// Back in force after a typed rewrite.
+    pub(super) restored: usize,
+    /// Left out by a migration of the type, which is one of two places of the projector.
     pub(super) left_out: usize,
     /// Forgotten with an attempt of the creation.
     pub(super) forgotten: usize,
@@ -122,6 +124,14 @@ pub(super) struct Fate {
     pub(super) there: usize,
     /// Gone again before anybody could look.
     pub(super) unseen: usize,
+}
+
+impl Fate {
+    /// Updates of which nobody knows what became of them.
+    pub(super) const fn lost(&self) -> usize {
+        let known = self.replaced + self.rolled_back + self.forgotten + self.gone + self.there;
+        (self.acknowledged + self.restored).abs_diff(known)
+    }
 }
 
 /// The figures of a run.
@@ -244,9 +254,12 @@ impl Audit {
             }
             let first = first_place(n);
             let fate = self.account.of(whose);
+            if kind == Kind::Terraform && !own {
+                fate.restored += usize::from(first && after.is_some());
+            }
             match kind {
                 _ if own => fate.replaced += usize::from(first),
-                Kind::Terraform => fate.rolled_back += usize::from(first),
+                Kind::Terraform => fate.rolled_back += usize::from(first && before.is_some()),
                 Kind::Upgrade if path == PROGRESS => fate.left_out += 1,
                 _ => self.complain(format!(
                     "{} wrote {after:?} over {before:?} of {} at {path} of {urn}",

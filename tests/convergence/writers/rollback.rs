@@ -26,13 +26,13 @@ use crate::fleets::run::Outcome;
 use crate::fleets::{Survey, ends};
 
 /// Runs of a plain test run.
-const RUNS: std::ops::Range<u64> = 0..400;
+const RUNS: std::ops::Range<u64> = 0..150;
 /// The same by command.
 const ALL_RUNS: std::ops::Range<u64> = 0..10_000;
 /// A little longer than a creation takes here.
-const CREATION: f64 = 260.0;
+const CREATION: f64 = 570.0;
 /// When a running cluster is changed.
-const CHANGE: f64 = 420.0;
+const CHANGE: f64 = 650.0;
 /// Longest time from a change to a client's write.
 const AFTER: f64 = 150.0;
 

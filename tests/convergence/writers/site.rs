@@ -8,11 +8,13 @@
 //! - No faults: whatever is lost here was lost by somebody who writes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cse_server::clock::Moment;
 use cse_server::sim::transport::{Exchange, InProcess};
 use cse_server::sim::view::ClusterView;
+use cse_server::sim::world::World;
 use fastrand::Rng;
 use http::Method;
 use tokio::task::JoinHandle;
@@ -27,6 +29,10 @@ use crate::support::fleet::Fleet;
 const REPLICAS: [&str; 3] = ["a", "b", "c"];
 /// Clusters that are there at a time.
 const CLUSTERS: usize = 20;
+/// Time between two requests for clusters.
+const APART: Duration = Duration::from_secs(20);
+/// Provisioned clusters that there are when everybody begins to write.
+const STANDING: usize = 5;
 /// One in so many needs a second attempt.
 const REPAIRED: usize = 4;
 /// Time between two looks at the site.
@@ -61,6 +67,7 @@ struct Site {
     clients: Vec<Client>,
     writers: Vec<JoinHandle<()>>,
     begin: Moment,
+    asked_at: Option<Moment>,
     outcome: Outcome,
 }
 
@@ -69,8 +76,8 @@ struct Site {
 /// # Errors
 /// What is not as promised.
 pub(super) async fn live(seed: u64, updates: u64) -> Result<Outcome, String> {
-    let mut site = Site::open(seed, updates);
-    let done = site.work().await;
+    let mut site = Site::open(seed);
+    let done = site.work(updates).await;
     let judged = match done {
         Ok(()) => site.settle().await,
         Err(told) => Err(told),
@@ -82,24 +89,14 @@ pub(super) async fn live(seed: u64, updates: u64) -> Result<Outcome, String> {
 }
 
 impl Site {
-    fn open(seed: u64, updates: u64) -> Self {
+    fn open(seed: u64) -> Self {
         let mut fleet = Fleet::quick(seed);
+        hurry(&mut fleet.world());
         "everybody writes".clone_into(&mut fleet.what);
         let clients = (0..fleet.tenants.len()).map(|n| Client::of(&fleet, n));
         let clients = clients.collect();
         let (yard, ledger) = (Yard::default(), Ledger::default());
-        let mut rng = Rng::with_seed(seed ^ 0x0077_5173_c0de);
-        let faults = std::sync::Arc::clone(&fleet.faults);
-        let way = InProcess::new(
-            std::sync::Arc::clone(&fleet.world),
-            fleet.clock.clone(),
-            faults,
-        );
-        let writers = Kind::ALL.map(|kind| {
-            let with = (&way, fleet.tenants.as_slice());
-            let writer = Writer::new(kind, with, (&ledger, &yard), rng.fork());
-            tokio::spawn(writer.work(updates))
-        });
+        let rng = Rng::with_seed(seed ^ 0x0077_5173_c0de);
         for name in REPLICAS {
             fleet.start(name);
         }
@@ -110,15 +107,29 @@ impl Site {
             yard,
             ledger,
             clients,
-            writers: writers.into(),
+            writers: Vec::new(),
+            asked_at: None,
             outcome: Outcome::default(),
         }
     }
 
+    /// Everybody begins to write.
+    fn let_write(&mut self, updates: u64) {
+        let (world, faults) = (&self.fleet.world, &self.fleet.faults);
+        let clock = self.fleet.clock.clone();
+        let way = InProcess::new(Arc::clone(world), clock, Arc::clone(faults));
+        for kind in Kind::ALL {
+            let with = (&way, self.fleet.tenants.as_slice());
+            let writer = Writer::new(kind, with, (&self.ledger, &self.yard), self.rng.fork());
+            self.writers.push(tokio::spawn(writer.work(updates)));
+        }
+    }
+
     /// Until all writers have made their updates.
-    async fn work(&mut self) -> Result<(), String> {
+    async fn work(&mut self, updates: u64) -> Result<(), String> {
         let mut configured = (self.begin, 0);
-        while !self.writers.iter().all(JoinHandle::is_finished) {
+        let mut again = self.begin;
+        while self.writers.is_empty() || !self.writers.iter().all(JoinHandle::is_finished) {
             let now = self.fleet.clock.now();
             if now.since(self.begin) > LIMIT {
                 return Err("the writers do not come to an end".to_owned());
@@ -127,18 +138,31 @@ impl Site {
                 configured = (now, configured.1 + 1);
                 configure(&self.fleet, 40 + configured.1 % 50, true).await;
             }
+            if now.since(again) >= AGAIN {
+                again = now;
+                self.mark_again();
+            }
             self.look();
-            self.ask();
+            self.fill(now);
+            let stand = |plots: &[Plot]| plots.iter().filter(|one| one.until.is_some()).count();
+            if self.writers.is_empty() && stand(&self.yard.plots()) >= STANDING {
+                self.let_write(updates);
+            }
             self.fleet.pass_time(LOOK).await;
         }
         Ok(())
     }
 
-    /// One more cluster, where one fits.
-    fn ask(&mut self) {
-        if self.yard.plots().len() >= CLUSTERS {
-            return;
+    /// One more cluster, where one fits, but not all at a time.
+    fn fill(&mut self, now: Moment) {
+        let fits = self.yard.plots().len() < CLUSTERS;
+        if fits && self.asked_at.is_none_or(|at| now.since(at) >= APART) {
+            self.asked_at = Some(now);
+            self.ask();
         }
+    }
+
+    fn ask(&mut self) {
         let n = self.outcome.asked;
         let name = format!("c{n}");
         let repaired = n % REPAIRED == REPAIRED - 1;
@@ -182,7 +206,7 @@ impl Site {
                 let life = Duration::from_secs(self.rng.u64(LIFE));
                 plot.until = Some(now.plus(life));
             }
-            plot.going |= plot.until.is_some_and(|until| now >= until);
+            plot.going |= !self.writers.is_empty() && plot.until.is_some_and(|until| now >= until);
             if plot.going || state != Some("provisioned") || !free {
                 restless.push(format!("{} is {view:?}", plot.name));
             }
@@ -222,7 +246,12 @@ impl Site {
             content.is_none_or(|content| content["spec"]["vcdKe"]["markForDelete"] == true)
         };
         let plots = self.yard.plots();
-        for plot in plots.iter().filter(|plot| plot.going) {
+        let over = self.writers.iter().all(JoinHandle::is_finished);
+        // The first time it is the portal that wishes, as long as there is one.
+        for plot in plots
+            .iter()
+            .filter(|plot| plot.going && (plot.marked || over))
+        {
             if !marked(&self.fleet, &plot.urn) {
                 self.outcome.wishes_repeated += 1;
                 drop(self.clients[plot.tenant].mark(&self.fleet, &plot.urn, true));
@@ -266,6 +295,29 @@ impl Site {
             lived: self.fleet.clock.now().since(self.begin),
             ..self.outcome.clone()
         })
+    }
+}
+
+/// Lets everything take a few seconds, so that clusters come and go and their documents never rest.
+fn hurry(world: &mut World) {
+    let timings = world.timings_mut();
+    for time in [
+        &mut timings.recompose,
+        &mut timings.node,
+        &mut timings.power,
+        &mut timings.undeploy,
+    ] {
+        *time = Duration::from_secs(4);
+    }
+    for time in [
+        &mut timings.guest_phase,
+        &mut timings.reconfigure,
+        &mut timings.compose,
+        &mut timings.delete,
+        &mut timings.network,
+        &mut timings.health,
+    ] {
+        *time = Duration::from_secs(2);
     }
 }
 

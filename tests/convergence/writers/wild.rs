@@ -5,6 +5,7 @@
 //!
 //! Invariants:
 //! - Each writer is one process: one update after the other.
+//! - The pause is before the first write; what was refused is read and written again at once, as all of them do.
 //! - Terraform reads the document into its own structure first, and writes that under the tag of a later read: its
 //!   pause lies before its tries, and what it writes is as old as the pause is long.
 //! - A migration of the type keeps of the status what CAPVCD keeps: not the projector's section.
@@ -205,12 +206,11 @@ impl Writer {
             };
             if let Some(typed) = &known {
                 read.envelope["entity"] = typed.clone();
-                self.pause(AT_ONCE).await;
-            } else if self.edit(plot, &mut read.envelope, number) {
-                self.pause(PAUSE).await;
-            } else {
+            } else if !self.edit(plot, &mut read.envelope, number) {
                 return false;
             }
+            let first = tries == 1 && known.is_none();
+            self.pause(if first { PAUSE } else { AT_ONCE }).await;
             let ask = Ask::put(&entity(&plot.urn)).header("if-match", &read.tag);
             let ask = ask.json(&read.envelope);
             let answer = self.door.call(plot.tenant, &ask).await;

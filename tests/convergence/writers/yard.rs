@@ -30,13 +30,18 @@ impl Yard {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A cluster to write into; the portal first takes one that is to be deleted.
+    /// A cluster to write into; the portal first takes one that is to be deleted, Terraform one that has been
+    /// provisioned.
     pub(super) fn pick(&self, kind: Kind, rng: &mut Rng) -> Option<Plot> {
         let plots = self.plots();
         let due = plots.iter().find(|plot| plot.going && !plot.marked);
         match due {
             Some(due) if kind == Kind::Portal => Some(due.clone()),
-            Some(_) | None => rng.choice(plots.iter()).cloned(),
+            Some(_) | None => {
+                let fits = |plot: &&Plot| kind != Kind::Terraform || plot.until.is_some();
+                let fitting: Vec<&Plot> = plots.iter().filter(fits).collect();
+                rng.choice(fitting).cloned()
+            }
         }
     }
 
