@@ -52,6 +52,13 @@ impl Ledger {
         updates.push_back(update);
     }
 
+    /// Loses the last acknowledgement of a writer.
+    pub(super) fn forget(&self, urn: &str, kind: Kind) {
+        let mut book = self.book();
+        let updates = book.updates.get_mut(&(urn.to_owned(), kind));
+        updates.and_then(VecDeque::pop_back);
+    }
+
     pub(super) fn saw(&self, urn: &str, revision: u64, marks: Marks) {
         self.book().seen.push((urn.to_owned(), revision, marks));
     }
@@ -204,7 +211,7 @@ impl Audit {
         if let Some(kind) = kind {
             let updates = book.updates.get_mut(&(urn.clone(), kind));
             match updates.and_then(VecDeque::pop_front) {
-                Some(update) => self.updated(kind, update, (urn, &mut page.marks)),
+                Some(update) => self.updated(kind, &update, (urn, &mut page.marks)),
                 None => self.complain(format!(
                     "revision {} of {urn} by {} was not acknowledged",
                     look.revision,
@@ -238,7 +245,7 @@ impl Audit {
     }
 
     /// An acknowledged update has become a version.
-    fn updated(&mut self, kind: Kind, update: Update, (urn, marks): (&str, &mut Marks)) {
+    fn updated(&mut self, kind: Kind, update: &Update, (urn, marks): (&str, &mut Marks)) {
         let fate = self.account.of(kind);
         fate.acknowledged += 1;
         fate.tries += update.tries;
@@ -257,15 +264,18 @@ impl Audit {
             if kind == Kind::Terraform && !own {
                 fate.restored += usize::from(first && after.is_some());
             }
-            match kind {
-                _ if own => fate.replaced += usize::from(first),
-                Kind::Terraform => fate.rolled_back += usize::from(first && before.is_some()),
-                Kind::Upgrade if path == PROGRESS => fate.left_out += 1,
-                _ => self.complain(format!(
+            if own {
+                fate.replaced += usize::from(first);
+            } else if kind == Kind::Terraform {
+                fate.rolled_back += usize::from(first && before.is_some());
+            } else if kind == Kind::Upgrade && path == PROGRESS {
+                fate.left_out += 1;
+            } else {
+                self.complain(format!(
                     "{} wrote {after:?} over {before:?} of {} at {path} of {urn}",
                     kind.name(),
                     whose.name()
-                )),
+                ));
             }
         }
         *marks = update.marks;

@@ -74,25 +74,27 @@ fn tag(kind: Kind) -> String {
 }
 
 fn digits(text: &str) -> &str {
-    let end = text.find(|c: char| !c.is_ascii_digit());
-    &text[..end.unwrap_or(text.len())]
+    let mut parts = text.split(|c: char| !c.is_ascii_digit());
+    parts.next().unwrap_or_default()
 }
 
 /// The manifests with the writer's annotation, which stands beside another one.
 fn annotated(yaml: &str, kind: Kind, number: u64) -> Option<String> {
-    let tag = tag(kind);
+    let (name, tag) = (kind.name(), tag(kind));
     if let Some((before, after)) = yaml.split_once(&tag) {
-        let after = &after[digits(after).len()..];
+        let after = after.trim_start_matches(|c: char| c.is_ascii_digit());
         return Some(format!("{before}{tag}{number}{after}"));
     }
-    let at = yaml.find(ANNOTATION)?;
-    let begin = yaml[..at].rfind('\n').map_or(0, |end| end + 1);
-    let indent = &yaml[begin..at];
-    let mut marked = yaml[..begin].to_owned();
-    let name = kind.name();
-    writeln!(marked, "{indent}{name}: {tag}{number}").unwrap();
-    marked.push_str(&yaml[begin..]);
-    Some(marked)
+    let mut marked = String::new();
+    let mut done = false;
+    for line in yaml.split_inclusive('\n') {
+        if !done && let Some((indent, _)) = line.split_once(ANNOTATION) {
+            done = true;
+            writeln!(marked, "{indent}{name}: {tag}{number}").unwrap();
+        }
+        marked.push_str(line);
+    }
+    done.then_some(marked)
 }
 
 /// Sets what is at the path; a section that is not there is made, but for the outermost.

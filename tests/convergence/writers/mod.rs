@@ -5,7 +5,7 @@
 //!
 //! Method: `site` lets three replicas work among the writers of the wild (`wild`), each of which leaves a number
 //! (`marks`) in its own fields with each update; `ledger` compares what they were told with every version of every
-//! document. `rollback` lets a client write earlier documents back at random moments of one cluster's life.
+//! document, and `noticed` shows that it notices. `rollback` lets a client write earlier documents back at random moments of one cluster's life.
 //!
 //! Invariants:
 //! - A typed rewrite is a rollback by its nature: what it replaces was acknowledged, and nobody can keep it. It is
@@ -17,6 +17,7 @@
 
 mod ledger;
 mod marks;
+mod noticed;
 mod rollback;
 mod site;
 mod wild;
@@ -43,6 +44,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         "writers::no_acknowledged_update_is_lost",
         nothing_is_lost,
     )];
+    trials.extend(noticed::trials());
     trials.extend(rollback::trials());
     trials
 }
@@ -191,6 +193,10 @@ fn show(good: &[Outcome]) {
         "lost",
     ];
     figures::add("Updates of other writers", &columns, rows);
+    show_ours(good);
+}
+
+fn show_ours(good: &[Outcome]) {
     let (mean, most, worst) = ours(good);
     let lived = good.iter().map(|one| one.lived.as_secs()).sum::<u64>();
     let rows = [
