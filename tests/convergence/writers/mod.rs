@@ -32,7 +32,7 @@ use crate::effort::{everything, on_virtual_time, parallel, seeds, watched};
 use crate::figures;
 
 /// Seeds of a plain test run, and updates of each writer.
-const SHARE: (std::ops::Range<u64>, u64) = (0..2, 150);
+const SHARE: (std::ops::Range<u64>, u64) = (0..2, 100);
 /// The same by command.
 const ALL: (std::ops::Range<u64>, u64) = (0..4, 1_000);
 /// Tries of a replica for one accepted write: mean, and of 999 in a thousand.

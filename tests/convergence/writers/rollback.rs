@@ -26,7 +26,7 @@ use crate::fleets::run::Outcome;
 use crate::fleets::{Survey, ends};
 
 /// Runs of a plain test run.
-const RUNS: std::ops::Range<u64> = 0..150;
+const RUNS: std::ops::Range<u64> = 0..120;
 /// The same by command.
 const ALL_RUNS: std::ops::Range<u64> = 0..10_000;
 /// A little longer than a creation takes here.
