@@ -6,6 +6,8 @@
 //! Invariants:
 //! - A refused or unclear write is followed by a read, never by the same write again.
 //! - Whether the claim is still ours is said by `reconcile::holder` alone.
+//! - A document that nobody else writes is written without a read before. Where others write, too, one that is not
+//!   fresh is read first: a read costs less than a refused write, and the others lose no try to it.
 //!
 //! Not here: who may claim and with which record (`reconcile::taking`), the rules of holding
 //! (`reconcile::holder`), what is written besides the claim (`record`).
@@ -38,6 +40,9 @@ use crate::vcd::transport::Transport;
 
 /// Re-reads after which a contested write is left to the next pass.
 const MAX_REREADS: u32 = 5;
+
+/// Age from which on a document that others write, too, is read again before it is written.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// What is known of a candidate before its document is read.
 #[derive(Clone, Debug)]
@@ -87,10 +92,47 @@ impl WriteError {
     }
 }
 
+/// How recent the document at hand is.
+struct AtHand {
+    /// As VCD sent it; compared, never sent.
+    tag: String,
+    since: Moment,
+    /// Others write it, too.
+    shared: bool,
+}
+
+impl AtHand {
+    /// Takes note of a version that was read at `now`.
+    fn read(&mut self, tag: &ETag, now: Moment) {
+        let changed = tag.as_str() != self.tag;
+        // That nobody has written since a moment ago says nothing.
+        if changed || self.is_old(now) {
+            self.shared = changed;
+        }
+        self.is_now(tag, now);
+    }
+
+    /// The version of `now` is this one.
+    fn is_now(&mut self, tag: &ETag, now: Moment) {
+        tag.as_str().clone_into(&mut self.tag);
+        self.since = now;
+    }
+
+    fn is_old(&self, now: Moment) -> bool {
+        now.since(self.since) >= FRESH
+    }
+
+    /// Whether a write would probably be refused.
+    fn is_doubtful(&self, now: Moment) -> bool {
+        self.shared && self.is_old(now)
+    }
+}
+
 /// The right to act on one cluster, with the document as last read or written.
 pub(crate) struct Held<T: Transport> {
     deps: Arc<Deps<T>>,
     document: EntityDocument,
+    at_hand: AtHand,
     holder: Holder<ETag, Moment>,
     /// The content in which the claim was found to be lost; `None` while it is held, and when the
     /// entity itself is gone.
@@ -133,11 +175,16 @@ pub(crate) async fn acquire<T: Transport>(
     let nonce = deps.chance.next_u64();
     let record = first_record(&summary, candidate.epoch_floor, nonce, &deps.policy);
     let edit = claiming_edit(deps, &summary, &record);
-    let at_hand = (read.etag, deps.clock.now());
+    let now = deps.clock.now();
     let mut held = Held {
         deps: Arc::clone(deps),
         document: read.value,
-        holder: Holder::taking(deps.identity.me.clone(), record.clone(), at_hand),
+        at_hand: AtHand {
+            tag: read.etag.as_str().to_owned(),
+            since: now,
+            shared: false,
+        },
+        holder: Holder::taking(deps.identity.me.clone(), record.clone(), (read.etag, now)),
         lost_to: None,
         origin,
         paused: claim.pause(),
@@ -189,6 +236,7 @@ impl<T: Transport> Held<T> {
     /// Reads the document again and checks that the claim is still ours.
     pub(crate) async fn refresh(&mut self) -> Result<(), WriteError> {
         let read = self.read().await?;
+        self.at_hand.read(&read.etag, self.deps.clock.now());
         let claim = document::claim(&read.value.entity);
         if self.holder.read(&claim, read.etag).is_err() {
             self.lost_to = Some(read.value.entity);
@@ -219,7 +267,7 @@ impl<T: Transport> Held<T> {
         let decided_on = self.heartbeat().clone();
         let mut sent = None;
         for _ in 0..=MAX_REREADS {
-            if self.holder.is_stale() {
+            if self.holder.is_stale() || self.at_hand.is_doubtful(self.deps.clock.now()) {
                 self.refresh().await?;
                 if sent == Some(self.heartbeat().nonce) {
                     // A request that something on the way repeats conflicts with itself.
@@ -309,6 +357,7 @@ impl<T: Transport> Held<T> {
         match self.deps.client.replace_entity(&document, seen).await {
             Ok(Versioned { value, etag }) => {
                 self.document = value;
+                self.at_hand.is_now(&etag, self.deps.clock.now());
                 self.holder.acknowledged(etag);
                 Ok(())
             }

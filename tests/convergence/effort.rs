@@ -6,9 +6,12 @@
 //! - `CONVERGENCE_SEEDS=1000..1500`: these seeds instead of the default ones.
 //! - `CONVERGENCE_SECONDS=3600`: the trouble of real processes lasts so long.
 
+use std::cell::Cell;
+use std::fmt::Debug;
 use std::ops::Range;
-use std::sync::Mutex;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, Once};
 
 use libtest_mimic::Trial;
 
@@ -74,6 +77,47 @@ pub(crate) fn on_virtual_time<R>(scenario: impl Future<Output = R>) -> R {
         .build()
         .unwrap();
     runtime.block_on(scenario)
+}
+
+thread_local! {
+    static PANICS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Counts the panics of each thread: a replica survives those of its tasks, and nobody would notice.
+fn count_panics() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            PANICS.with(|panics| panics.set(panics.get() + 1));
+            before(info);
+        }));
+    });
+}
+
+/// One run of a seed on this thread; a panic anywhere in it is a failure.
+///
+/// # Errors
+/// That of the run, and every panic.
+pub(crate) fn watched<R: Debug>(
+    seed: u64,
+    run: impl FnOnce() -> Result<R, String>,
+) -> Result<R, String> {
+    count_panics();
+    PANICS.with(|panics| panics.set(0));
+    let outcome = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
+        let text = text.unwrap_or_default();
+        Err(format!("seed {seed}: panic: {text}"))
+    });
+    match PANICS.with(Cell::get) {
+        0 => outcome,
+        panics => {
+            let told = outcome.map_or_else(|told| told, |outcome| format!("{outcome:?}"));
+            Err(format!("seed {seed}: {panics} panics; {told}"))
+        }
+    }
 }
 
 /// A case whose failure is a panic, as in ordinary tests.

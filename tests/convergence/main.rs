@@ -8,6 +8,7 @@
 //! - `calls`: every workflow, once per call and fault, on the simulator.
 //! - `sieve`: the classic bugs of controllers, by name.
 //! - `fleets`: seeded fleets with everything going wrong at once.
+//! - `writers`: everybody else who writes into the documents, and what becomes of their updates and ours.
 //! - `failover`, `sharing`: how long it takes, and how the work spreads.
 //! - `processes`: real processes that are killed, stopped and cut off.
 //!
@@ -38,6 +39,7 @@ mod stage;
 #[expect(dead_code, reason = "a part of it serves the other tests only")]
 #[path = "../it/support/mod.rs"]
 mod support;
+mod writers;
 
 use std::process::ExitCode;
 
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
     trials.extend(fleets::trials());
     trials.extend(failover::trials());
     trials.extend(sharing::trials());
+    trials.extend(writers::trials());
     trials.extend(processes::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     figures::show();

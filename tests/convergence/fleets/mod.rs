@@ -10,14 +10,11 @@
 //! `CONVERGENCE_SHRINK=1` makes failing plans smaller before they are shown.
 
 mod hands;
-mod plan;
-mod run;
+pub(crate) mod plan;
+pub(crate) mod run;
 mod story;
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -26,7 +23,7 @@ use libtest_mimic::{Failed, Trial};
 
 use self::plan::Plan;
 use self::run::{Outcome, live};
-use crate::effort::{on_virtual_time, parallel, seeds, trial};
+use crate::effort::{on_virtual_time, parallel, seeds, trial, watched};
 use crate::figures;
 
 /// Seeds of a plain test run.
@@ -51,85 +48,86 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-thread_local! {
-    static PANICS: Cell<u32> = const { Cell::new(0) };
-}
-
-/// Counts the panics of each thread: a replica survives those of its tasks, and nobody would notice.
-fn count_panics() {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            PANICS.with(|panics| panics.set(panics.get() + 1));
-            before(info);
-        }));
-    });
-}
-
 /// One run of a plan; a panic anywhere in it is a failure.
 fn attempt(plan: &Plan, traced: bool) -> Result<Outcome, String> {
-    count_panics();
-    PANICS.with(|panics| panics.set(0));
-    let run = AssertUnwindSafe(|| on_virtual_time(live(plan, traced)));
-    let outcome = catch_unwind(run).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
-        Err(format!("seed {}: panic: {text:?}", plan.seed))
-    });
-    match PANICS.with(Cell::get) {
-        0 => outcome,
-        panics => Err(format!("seed {}: {panics} panics; {outcome:?}", plan.seed)),
-    }
+    watched(plan.seed, || on_virtual_time(live(plan, traced)))
 }
 
 fn every() -> Result<(), Failed> {
-    let clock = Clock::system();
-    let begun = clock.now();
     let seeds: Vec<u64> = seeds(SEEDS).collect();
-    let failed = AtomicUsize::new(0);
-    let outcomes = parallel(&seeds, |seed| {
-        if failed.load(Ordering::Relaxed) >= ENOUGH {
-            return None;
+    let survey = Survey::of(&seeds, Plan::drawn);
+    show(&survey.good, survey.failures.len(), survey.took);
+    survey.verdict("fleets::every")
+}
+
+/// What became of many fleets.
+pub(crate) struct Survey {
+    pub(crate) good: Vec<Outcome>,
+    /// By seed.
+    pub(crate) failures: Vec<(u64, String)>,
+    pub(crate) took: Duration,
+    draw: fn(u64) -> Plan,
+}
+
+impl Survey {
+    /// Lets the fleet of every seed live.
+    pub(crate) fn of(seeds: &[u64], draw: fn(u64) -> Plan) -> Self {
+        let clock = Clock::system();
+        let begun = clock.now();
+        let failed = AtomicUsize::new(0);
+        let outcomes = parallel(seeds, |seed| {
+            if failed.load(Ordering::Relaxed) >= ENOUGH {
+                return None;
+            }
+            let outcome = attempt(&draw(*seed), false);
+            if outcome.is_err() {
+                failed.fetch_add(1, Ordering::Relaxed);
+            }
+            Some(outcome)
+        });
+        let mut survey = Self {
+            good: Vec::new(),
+            failures: Vec::new(),
+            took: clock.now().since(begun),
+            draw,
+        };
+        for (seed, outcome) in seeds.iter().zip(outcomes) {
+            match outcome {
+                Some(Ok(outcome)) => survey.good.push(outcome),
+                Some(Err(text)) => survey.failures.push((*seed, text)),
+                None => {}
+            }
         }
-        let outcome = attempt(&Plan::drawn(*seed), false);
-        if outcome.is_err() {
-            failed.fetch_add(1, Ordering::Relaxed);
+        survey
+    }
+
+    /// # Errors
+    /// What is not as promised, and how the case called `case` repeats it.
+    pub(crate) fn verdict(&self, case: &str) -> Result<(), Failed> {
+        if self.failures.is_empty() {
+            return Ok(());
         }
-        Some(outcome)
-    });
-    let took = clock.now().since(begun);
-    let mut failures = Vec::new();
-    let mut good = Vec::new();
-    for (seed, outcome) in seeds.iter().zip(outcomes) {
-        match outcome {
-            Some(Ok(outcome)) => good.push(outcome),
-            Some(Err(text)) => failures.push((*seed, text)),
-            None => {}
+        let all: Vec<u64> = self.failures.iter().map(|(seed, _)| *seed).collect();
+        let mut text = format!(
+            "{} of {} fleets failed: {all:?}\n",
+            all.len(),
+            all.len() + self.good.len()
+        );
+        for (seed, told) in self.failures.iter().take(TOLD) {
+            let told = smaller(&(self.draw)(*seed)).unwrap_or_else(|| told.clone());
+            let range = format!("{seed}..{}", seed + 1);
+            text.extend([
+                "\n",
+                &told,
+                "\nreplay: CONVERGENCE_SEEDS=",
+                &range,
+                " cargo test --test convergence -- ",
+                case,
+                "\n",
+            ]);
         }
+        Err(Failed::from(text))
     }
-    show(&good, failures.len(), took);
-    if failures.is_empty() {
-        return Ok(());
-    }
-    let all: Vec<u64> = failures.iter().map(|(seed, _)| *seed).collect();
-    let mut text = format!(
-        "{} of {} fleets failed: {all:?}\n",
-        all.len(),
-        all.len() + good.len()
-    );
-    for (seed, told) in failures.iter().take(TOLD) {
-        let told = smaller(&Plan::drawn(*seed)).unwrap_or_else(|| told.clone());
-        let range = format!("{seed}..{}", seed + 1);
-        text.extend([
-            "\n",
-            &told,
-            "\nreplay: CONVERGENCE_SEEDS=",
-            &range,
-            " cargo test --test convergence -- fleets::every\n",
-        ]);
-    }
-    Err(Failed::from(text))
 }
 
 /// The failure of the smallest plan that was found to fail, when one is asked for: troubles and wishes are
@@ -161,7 +159,7 @@ fn smaller(plan: &Plan) -> Option<String> {
 }
 
 /// How many clusters ended how.
-fn ends(good: &[Outcome]) -> String {
+pub(crate) fn ends(good: &[Outcome]) -> String {
     let mut ends = BTreeMap::<&str, usize>::new();
     for (end, count) in good.iter().flat_map(|outcome| &outcome.ends) {
         *ends.entry(end).or_default() += count;

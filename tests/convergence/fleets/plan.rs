@@ -31,46 +31,46 @@ const OPERATIONS: [&str; 6] = [
 
 /// One fleet and all that befalls it.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
-    pub(super) seed: u64,
-    pub(super) replicas: usize,
-    pub(super) tenants: usize,
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) replicas: usize,
+    pub(crate) tenants: usize,
     /// Those that are created come first.
-    pub(super) wishes: Vec<Wish>,
-    pub(super) created: usize,
+    pub(crate) wishes: Vec<Wish>,
+    pub(crate) created: usize,
     /// Of a thousand requests of replicas so many go wrong, in any way.
-    pub(super) per_mille: u32,
+    pub(crate) per_mille: u32,
     /// Whether VCD refuses a second vApp of one name.
-    pub(super) unique_names: bool,
+    pub(crate) unique_names: bool,
     /// When the troubles end.
-    pub(super) troubled: Duration,
-    pub(super) troubles: Vec<Trouble>,
+    pub(crate) troubled: Duration,
+    pub(crate) troubles: Vec<Trouble>,
 }
 
 /// A cluster that somebody asks for.
 #[derive(Clone, Debug)]
-pub(super) struct Wish {
+pub(crate) struct Wish {
     /// It runs before anything else happens.
-    pub(super) runs: bool,
-    pub(super) at: Duration,
-    pub(super) repaired: bool,
-    pub(super) shape: CseShape,
-    pub(super) guest: Option<Guest>,
+    pub(crate) runs: bool,
+    pub(crate) at: Duration,
+    pub(crate) repaired: bool,
+    pub(crate) shape: CseShape,
+    pub(crate) guest: Option<Guest>,
     /// An original server has it first, and lives for so many heartbeats.
-    pub(super) original: Option<u64>,
+    pub(crate) original: Option<u64>,
 }
 
 /// A guest that goes wrong.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Guest {
-    pub(super) phase: &'static str,
+pub(crate) struct Guest {
+    pub(crate) phase: &'static str,
     /// In so many attempts.
-    pub(super) times: u32,
-    pub(super) how: Failing,
+    pub(crate) times: u32,
+    pub(crate) how: Failing,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failing {
+pub(crate) enum Failing {
     Fails,
     Hangs,
     Dies,
@@ -78,14 +78,14 @@ pub(super) enum Failing {
 
 /// Something that happens at some time after the beginning. Numbers count replicas and wishes.
 #[derive(Clone, Debug)]
-pub(super) struct Trouble {
-    pub(super) at: Duration,
-    pub(super) what: What,
+pub(crate) struct Trouble {
+    pub(crate) at: Duration,
+    pub(crate) what: What,
 }
 
 /// Where requests of one replica get lost.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Way {
+pub(crate) enum Way {
     /// Connections are refused.
     Refused,
     /// Requests do not arrive.
@@ -95,7 +95,7 @@ pub(super) enum Way {
 }
 
 impl Way {
-    pub(super) const fn fault(self) -> Fault {
+    pub(crate) const fn fault(self) -> Fault {
         match self {
             Self::Refused => Fault::NotSent,
             Self::There => Fault::RequestLost,
@@ -106,14 +106,14 @@ impl Way {
 
 /// What a tenant does to the machine under the server's hands.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Removal {
+pub(crate) enum Removal {
     Stop,
     Vm,
     Vapp,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum What {
+pub(crate) enum What {
     /// SIGKILL; the host is back after a while, under its old name or as a new one.
     Kill {
         replica: usize,
@@ -324,7 +324,7 @@ const FAMILIES: [Family; 17] = [
 
 impl Plan {
     /// The plan of a seed.
-    pub(super) fn drawn(seed: u64) -> Self {
+    pub(crate) fn drawn(seed: u64) -> Self {
         let mut dice = Dice(Rng::with_seed(seed ^ 0x5eed_f1ee_7000));
         let replicas = dice.0.usize(2..8);
         let clusters = dice.number(MOST_CLUSTERS);

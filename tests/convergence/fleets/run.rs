@@ -34,28 +34,33 @@ const INVARIANTS: [&str; 11] = [
 
 /// What came of it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Outcome {
-    pub(super) replicas: usize,
-    pub(super) clusters: usize,
-    pub(super) ends: BTreeMap<&'static str, usize>,
-    pub(super) requests: u64,
-    pub(super) struck: u64,
-    pub(super) troubles: usize,
+pub(crate) struct Outcome {
+    pub(crate) seed: u64,
+    pub(crate) replicas: usize,
+    pub(crate) clusters: usize,
+    pub(crate) ends: BTreeMap<&'static str, usize>,
+    pub(crate) requests: u64,
+    pub(crate) struck: u64,
+    pub(crate) troubles: usize,
     /// From the end of the troubles to the rest of the last cluster.
-    pub(super) settled_in: Duration,
+    pub(crate) settled_in: Duration,
     /// How long the fleet lived.
-    pub(super) lived: Duration,
+    pub(crate) lived: Duration,
     /// Bootstrap vApps made beyond one for each attempt; they were removed again.
-    pub(super) spare_vapps: u32,
+    pub(crate) spare_vapps: u32,
+    /// Clusters whose document a client wrote back.
+    pub(crate) rewritten: usize,
+    /// Names of the errors that clusters ended with.
+    pub(crate) errors: BTreeMap<String, usize>,
     /// Of every request and the site at the end.
     pub(super) trace: Option<Trace>,
 }
 
 /// All that happened, for a comparison with another run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Trace {
-    pub(super) journal: Vec<cse_server::sim::transport::Exchange>,
-    pub(super) world: Vec<u8>,
+pub(crate) struct Trace {
+    pub(crate) journal: Vec<cse_server::sim::transport::Exchange>,
+    pub(crate) world: Vec<u8>,
 }
 
 enum Step {

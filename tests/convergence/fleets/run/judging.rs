@@ -89,6 +89,7 @@ impl Run<'_> {
     /// Everything that holds for the whole fleet and its history.
     pub(super) fn judge(&self, settled_in: Duration, traced: bool) -> Result<Outcome, String> {
         let mut outcome = Outcome {
+            seed: self.plan.seed,
             replicas: self.plan.replicas,
             clusters: self.stories.len(),
             requests: self.fleet.faults.calls(),
@@ -123,9 +124,16 @@ impl Run<'_> {
             .map(|cluster| (cluster.urn.as_str(), cluster))
             .collect();
         for story in self.stories.values() {
-            if let Standing::Good(end) = story.standing(&listed, &self.fleet) {
+            let standing = story.standing(&listed, &self.fleet);
+            if let Standing::Good(end) = standing {
                 *outcome.ends.entry(end).or_default() += 1;
             }
+            if standing == Standing::Good("error") {
+                for (name, _) in self.fleet.errors(&story.urn) {
+                    *outcome.errors.entry(name).or_default() += 1;
+                }
+            }
+            outcome.rewritten += usize::from(story.rewritten);
         }
     }
 

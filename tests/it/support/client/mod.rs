@@ -25,7 +25,7 @@ use super::site::{Answer, Ask, basic, entity};
 const POLL: Duration = Duration::from_secs(10);
 /// Writes of one change before a client gives up on conflicts.
 const TRIES: u32 = 6;
-const PASSWORD: &str = "author's own";
+pub(crate) const PASSWORD: &str = "author's own";
 
 /// Which CSE release the client takes the server for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
