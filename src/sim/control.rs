@@ -156,6 +156,6 @@ impl World {
 
     /// How long the next request is under way, there and back.
     pub(crate) fn answer_time(&mut self) -> Duration {
-        Timings::vary(self.timings.answer, &mut self.travel_rng)
+        self.timings.vary(self.timings.answer, &mut self.travel_rng)
     }
 }

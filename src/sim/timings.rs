@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
 use serde::{Deserialize, Serialize};
 
-/// Durations of the simulated operations. Every use is stretched by up to ±20 % from the seed.
+/// Durations of the simulated operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timings {
@@ -48,6 +48,8 @@ pub struct Timings {
     /// From reading an entity to writing it back, where a controller inside a cluster does that.
     #[serde(with = "duration")]
     pub entity_write: Duration,
+    /// By how many per cent each of them may be longer or shorter, drawn anew each time; at most 100.
+    pub spread: u8,
 }
 
 impl Default for Timings {
@@ -67,13 +69,15 @@ impl Default for Timings {
             network: Duration::from_secs(4),
             health: Duration::from_secs(6),
             entity_write: Duration::from_millis(300),
+            spread: 20,
         }
     }
 }
 
 impl Timings {
-    /// `duration` stretched or shortened by up to 20 %.
-    pub(crate) fn vary(duration: Duration, rng: &mut fastrand::Rng) -> Duration {
-        duration.mul_f64(0.8 + 0.4 * rng.f64())
+    /// `duration` stretched or shortened by up to the spread.
+    pub(crate) fn vary(&self, duration: Duration, rng: &mut fastrand::Rng) -> Duration {
+        let spread = f64::from(self.spread.min(100)) / 100.0;
+        duration.mul_f64(1.0 - spread + 2.0 * spread * rng.f64())
     }
 }

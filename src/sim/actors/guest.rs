@@ -30,7 +30,6 @@ use crate::sim::context::Context;
 use crate::sim::entities::Entities;
 use crate::sim::infra::Infra;
 use crate::sim::infra::machine::Vm;
-use crate::sim::timings::Timings;
 use crate::sim::world;
 
 /// How often a waiting script looks again.
@@ -95,7 +94,7 @@ pub(crate) fn boot(vm: &str, ctx: &mut Context<'_>, infra: &mut Infra) {
     if let Some(run) = &mut guest.run {
         run.began = None;
     }
-    let takes = Timings::vary(ctx.timings.power, ctx.rng);
+    let takes = ctx.timings.vary(ctx.timings.power, ctx.rng);
     appoint(vm, takes, ctx, infra);
 }
 
@@ -190,7 +189,7 @@ fn step(uuid: &str, ctx: &mut Context<'_>, infra: &mut Infra, entities: &mut Ent
         let Some(began) = run.began else {
             report(uuid, infra, [(key.as_str(), "in_progress".to_owned())]);
             run.began = Some(ctx.now);
-            break Some(Timings::vary(ctx.timings.guest_phase, ctx.rng));
+            break Some(ctx.timings.vary(ctx.timings.guest_phase, ctx.rng));
         };
         match judge(uuid, &mut run, &phase, (ctx, infra, entities)) {
             Verdict::Done => {

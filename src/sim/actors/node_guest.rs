@@ -73,7 +73,7 @@ pub(super) fn step(uuid: &str, ctx: &mut Context<'_>, infra: &mut Infra) {
         if !run.began {
             tell(uuid, infra, [(key.as_str(), "in_progress")]);
             run.began = true;
-            goes_on = Some(Timings::vary(takes(&run, ctx.timings), ctx.rng));
+            goes_on = Some(ctx.timings.vary(takes(&run, ctx.timings), ctx.rng));
             break;
         }
         let ordered = guest::ordered_failure(uuid, short(&key), infra);

@@ -23,7 +23,6 @@ use super::cluster::Cluster;
 use super::sections::{Component, Edit, edited};
 use crate::sim::context::Context;
 use crate::sim::entities::{Entities, Entity, RdeState};
-use crate::sim::timings::Timings;
 use crate::sim::world;
 
 /// Attempts for a whole status.
@@ -124,7 +123,7 @@ fn begin_one(
             };
             let later = ctx
                 .now
-                .plus(Timings::vary(ctx.timings.entity_write, ctx.rng));
+                .plus(ctx.timings.vary(ctx.timings.entity_write, ctx.rng));
             let due = world::Due::Capvcd(capvcd::Due::Write(due));
             ctx.schedule.put(later, due);
         } else if let Some(done) = writer.queue.pop_front() {

@@ -28,7 +28,6 @@ use crate::sim::registry::{Behavior, FieldRules, Registry};
 use crate::sim::reply::{Problem, Reply};
 use crate::sim::task_api::accepted;
 use crate::sim::tasks::{Reference, Starter, TaskState};
-use crate::sim::timings::Timings;
 use crate::sim::versions;
 use crate::sim::world;
 
@@ -151,7 +150,7 @@ pub(super) fn start(
                 .min(LONGEST_TIMEOUT)
         }
         Execution::Noop | Execution::Returns(_) | Execution::Fails(_) | Execution::KubeConfig => {
-            Timings::vary(ctx.timings.behavior, ctx.rng)
+            ctx.timings.vary(ctx.timings.behavior, ctx.rng)
         }
     };
     let due = Due::Behavior(Box::new(invocation));

@@ -23,7 +23,6 @@ use crate::sim::registry::Registry;
 use crate::sim::reply::{Problem, Reply};
 use crate::sim::task_api::accepted;
 use crate::sim::tasks::{Reference, Starter, TaskState};
-use crate::sim::timings::Timings;
 use crate::sim::world;
 
 /// A migration under way.
@@ -74,7 +73,9 @@ pub(crate) fn migrate(
         target: target.to_owned(),
         force: body.get("forceMigrate").and_then(Value::as_bool) == Some(true),
     };
-    let end = ctx.now.plus(Timings::vary(ctx.timings.behavior, ctx.rng));
+    let end = ctx
+        .now
+        .plus(ctx.timings.vary(ctx.timings.behavior, ctx.rng));
     let due = Due::Migration(Box::new(migration));
     ctx.schedule.put(end, world::Due::Entities(due));
     Ok(accepted(ctx.site, &task))

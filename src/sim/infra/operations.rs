@@ -25,7 +25,6 @@ use crate::sim::context::Context;
 use crate::sim::directory::bare;
 use crate::sim::reply::Problem;
 use crate::sim::tasks::{Reference, Starter, TaskState};
-use crate::sim::timings::Timings;
 use crate::sim::world;
 use crate::sim::xml::Element;
 
@@ -215,7 +214,7 @@ impl Infra {
                 },
             );
         }
-        let ends = ctx.now.plus(Timings::vary(kind.takes, ctx.rng));
+        let ends = ctx.now.plus(ctx.timings.vary(kind.takes, ctx.rng));
         ctx.schedule.put(
             ends,
             world::Due::Infra(Due {
@@ -235,7 +234,7 @@ pub(crate) fn forget(task: &str, ctx: &mut Context<'_>) {
 /// Lets the operation of `task` end after `takes` instead of when it would have.
 pub(crate) fn hasten(task: &str, takes: Duration, ctx: &mut Context<'_>) {
     if let Some(due) = take_due(task, ctx, |_| true) {
-        let ends = ctx.now.plus(Timings::vary(takes, ctx.rng));
+        let ends = ctx.now.plus(ctx.timings.vary(takes, ctx.rng));
         ctx.schedule.put(ends, world::Due::Infra(due));
     }
 }

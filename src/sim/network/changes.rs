@@ -26,7 +26,6 @@ use crate::sim::directory::bare;
 use crate::sim::infra::Infra;
 use crate::sim::reply::Problem;
 use crate::sim::tasks::{Reference, Starter, TaskState};
-use crate::sim::timings::Timings;
 use crate::sim::world;
 
 /// Something that happens now.
@@ -141,7 +140,7 @@ impl Services {
 
 /// Lets `due` happen after about `takes`.
 pub(super) fn put(due: Due, takes: Duration, ctx: &mut Context<'_>) {
-    let at = ctx.now.plus(Timings::vary(takes, ctx.rng));
+    let at = ctx.now.plus(ctx.timings.vary(takes, ctx.rng));
     ctx.schedule.put(at, world::Due::Network(due));
 }
 
