@@ -218,17 +218,18 @@ fn inside_vapp(seen: &Observation, vapp: &VappSeen, network: &str, policy: &Poli
     }
     match &seen.document.committed_vm {
         None => vm_to_commit(vapp, &ours, policy),
-        Some(committed) if !vapp.vms.iter().any(|vm| vm.id == *committed) => {
-            gone(seen, policy, "the committed bootstrap VM is gone")
+        Some(committed) => {
+            let listed = vapp.vms.iter().any(|vm| vm.id == *committed);
+            match &seen.vm {
+                None => gone(seen, policy, "the committed bootstrap VM is gone"),
+                // A vApp that does not list a VM that is there is shown as it was.
+                Some(guest) if guest.busy || !listed => Decision::Wait {
+                    on: WaitReason::BusyVapp,
+                    recheck_in: policy.task_poll,
+                },
+                Some(guest) => inside_vm(seen, guest, committed, policy),
+            }
         }
-        Some(committed) => match &seen.vm {
-            None => gone(seen, policy, "the committed bootstrap VM is gone"),
-            Some(guest) if guest.busy => Decision::Wait {
-                on: WaitReason::BusyVapp,
-                recheck_in: policy.task_poll,
-            },
-            Some(guest) => inside_vm(seen, guest, committed, policy),
-        },
     }
 }
 

@@ -142,6 +142,10 @@ pub(super) fn trials() -> Vec<Trial> {
         late_vapps,
     ));
     all.push(trial(
+        "sieve: a vApp that is shown as it was before its bootstrap VM was made costs no creation",
+        vapps_without_their_machine,
+    ));
+    all.push(trial(
         "sieve: a VDC that lists its vApps late costs neither a second vApp nor the creation",
         late_listings,
     ));
@@ -239,6 +243,28 @@ fn late_vapps() {
         });
     }
     assert!(sprung > 0, "no vApp was late");
+}
+
+/// Every read of the bootstrap vApp in turn is late, until its VM is at work.
+fn vapps_without_their_machine() {
+    let saved = asked(6_670, false, |_| {});
+    let mut sprung = 0;
+    for read in 0..24 {
+        sprung += on_virtual_time(async {
+            let mut fleet = Fleet::resume(&saved);
+            fleet.what = format!("read {read} of a vApp");
+            let which = Which {
+                after: read,
+                ..Which::next("GET", "/api/vApp/vapp-")
+            };
+            fleet.snare("a", which, Snare::Stale);
+            fleet.start("a");
+            until_created(&fleet).await;
+            fleet.assert_converged();
+            fleet.snares.sprung("a")
+        });
+    }
+    assert!(sprung >= 4, "only {sprung} answers were old");
 }
 
 fn late_listings() {
