@@ -33,10 +33,17 @@ use crate::vcd::model::EntityQuery;
 use crate::vcd::paging::{MAX_PAGE_SIZE, MAX_PAGES};
 use crate::vcd::transport::Transport;
 
-/// What the hot poll asks for: everything that is not finished, and everything that is to go.
-const HOT_FILTER: &str = "(state==PRE_CREATED,entity.status.vcdKe.state==provisioning,\
+/// What the hot poll asks for, the second when the first is refused: everything that is not finished, everything
+/// that is to go, and finished clusters that a server like this one holds, `<name>/<random>`: it may be lost.
+/// Source: VCD API, FIQL; that `*` is good for keys within an entity is not documented.
+const HOT_FILTERS: [&str; 2] = [
+    "(state==PRE_CREATED,entity.status.vcdKe.state==provisioning,\
     entity.status.vcdKe.state==error,entity.status.vcdKe.state==deleting,\
-    entity.spec.vcdKe.markForDelete==true)";
+    entity.spec.vcdKe.markForDelete==true,entity.status.vcdKe.workerId==*/*)",
+    "(state==PRE_CREATED,entity.status.vcdKe.state==provisioning,\
+    entity.status.vcdKe.state==error,entity.status.vcdKe.state==deleting,\
+    entity.spec.vcdKe.markForDelete==true)",
+];
 
 /// After so many sweeps a refused hot poll is tried again: a right may have been missing for a while.
 const HOT_RETRY_SWEEPS: u32 = 30;
@@ -75,8 +82,10 @@ pub(crate) struct Found {
 pub struct Poller {
     /// Hash and rows of each page at the last sweep.
     pages: Vec<PageMemory>,
-    /// Sweeps since VCD refused the filter of the hot poll.
-    hot_refused: Option<u32>,
+    /// How many of the filters of the hot poll VCD refuses.
+    filters_refused: usize,
+    /// Sweeps since it refused the last of them.
+    sweeps_since_refusal: u32,
     /// Provisioned clusters.
     known: Known,
 }
@@ -107,9 +116,9 @@ impl Poller {
         }
     }
 
-    /// Whether the hot poll is of use: VCD may refuse its filter.
+    /// Whether the hot poll is of use: VCD may refuse its filters.
     pub(crate) const fn has_hot_poll(&self) -> bool {
-        self.hot_refused.is_none()
+        self.filters_refused < HOT_FILTERS.len()
     }
 
     /// Lists the unfinished clusters only.
@@ -117,23 +126,40 @@ impl Poller {
         &mut self,
         client: &VcdClient<T>,
     ) -> Result<Found, VcdError> {
-        let query = cluster_query(Some(HOT_FILTER));
+        while let Some(filter) = HOT_FILTERS.get(self.filters_refused) {
+            match self.filtered(client, filter).await {
+                Err(error) if error.class() == ErrorClass::Terminal => self.filter_refused(&error),
+                listed => return listed,
+            }
+        }
+        Ok(Found::default())
+    }
+
+    fn filter_refused(&mut self, error: &VcdError) {
+        self.filters_refused += 1;
+        self.sweeps_since_refusal = 0;
+        let found_late = if self.has_hot_poll() {
+            "clusters that run already and whose server was lost"
+        } else {
+            "new clusters"
+        };
+        warn!(
+            event = event::POLL_DEGRADED,
+            request_id = error.request_id(),
+            error = %chain(error),
+            "VCD refuses the filter of the quick poll; {found_late} are found by the full listing only"
+        );
+    }
+
+    async fn filtered<T: Transport>(
+        &mut self,
+        client: &VcdClient<T>,
+        filter: &str,
+    ) -> Result<Found, VcdError> {
+        let query = cluster_query(Some(filter));
         let mut found = Found::default();
         for number in 1..=MAX_PAGES {
-            let body = match client.entity_page(&query, number).await {
-                Ok(body) => body,
-                Err(error) if error.class() == ErrorClass::Terminal => {
-                    warn!(
-                        event = event::POLL_DEGRADED,
-                        request_id = error.request_id(),
-                        error = %chain(&error),
-                        "VCD refuses the filter of the quick poll; new clusters are found by the full listing only"
-                    );
-                    self.hot_refused = Some(0);
-                    return Ok(found);
-                }
-                Err(error) => return Err(error),
-            };
+            let body = client.entity_page(&query, number).await?;
             found.requests += 1;
             let page = read_page(&body, &mut self.known)?;
             found.total = page.total;
@@ -198,10 +224,10 @@ impl Poller {
             }
             number += 1;
         }
-        self.hot_refused = self
-            .hot_refused
-            .map(|sweeps| sweeps.saturating_add(1))
-            .filter(|sweeps| *sweeps < HOT_RETRY_SWEEPS);
+        self.sweeps_since_refusal = self.sweeps_since_refusal.saturating_add(1);
+        if self.sweeps_since_refusal >= HOT_RETRY_SWEEPS {
+            self.filters_refused = 0;
+        }
         self.pages
             .truncate(usize::try_from(last).unwrap_or(usize::MAX));
         self.known.fit(found.total);

@@ -92,7 +92,7 @@ kinds! {
     POLL_FAILED = "poll.failed" "c6b535a1c7ce410480672aedd26a83a3";
     /// Polls work again.
     POLL_RECOVERED = "poll.recovered" "690db62c06ee4ab0b9c52cff4ff2dd0d";
-    /// VCD refuses the quick poll; only full listings are left.
+    /// VCD refuses a filter of the quick poll; full listings find what it was for.
     POLL_DEGRADED = "poll.degraded" "f0af2cad0f054a6ab971a1646b443464";
     /// A listed entity cannot be read and is left out.
     ENTITY_UNREADABLE = "entity.unreadable" "fa10fdf5143e4fb4aa393c2c84d45751";

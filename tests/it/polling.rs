@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use cse_server::controller::poll::{Poller, Swept};
+use cse_server::sim::faults::{Fault, Refusal, Target};
+use cse_server::sim::seed::ClusterEdit;
 use serde_json::json;
 
 use crate::support::fleet::Fleet;
@@ -104,4 +106,84 @@ async fn a_finished_cluster_is_asked_after_by_nobody() {
     let mut sent = fleet.sent.lines();
     sent.retain(|line| line.contains("urn:vcloud:entity:vmware:capvcdCluster:"));
     assert_eq!(sent, Vec::<String>::new(), "seed {}", fleet.seed);
+}
+
+/// A running cluster that a tenant resizes and that replica `a` follows, which is killed then; how long it takes
+/// until `b` holds it.
+async fn until_followed_again(fleet: &mut Fleet) -> Duration {
+    let tenant = fleet.tenants[0].clone();
+    let urn = fleet.ask_for("oak");
+    fleet.start("z");
+    let hour = Duration::from_hours(1);
+    assert!(
+        fleet.until(hour, Fleet::all_provisioned).await,
+        "{}",
+        fleet.context()
+    );
+    fleet.pass_time(hour).await;
+    fleet.stop("z").await;
+    fleet.world().timings_mut().node = hour;
+    let edit = ClusterEdit::Resize {
+        pool: "workers-a".to_owned(),
+        replicas: 5,
+    };
+    let (now, wall) = (fleet.clock.now(), fleet.clock.wall());
+    let edited = fleet
+        .world()
+        .edit_cluster((&tenant, &urn), &edit, now, wall);
+    assert!(edited, "{}", fleet.context());
+    let held_by = |name: &'static str| {
+        let urn = urn.clone();
+        move |fleet: &Fleet| {
+            let holder = fleet.cluster(&urn).holder.unwrap_or_default();
+            holder.starts_with(&format!("{name}/"))
+        }
+    };
+    fleet.start("a");
+    let minutes = Duration::from_mins(10);
+    assert!(
+        fleet.until(minutes, held_by("a")).await,
+        "{}",
+        fleet.context()
+    );
+    fleet.start("b");
+    fleet.pass_time(minutes).await;
+    assert!(held_by("a")(fleet), "{}", fleet.context());
+    fleet.kill("a").await;
+    let killed = fleet.clock.now();
+    assert!(
+        fleet.until(2 * minutes, held_by("b")).await,
+        "{}",
+        fleet.context()
+    );
+    fleet.clock.now().since(killed)
+}
+
+/// Goal: L3 for clusters that are finished, which the quick poll shows for their holder only.
+#[tokio::test(start_paused = true)]
+async fn a_holder_that_is_lost_while_it_follows_a_running_cluster_is_replaced_in_time() {
+    for seed in 3_300..3_306 {
+        let took = until_followed_again(&mut Fleet::quick(seed)).await;
+        assert!(took <= Duration::from_secs(230), "seed {seed}: {took:?}");
+    }
+}
+
+/// Goal: where VCD does not take the filter for that, full listings find it, and new clusters are found as fast
+/// as before.
+#[tokio::test(start_paused = true)]
+async fn a_refused_filter_costs_no_more_than_what_it_was_for() {
+    let mut fleet = Fleet::quick(3_400);
+    let wild = Target {
+        path: Some("workerId".to_owned()),
+        times: u64::MAX,
+        ..Target::default()
+    };
+    fleet.faults.arm(wild, Fault::Refused(Refusal::Forbidden));
+    let took = until_followed_again(&mut fleet).await;
+    assert!(took > Duration::from_mins(3), "{took:?}");
+    assert!(fleet.faults.struck() > 0);
+    let new = fleet.ask_for("new");
+    let claimed = |fleet: &Fleet| fleet.cluster(&new).holder.is_some_and(|by| !by.is_empty());
+    let soon = Duration::from_secs(15);
+    assert!(fleet.until(soon, claimed).await, "{}", fleet.context());
 }
