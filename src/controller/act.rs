@@ -150,7 +150,7 @@ async fn remove<T: Transport>(
 /// remove it too, this only spares the wait.
 pub(super) async fn take_back<T: Transport>(memory: &Memory<T>, vapp: &VappId) {
     if let Some(tenant) = &memory.tenant
-        && let Err(error) = tenant.client.delete_vapp(vapp).await
+        && let Err(error) = tenant.client.unfenced().delete_vapp(vapp).await
     {
         tracing::debug!(vapp = %vapp, error = %crate::telemetry::chain(&error), "own uncommitted vApp was not removed");
     }

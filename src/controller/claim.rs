@@ -18,6 +18,7 @@ use std::time::Duration;
 use tracing::debug;
 
 use super::Deps;
+use super::at_hand::AtHand;
 use super::claiming::{claim_edit, claiming_edit};
 use super::day_two::wants_look;
 use super::document::{self, Edit};
@@ -35,14 +36,12 @@ use crate::reconcile::observation::DocumentSeen;
 use crate::reconcile::step::Step;
 use crate::reconcile::taking::{first_record, may_take};
 use crate::vcd::error::VcdError;
+use crate::vcd::fence::Fence;
 use crate::vcd::model::EntityDocument;
 use crate::vcd::transport::Transport;
 
 /// Re-reads after which a contested write is left to the next pass.
 const MAX_REREADS: u32 = 5;
-
-/// Age from which on a document that others write, too, is read again before it is written.
-const FRESH: Duration = Duration::from_secs(1);
 
 /// What is known of a candidate before its document is read.
 #[derive(Clone, Debug)]
@@ -92,47 +91,13 @@ impl WriteError {
     }
 }
 
-/// How recent the document at hand is.
-struct AtHand {
-    /// As VCD sent it; compared, never sent.
-    tag: String,
-    since: Moment,
-    /// Others write it, too.
-    shared: bool,
-}
-
-impl AtHand {
-    /// Takes note of a version that was read at `now`.
-    fn read(&mut self, tag: &ETag, now: Moment) {
-        let changed = tag.as_str() != self.tag;
-        // That nobody has written since a moment ago says nothing.
-        if changed || self.is_old(now) {
-            self.shared = changed;
-        }
-        self.is_now(tag, now);
-    }
-
-    /// The version of `now` is this one.
-    fn is_now(&mut self, tag: &ETag, now: Moment) {
-        tag.as_str().clone_into(&mut self.tag);
-        self.since = now;
-    }
-
-    fn is_old(&self, now: Moment) -> bool {
-        now.since(self.since) >= FRESH
-    }
-
-    /// Whether a write would probably be refused.
-    fn is_doubtful(&self, now: Moment) -> bool {
-        self.shared && self.is_old(now)
-    }
-}
-
 /// The right to act on one cluster, with the document as last read or written.
 pub(crate) struct Held<T: Transport> {
     deps: Arc<Deps<T>>,
     document: EntityDocument,
     at_hand: AtHand,
+    /// Until when this holder may change anything besides the document.
+    fence: Fence,
     holder: Holder<ETag, Moment>,
     /// The content in which the claim was found to be lost; `None` while it is held, and when the
     /// entity itself is gone.
@@ -179,11 +144,8 @@ pub(crate) async fn acquire<T: Transport>(
     let mut held = Held {
         deps: Arc::clone(deps),
         document: read.value,
-        at_hand: AtHand {
-            tag: read.etag.as_str().to_owned(),
-            since: now,
-            shared: false,
-        },
+        at_hand: AtHand::new(&read.etag, now),
+        fence: Fence::new(deps.clock.clone(), now),
         holder: Holder::taking(deps.identity.me.clone(), record.clone(), (read.etag, now)),
         lost_to: None,
         origin,
@@ -223,6 +185,16 @@ impl<T: Transport> Held<T> {
         self.deps.policy.admits_effect(self.since_ack())
     }
 
+    /// For the clients that this holder acts through.
+    pub(crate) fn fence(&self) -> Fence {
+        self.fence.clone()
+    }
+
+    fn move_fence(&self) {
+        let until = self.holder.sent_at().plus(self.deps.policy.effects_for());
+        self.fence.set(until);
+    }
+
     /// Time since the last acknowledged write was sent.
     pub(crate) fn since_ack(&self) -> Duration {
         self.deps.clock.now().since(self.holder.sent_at())
@@ -240,9 +212,11 @@ impl<T: Transport> Held<T> {
         let claim = document::claim(&read.value.entity);
         if self.holder.read(&claim, read.etag).is_err() {
             self.lost_to = Some(read.value.entity);
+            self.fence.set(Moment::default());
             return Err(WriteError::Lost);
         }
         self.document = read.value;
+        self.move_fence();
         Ok(())
     }
 
@@ -357,8 +331,9 @@ impl<T: Transport> Held<T> {
         match self.deps.client.replace_entity(&document, seen).await {
             Ok(Versioned { value, etag }) => {
                 self.document = value;
-                self.at_hand.is_now(&etag, self.deps.clock.now());
+                self.at_hand.written(&etag, self.deps.clock.now());
                 self.holder.acknowledged(etag);
+                self.move_fence();
                 Ok(())
             }
             Err(error) if error.class() == ErrorClass::Conflict => Err(PutError::Conflict),

@@ -237,7 +237,8 @@ async fn look_inside<T: Transport>(
 ) -> Result<(), NoTenant> {
     let document = held.document();
     if memory.demolition.client.is_none() {
-        memory.demolition.client = Some(sign_in(deps, document).await?);
+        let client = sign_in(deps, document).await?;
+        memory.demolition.client = Some(client.behind(held.fence()));
     }
     let Some(client) = memory.demolition.client.clone() else {
         return Ok(());

@@ -26,6 +26,9 @@
 //! | own claims at once after a restart | `cli` with `state_dir`, `reconcile::claimable` |
 //! | batches, slots, shares, modesty after a start | `run`, `reconcile::sharing` |
 //! | window of calls, pauses that VCD asks for | `vcd::pacing` |
+//! | connections of their own for what keeps claims alive | `vcd::http` |
+//! | looks at tasks every 2 to 15 s | `reconcile::backoff` |
+//! | lost holders of running clusters, seen by the quick poll | `poll` |
 //!
 //! Two things of the plan are left out. The quarantine does not grow with the longest task queue seen: an
 //! object is visible from the moment VCD accepts the request, however long its task waits, so what has to
@@ -35,6 +38,7 @@
 //! Not here: decisions (`reconcile`), HTTP (`vcd`), start-up and exit codes (`cli`).
 
 mod act;
+mod at_hand;
 mod claim;
 mod claiming;
 mod crew;

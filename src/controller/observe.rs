@@ -111,7 +111,8 @@ async fn prepare<T: Transport>(
     memory: &mut Memory<T>,
 ) -> Result<(), NoTenant> {
     if memory.tenant.is_none() {
-        memory.tenant = Some(sign_in(deps, held.document()).await?);
+        let tenant = sign_in(deps, held.document()).await?;
+        memory.tenant = Some(tenant.behind(held.fence()));
     }
     Ok(())
 }

@@ -23,6 +23,7 @@ use crate::domain::ids::{EntityId, VdcId};
 use crate::reconcile::failure::FailureReason;
 use crate::reconcile::preflight::{PreflightProblem, Quoted};
 use crate::vcd::error::VcdError;
+use crate::vcd::fence::Fence;
 use crate::vcd::model::{EntityDocument, NetworkRef, Task, TaskStatus};
 use crate::vcd::transport::Transport;
 use crate::vcd::{Login, VcdClient};
@@ -42,6 +43,14 @@ pub(crate) struct Tenant<T: Transport> {
     pub(crate) vdc: VdcId,
     /// What creation needs and cleaning up does not; looked up when creating.
     pub(crate) targets: Option<Targets>,
+}
+
+impl<T: Transport> Tenant<T> {
+    /// The same, of a holder that changes nothing while `fence` is closed.
+    pub(crate) fn behind(self, fence: Fence) -> Self {
+        let client = self.client.behind(fence);
+        Self { client, ..self }
+    }
 }
 
 /// Where the bootstrap VM goes and what it is made of.

@@ -233,9 +233,14 @@ impl Policy {
         (last * 2).clamp(self.blocked_pause, self.max_blocked_pause)
     }
 
+    /// How long effects may be sent after the last acknowledged write was (rule R9).
+    pub fn effects_for(&self) -> Duration {
+        self.self_fence.saturating_sub(self.admission_margin)
+    }
+
     /// Whether an effect may start, `since_ack` after the last acknowledged write was sent (rule R9).
     pub fn admits_effect(&self, since_ack: Duration) -> bool {
-        since_ack + self.admission_margin <= self.self_fence
+        since_ack <= self.effects_for()
     }
 }
 

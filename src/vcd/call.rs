@@ -6,6 +6,7 @@
 //! - Only a 401 is repeated, once, with a newly exchanged token: VCD refused before it did anything.
 //! - Every request names the API version, except those that come before one is chosen.
 //! - A tag is sent back byte for byte and is gone afterwards.
+//! - Behind a closed fence nothing is sent but reads.
 //!
 //! Not here: what an error status means (`vcd::error`), tokens (`vcd::session`).
 //! Source: VCD API 37.2, Accept and Content-Type rules.
@@ -19,6 +20,7 @@ use tracing::{Level, debug};
 
 use super::VcdClient;
 use super::error::VcdError;
+use super::fence::Fence;
 use super::meter::{CallMeter, Measured};
 use super::operation::Operation;
 use super::pacing::{Pacing, keeps_claim};
@@ -192,11 +194,13 @@ impl<T: Transport> VcdClient<T> {
             gateway.limits.call
         };
         let access = self.session.access(gateway, None).await?;
+        self.check_fence(&call)?;
         let mut response = gateway
             .send(call.op, self.request(&call, &access)?, limits)
             .await?;
         if response.status() == StatusCode::UNAUTHORIZED {
             let access = self.session.access(gateway, Some(&access)).await?;
+            self.check_fence(&call)?;
             response = gateway
                 .send(call.op, self.request(&call, &access)?, limits)
                 .await?;
@@ -210,6 +214,20 @@ impl<T: Transport> VcdClient<T> {
         } else {
             Err(VcdError::refused(call.op, Refusal::read(&response)))
         }
+    }
+
+    /// Whether the call may be sent now.
+    fn check_fence(&self, call: &Call) -> Result<(), VcdError> {
+        let closed = self.fence.as_ref().is_some_and(Fence::is_closed);
+        if !closed || call.method == Method::GET {
+            return Ok(());
+        }
+        let message = "not sent: the claim on the cluster was not renewed in time";
+        let refusal = Refusal::own(StatusCode::TOO_MANY_REQUESTS, message, None);
+        Err(VcdError::Throttled {
+            op: call.op,
+            refusal: Box::new(refusal),
+        })
     }
 
     fn request(&self, call: &Call, access: &Access) -> Result<Request, VcdError> {

@@ -130,6 +130,7 @@ impl<T: Transport> Greeting<T> {
             session: Arc::new(session),
             version: self.version,
             context: None,
+            fence: None,
         })
     }
 }

@@ -21,6 +21,7 @@ use secrecy::SecretString;
 
 use self::call::Gateway;
 use self::error::VcdError;
+use self::fence::Fence;
 use self::greeting::Greeting;
 use self::meter::CallMeter;
 use self::operation::Operation;
@@ -39,6 +40,7 @@ mod encode;
 mod entities;
 pub mod entity_copies;
 pub mod error;
+pub mod fence;
 mod gateways;
 pub mod greeting;
 pub mod http;
@@ -138,6 +140,7 @@ pub struct VcdClient<T: Transport> {
     session: Arc<Session>,
     version: ApiVersion,
     context: Option<OrgId>,
+    fence: Option<Fence>,
 }
 
 impl<T: Transport> Clone for VcdClient<T> {
@@ -147,6 +150,7 @@ impl<T: Transport> Clone for VcdClient<T> {
             session: Arc::clone(&self.session),
             version: self.version,
             context: self.context.clone(),
+            fence: self.fence.clone(),
         }
     }
 }
@@ -188,6 +192,7 @@ impl<T: Transport> VcdClient<T> {
             session: Arc::new(Session::new(login)),
             version: self.version,
             context: None,
+            fence: None,
         }
     }
 
@@ -207,6 +212,24 @@ impl<T: Transport> VcdClient<T> {
     pub fn in_org(&self, org: &OrgId) -> Self {
         Self {
             context: Some(org.clone()),
+            ..self.clone()
+        }
+    }
+
+    /// The same login, which changes nothing while `fence` is closed.
+    #[must_use]
+    pub fn behind(&self, fence: Fence) -> Self {
+        Self {
+            fence: Some(fence),
+            ..self.clone()
+        }
+    }
+
+    /// The same login without a fence: for what may be done by whoever made it, at any time.
+    #[must_use]
+    pub fn unfenced(&self) -> Self {
+        Self {
+            fence: None,
             ..self.clone()
         }
     }

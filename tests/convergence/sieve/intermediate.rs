@@ -130,7 +130,38 @@ pub(super) fn trials() -> Vec<Trial> {
             }
         })
     });
-    created.chain(deleted).collect()
+    let mut all: Vec<Trial> = created.chain(deleted).collect();
+    all.push(trial(
+        "sieve: an effect of several requests that stands still between two of them does not go on",
+        || {
+            let saved = asked(6_050, false, |_| {});
+            for read in 0..8 {
+                for snare in [Snare::HoldRequest, Snare::HoldAnswer] {
+                    on_virtual_time(stood_still(&saved, read, snare));
+                }
+            }
+        },
+    ));
+    all
+}
+
+/// The replica freezes at a read of the bootstrap VM, and goes on when another one has the cluster.
+async fn stood_still(saved: &Saved, read: u64, snare: Snare) {
+    let mut fleet = Fleet::resume(saved);
+    fleet.seed += 500;
+    fleet.what = format!("{snare:?}, read {read} of the VM");
+    let which = Which {
+        after: read,
+        ..Which::next("GET", "/api/vApp/vm-")
+    };
+    fleet.snare("a", which, snare);
+    fleet.start("a");
+    until_soon(&fleet, |fleet| fleet.is_frozen("a")).await;
+    fleet.start("b");
+    fleet.pass_time(Duration::from_secs(245)).await;
+    fleet.freeze("a", false);
+    until_created(&fleet).await;
+    fleet.assert_converged();
 }
 
 fn name_of(death: &Death, of: &str) -> String {
