@@ -39,7 +39,7 @@ use crate::effort;
 use crate::figures;
 
 /// Real time of the trouble unless another one is asked for.
-const DEFAULT_LENGTH: Duration = Duration::from_secs(45);
+const DEFAULT_LENGTH: Duration = Duration::from_mins(1);
 /// How often each kind of failover is tried, by default and when everything is to be tried.
 const FAILOVERS: [usize; 2] = [5, 25];
 /// Losses of hosts in one fleet, likewise.
