@@ -127,8 +127,16 @@ fn lost_commits_and_rolled_back_documents_are_settled_by_marker_and_id() {
         ),
         (
             "the committed VM is gone",
-            edit(with_vm(), |seen| seen.vapps[0].vms.clear()),
+            edit(with_vm(), |seen| {
+                seen.vapps[0].vms.clear();
+                seen.vm = None;
+            }),
             raise(2, "the committed bootstrap VM is gone"),
+        ),
+        (
+            "a vApp that does not list a VM that is there is shown as it was",
+            edit(with_vm(), |seen| seen.vapps[0].vms.clear()),
+            wait(WaitReason::BusyVapp, 2),
         ),
         (
             "the markers know of a later attempt: adopt it, destroy nothing",
