@@ -61,6 +61,9 @@ pub(crate) enum NotClaimed {
     /// Somebody else was first, or the cluster needs nothing any more.
     #[error("another replica was first, or nothing is left to do")]
     Gone,
+    /// Others wrote the document, and the claim is as it was: the next poll tries again.
+    #[error("the document keeps changing")]
+    Contested,
     /// VCD could not be asked.
     #[error("the cluster could not be claimed")]
     Failed(#[source] VcdError),
@@ -154,7 +157,7 @@ pub(crate) async fn acquire<T: Transport>(
     };
     match held.put(&edit, record).await {
         Ok(()) => Ok(held),
-        Err(PutError::Conflict) => held.claim_repeated().await,
+        Err(PutError::Conflict) => held.claim_refused(&claim).await,
         Err(PutError::Other(error)) => held.claim_landed(error).await,
     }
 }
@@ -353,15 +356,23 @@ impl<T: Transport> Held<T> {
         Err(WriteError::Failed(error))
     }
 
-    /// After a refused claim: a request that something on the way repeats conflicts with itself, and what it
-    /// claimed would be looked after by nobody until the claim has run out.
-    async fn claim_repeated(mut self) -> Result<Self, NotClaimed> {
+    /// After a refused claim of what was `before`: a request that something on the way repeats conflicts with
+    /// itself, and what it claimed would be looked after by nobody until the claim has run out.
+    async fn claim_refused(mut self, before: &Claim) -> Result<Self, NotClaimed> {
         let expected = self.heartbeat().nonce;
         match self.refresh().await {
             Ok(()) if self.heartbeat().nonce == expected => Ok(self),
+            Err(WriteError::Lost) if self.lost_to_claim().as_ref() == Some(before) => {
+                Err(NotClaimed::Contested)
+            }
             Ok(()) | Err(WriteError::Lost | WriteError::Contested) => Err(NotClaimed::Gone),
             Err(WriteError::Failed(error)) => Err(NotClaimed::Failed(error)),
         }
+    }
+
+    /// The claim that this one was lost to.
+    fn lost_to_claim(&self) -> Option<Claim> {
+        self.lost_to.as_ref().map(document::claim)
     }
 
     async fn claim_landed(mut self, error: VcdError) -> Result<Self, NotClaimed> {

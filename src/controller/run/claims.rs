@@ -19,6 +19,7 @@ use crate::clock::Moment;
 use crate::controller::claim::NotClaimed;
 use crate::controller::crew::Ended;
 use crate::controller::workflow::End;
+use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::EntityId;
 use crate::reconcile::sharing::{Job, Room, fair_share, pick};
 use crate::telemetry::{chain, event};
@@ -104,6 +105,12 @@ impl<T: Transport> Replica<T> {
                 Ok(End::Provisioned | End::Settled | End::HandedOver | End::Waiting | End::Deleted)
                 | Err(NotClaimed::Gone),
             ) => self.watch.forget(entity),
+            // What has been seen of its record stays true: another writer's update restarts no term.
+            Ok(Err(NotClaimed::Contested)) => {
+                let setting = (now, &*self.setup.chance);
+                self.watch
+                    .claim_failed(entity, &ErrorClass::Conflict, setting);
+            }
             Ok(Err(NotClaimed::Failed(error))) => self.claim_failed(entity, &error),
             Err(error) => {
                 error!(
@@ -145,7 +152,7 @@ const fn name_of(ended: &Ended) -> &'static str {
         Ok(Ok(End::HandedOver)) => "handed_over",
         Ok(Ok(End::Waiting)) => "waiting",
         Ok(Ok(End::Deleted)) => "deleted",
-        Ok(Err(NotClaimed::Gone)) => "not_claimed",
+        Ok(Err(NotClaimed::Gone | NotClaimed::Contested)) => "not_claimed",
         Ok(Err(NotClaimed::Failed(_))) => "claim_failed",
         Err(_) => "panicked",
     }

@@ -5,20 +5,24 @@
 use std::time::Duration;
 
 use cse_server::domain::ids::{TaskId, VappId, VmId};
+use cse_server::sim::faults::{Fault, Refusal, Target};
 use cse_server::sim::transport::InProcess;
 use cse_server::vcd::VcdClient;
 use cse_server::vcd::model::{NewVm, TaskStatus};
+use http::Method;
 use libtest_mimic::Trial;
 use serde_json::json;
 
 use super::{assert_nothing_left, until_created, until_deleted, until_soon};
 use crate::effort::{on_virtual_time, trial};
-use crate::stage::{HOUR, brought, configure, has, is_collected, is_gone, mark, tells, urn};
-use crate::support::fleet::Fleet;
+use crate::stage::{
+    HOUR, brought, configure, has, is_collected, is_gone, mark, orphaned, tells, urn,
+};
+use crate::support::fleet::{Fleet, Saved};
 use crate::support::snare::{Snare, Which};
 
 pub(super) fn trials() -> Vec<Trial> {
-    let cases: [(&str, fn()); 10] = [
+    let cases: [(&str, fn()); 11] = [
         (
             "a cluster deleted and made again with the same name in one look is another cluster",
             || on_virtual_time(made_again(6_800)),
@@ -58,6 +62,10 @@ pub(super) fn trials() -> Vec<Trial> {
         (
             "a cluster deleted by another replica between a read and its write stays gone",
             || on_virtual_time(gone_meanwhile(6_890)),
+        ),
+        (
+            "a cluster written by another client between a read and its takeover is taken at the next poll",
+            || on_virtual_time(async { written_at_the_takeover(&orphaned(6_895).await).await }),
         ),
     ];
     let named = cases.into_iter();
@@ -246,6 +254,30 @@ async fn replaced(seed: u64) {
         }
         fleet.assert_sound();
     }
+}
+
+/// Another writer is faster at the moment in which a silent claim is taken over.
+async fn written_at_the_takeover(saved: &Saved) {
+    let mut fleet = Fleet::resume(saved);
+    fleet.seed += 500;
+    let write = Target::next(1, Method::PUT, "/entities/urn");
+    fleet.faults.arm(write, Fault::Refused(Refusal::Conflict));
+    fleet.start("a");
+    until_soon(&fleet, |fleet| fleet.faults.struck() == 1).await;
+    let struck = fleet.clock.now();
+    let held = |fleet: &Fleet| {
+        let holder = fleet.cluster(urn(fleet)).holder.unwrap_or_default();
+        holder.starts_with("a/")
+    };
+    until_soon(&fleet, held).await;
+    let took = fleet.clock.now().since(struck);
+    assert!(
+        took < Duration::from_secs(30),
+        "{took:?}\n{}",
+        fleet.context()
+    );
+    until_created(&fleet).await;
+    fleet.assert_converged();
 }
 
 async fn claimed_and_released(seed: u64) {
