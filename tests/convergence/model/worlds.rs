@@ -195,7 +195,7 @@ pub(crate) const WORLDS: &[World] = &[
         name: "restart with the claims of the process before",
         replicas: 2,
         faults: &[(F::Crash, 3), (F::Takeover, 1), (F::Lost, 1)],
-        together: (2, 4),
+        together: (2, 3),
         traits: &[T::Inherits],
     },
     World {
@@ -207,7 +207,7 @@ pub(crate) const WORLDS: &[World] = &[
             (F::Takeover, 1),
             (F::Delete, 1),
         ],
-        together: (2, 4),
+        together: (2, 3),
         traits: &[T::Progress],
     },
 ];
