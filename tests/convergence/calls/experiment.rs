@@ -102,7 +102,8 @@ impl Experiment {
     pub(super) fn costs(&self, workflow: &Workflow) -> Duration {
         let each = self.strikes().map(|strike| {
             let alone = strike.fault.is_crash() && !self.restarts(strike);
-            let anew = if strike.fault.holds() {
+            // Who comes anew, and who sees once more what is gone, waits anew.
+            let anew = if strike.fault.holds() || strike.fault == Fault::Stale {
                 workflow.anew
             } else {
                 Duration::ZERO
