@@ -23,10 +23,10 @@ use super::error::VcdError;
 use super::fence::Fence;
 use super::meter::{CallMeter, Measured};
 use super::operation::Operation;
-use super::pacing::{Pacing, keeps_claim};
+use super::pacing::Pacing;
 use super::refusal::{Refusal, clean};
 use super::session::Access;
-use super::transport::{CallLimits, KeepsClaim, Request, Response, Transport};
+use super::transport::{CallLimits, Request, Response, Transport};
 use super::versions::ApiVersion;
 use crate::domain::ids::TaskId;
 use crate::domain::versioned::ETag;
@@ -63,9 +63,6 @@ impl<T: Transport> Gateway<T> {
         request
             .headers_mut()
             .insert(USER_AGENT, self.user_agent.clone());
-        if keeps_claim(op) {
-            request.extensions_mut().insert(KeepsClaim);
-        }
         let method = request.method().clone();
         let measured = Measured::begin(self.meter.as_ref(), &method);
         let admission = match &self.pacing {

@@ -69,7 +69,12 @@ enum Lane {
 
 impl Lane {
     fn of(op: Operation) -> Self {
-        if keeps_claim(op) {
+        let keeps_claims = [
+            Operation::EXCHANGE_TOKEN,
+            Operation::GET_ENTITY,
+            Operation::REPLACE_ENTITY,
+        ];
+        if keeps_claims.contains(&op) {
             Self::Claim
         } else if op == Operation::LIST_ENTITIES {
             Self::Poll
@@ -77,16 +82,6 @@ impl Lane {
             Self::Work
         }
     }
-}
-
-/// Whether claims run out when this call is late.
-pub(super) fn keeps_claim(op: Operation) -> bool {
-    let all = [
-        Operation::EXCHANGE_TOKEN,
-        Operation::GET_ENTITY,
-        Operation::REPLACE_ENTITY,
-    ];
-    all.contains(&op)
 }
 
 /// The pace of one process.

@@ -20,11 +20,6 @@ pub type Request = http::Request<Bytes>;
 /// One complete HTTP answer.
 pub type Response = http::Response<Bytes>;
 
-/// In the extensions of a [`Request`] that keeps a claim alive: a transport never queues it behind other
-/// requests, such as the pages of a poll on a shared connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeepsClaim;
-
 /// What one call may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallLimits {
