@@ -26,7 +26,6 @@
 //! | own claims at once after a restart | `cli` with `state_dir`, `reconcile::claimable` |
 //! | batches, slots, shares, modesty after a start | `run`, `reconcile::sharing` |
 //! | window of calls, pauses that VCD asks for | `vcd::pacing` |
-//! | connections of their own for what keeps claims alive | `vcd::http` |
 //! | looks at tasks every 2 to 15 s | `reconcile::backoff` |
 //! | lost holders of running clusters, seen by the quick poll | `poll` |
 //!
