@@ -33,17 +33,15 @@ use crate::vcd::model::EntityQuery;
 use crate::vcd::paging::{MAX_PAGE_SIZE, MAX_PAGES};
 use crate::vcd::transport::Transport;
 
-/// What the hot poll asks for, the second when the first is refused: everything that is not finished, everything
-/// that is to go, and finished clusters that a server like this one holds, `<name>/<random>`: it may be lost.
-/// Source: VCD API, FIQL; that `*` is good for keys within an entity is not documented.
-const HOT_FILTERS: [&str; 2] = [
-    "(state==PRE_CREATED,entity.status.vcdKe.state==provisioning,\
+/// What the hot poll asks for: everything that is not finished, and everything that is to go.
+const UNFINISHED: &str = "state==PRE_CREATED,entity.status.vcdKe.state==provisioning,\
     entity.status.vcdKe.state==error,entity.status.vcdKe.state==deleting,\
-    entity.spec.vcdKe.markForDelete==true,entity.status.vcdKe.workerId==*/*)",
-    "(state==PRE_CREATED,entity.status.vcdKe.state==provisioning,\
-    entity.status.vcdKe.state==error,entity.status.vcdKe.state==deleting,\
-    entity.spec.vcdKe.markForDelete==true)",
-];
+    entity.spec.vcdKe.markForDelete==true";
+/// And, unless VCD refuses that, what a server like this one holds, `<name>/<random>`: a finished cluster's may be
+/// lost, too. Source: VCD API, FIQL; that `*` is good for keys within an entity is not documented.
+const HELD: &str = "entity.status.vcdKe.workerId==*/*";
+/// How many filters there are to try.
+const FILTERS: usize = 2;
 
 /// After so many sweeps a refused hot poll is tried again: a right may have been missing for a while.
 const HOT_RETRY_SWEEPS: u32 = 30;
@@ -118,7 +116,7 @@ impl Poller {
 
     /// Whether the hot poll is of use: VCD may refuse its filters.
     pub(crate) const fn has_hot_poll(&self) -> bool {
-        self.filters_refused < HOT_FILTERS.len()
+        self.filters_refused < FILTERS
     }
 
     /// Lists the unfinished clusters only.
@@ -126,8 +124,13 @@ impl Poller {
         &mut self,
         client: &VcdClient<T>,
     ) -> Result<Found, VcdError> {
-        while let Some(filter) = HOT_FILTERS.get(self.filters_refused) {
-            match self.filtered(client, filter).await {
+        while self.has_hot_poll() {
+            let filter = if self.filters_refused == 0 {
+                format!("({UNFINISHED},{HELD})")
+            } else {
+                format!("({UNFINISHED})")
+            };
+            match self.filtered(client, &filter).await {
                 Err(error) if error.class() == ErrorClass::Terminal => self.filter_refused(&error),
                 listed => return listed,
             }

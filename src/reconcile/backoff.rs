@@ -98,6 +98,7 @@ mod tests {
             assert_eq!(delay(&class, failures, jitter), want, "{name}");
         }
     }
+
     #[test]
     fn the_longer_vcd_is_at_work_the_rarer_it_is_asked() {
         let policy = Policy::standard(Vec::new());

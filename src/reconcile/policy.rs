@@ -142,7 +142,7 @@ pub struct Policy {
     pub task_poll: Duration,
     /// Longest time between two looks at what VCD is at work on.
     pub max_task_poll: Duration,
-    /// Time between two looks at the bootstrap guest, and at a busy vApp.
+    /// Time between two looks at the bootstrap guest.
     pub guest_poll: Duration,
     /// The phases the guest goes through, in order.
     pub phases: Vec<PhasePlan>,

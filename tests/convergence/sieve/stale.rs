@@ -245,70 +245,40 @@ fn late_vapps() {
     assert!(sprung > 0, "no vApp was late");
 }
 
-/// Every read of the bootstrap vApp in turn is late, until its VM is at work.
+/// Every read of `path` in turn is late in a creation that goes on from `saved`; how many were.
+fn each_late(saved: &Saved, path: &'static str, reads: u64) -> u64 {
+    let late = |read| async move {
+        let mut fleet = Fleet::resume(saved);
+        fleet.what = format!("read {read} of {path}");
+        let which = Which {
+            after: read,
+            ..Which::next("GET", path)
+        };
+        fleet.snare("a", which, Snare::Stale);
+        fleet.start("a");
+        until_created(&fleet).await;
+        fleet.assert_converged();
+        fleet.snares.sprung("a")
+    };
+    (0..reads).map(|read| on_virtual_time(late(read))).sum()
+}
+
+/// Until the VM in it is at work.
 fn vapps_without_their_machine() {
-    let saved = asked(6_670, false, |_| {});
-    let mut sprung = 0;
-    for read in 0..24 {
-        sprung += on_virtual_time(async {
-            let mut fleet = Fleet::resume(&saved);
-            fleet.what = format!("read {read} of a vApp");
-            let which = Which {
-                after: read,
-                ..Which::next("GET", "/api/vApp/vapp-")
-            };
-            fleet.snare("a", which, Snare::Stale);
-            fleet.start("a");
-            until_created(&fleet).await;
-            fleet.assert_converged();
-            fleet.snares.sprung("a")
-        });
-    }
-    assert!(sprung >= 4, "only {sprung} answers were old");
+    let late = each_late(&asked(6_670, false, |_| {}), "/api/vApp/vapp-", 24);
+    assert!(late >= 4, "only {late} answers were old");
 }
 
 fn late_listings() {
-    let saved = asked(6_650, false, |_| {});
-    let mut sprung = 0;
-    for read in 0..8 {
-        sprung += on_virtual_time(async {
-            let mut fleet = Fleet::resume(&saved);
-            fleet.what = format!("read {read} of the VDC");
-            let which = Which {
-                after: read,
-                ..Which::next("GET", "/api/vdc/")
-            };
-            fleet.snare("a", which, Snare::Stale);
-            fleet.start("a");
-            until_created(&fleet).await;
-            fleet.assert_converged();
-            fleet.snares.sprung("a")
-        });
-    }
-    assert!(sprung > 0, "no listing was late");
+    let late = each_late(&asked(6_650, false, |_| {}), "/api/vdc/", 8);
+    assert!(late > 0, "no listing was late");
 }
 
-/// Every read of the bootstrap VM in turn is late, by a process that has just started: it switches a VM on that
-/// is on, and VCD refuses.
+/// By a process that has just started: it switches a VM on that is on, and VCD refuses.
 fn late_machines() {
     let saved = on_virtual_time(orphaned(6_660));
-    let mut sprung = 0;
-    for read in 0..8 {
-        sprung += on_virtual_time(async {
-            let mut fleet = Fleet::resume(&saved);
-            fleet.what = format!("read {read} of the VM");
-            let which = Which {
-                after: read,
-                ..Which::next("GET", "/api/vApp/vm-")
-            };
-            fleet.snare("a", which, Snare::Stale);
-            fleet.start("a");
-            until_created(&fleet).await;
-            fleet.assert_converged();
-            fleet.snares.sprung("a")
-        });
-    }
-    assert!(sprung > 0, "no VM was late");
+    let late = each_late(&saved, "/api/vApp/vm-", 8);
+    assert!(late > 0, "no VM was late");
 }
 
 fn single_old_answers() {

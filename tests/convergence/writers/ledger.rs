@@ -88,15 +88,10 @@ impl Ledger {
             audit.account.of(*kind).gave_up += times;
         }
         for entry in history {
-            match &entry.deed {
-                Deed::Written(written) => audit.version(entry, written, &mut book),
-                Deed::Gone { entity } => audit.gone(entity),
-                Deed::Seen { .. }
-                | Deed::Machine(_)
-                | Deed::Item(_)
-                | Deed::Leaked { .. }
-                | Deed::Started { .. }
-                | Deed::Stopping { .. } => {}
+            if let Deed::Written(written) = &entry.deed {
+                audit.version(entry, written, &mut book);
+            } else if let Deed::Gone { entity } = &entry.deed {
+                audit.gone(entity);
             }
         }
         for ((urn, kind), left) in book.updates.iter().filter(|(_, left)| !left.is_empty()) {
