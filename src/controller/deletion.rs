@@ -22,10 +22,10 @@ use crate::domain::cluster::api_token;
 use crate::domain::error_class::ErrorClass;
 use crate::domain::ids::VappId;
 use crate::reconcile::decision::Action;
-use crate::reconcile::delete::nothing_is_left;
+use crate::reconcile::delete::{nothing_is_left, volumes};
 use crate::reconcile::estate::EstateSeen;
 use crate::reconcile::observation::{Observation, Preparation, RemovalSeen, TaskSeen, VappSeen};
-use crate::reconcile::removal::after;
+use crate::reconcile::removal::{after, is_bare};
 use crate::telemetry::chain;
 use crate::vcd::error::VcdError;
 use crate::vcd::model::EntityDocument;
@@ -144,7 +144,6 @@ impl<T: Transport> Demolition<T> {
     /// VCD is at work on what is to go next.
     pub(super) fn waiting(&mut self, now: Moment) {
         self.busy_since.get_or_insert(now);
-        self.surveyed = None;
     }
 
     /// Whether a survey with gaps is to be repeated before it is believed: one answer that makes no sense
@@ -204,28 +203,58 @@ pub(super) async fn look<T: Transport>(
 ) -> Result<(), VcdError> {
     let now = deps.clock.now();
     match look_inside(deps, held, memory, seen).await {
-        Ok(()) => {
+        Ok(sight) => {
             memory.token_accepted();
-            let estate = seen.estate.as_ref();
-            let nothing =
-                seen.vapps.is_empty() && estate.is_some_and(|found| nothing_is_left(seen, found));
-            memory.demolition.note_empty(nothing, now);
+            memory.demolition.note(sight, now);
         }
         Err(problem) => {
             memory.demolition.client = None;
             seen.preparation = Err(memory.understand(problem)?);
             // Without a token only a cluster goes that never had anything, after the same time.
-            let nothing = seen.document.deletion.never_built;
-            memory.demolition.note_empty(nothing, now);
+            let sight = if seen.document.deletion.never_built {
+                Sight::Nothing
+            } else {
+                Sight::Unclear
+            };
+            memory.demolition.note(sight, now);
         }
     }
     seen.removal = memory.demolition.seen(now, held.paused);
     Ok(())
 }
 
+/// What a look says about the quarantine, which is for what may still turn up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sight {
+    /// Something is there that is to go: it ends.
+    Something,
+    /// Nothing was seen, but not everything: it neither begins nor ends.
+    Unclear,
+    /// Nothing is left: it runs.
+    Nothing,
+}
+
+impl Sight {
+    fn of(seen: &Observation, vapps: &[VappSeen], estate: &EstateSeen) -> Self {
+        if !vapps.is_empty() || !is_bare(estate, volumes(seen)) {
+            Self::Something
+        } else if nothing_is_left(seen, estate) {
+            Self::Nothing
+        } else {
+            Self::Unclear
+        }
+    }
+}
+
 impl<T: Transport> Demolition<T> {
-    fn note_empty(&mut self, nothing: bool, now: Moment) {
-        self.empty_since = nothing.then(|| self.empty_since.unwrap_or(now));
+    fn note(&mut self, sight: Sight, now: Moment) {
+        match sight {
+            Sight::Something => self.empty_since = None,
+            Sight::Unclear => {}
+            Sight::Nothing => {
+                self.empty_since.get_or_insert(now);
+            }
+        }
     }
 }
 
@@ -234,30 +263,32 @@ async fn look_inside<T: Transport>(
     held: &Held<T>,
     memory: &mut Memory<T>,
     seen: &mut Observation,
-) -> Result<(), NoTenant> {
+) -> Result<Sight, NoTenant> {
     let document = held.document();
     if memory.demolition.client.is_none() {
         let client = sign_in(deps, document).await?;
         memory.demolition.client = Some(client.behind(held.fence()));
     }
     let Some(client) = memory.demolition.client.clone() else {
-        return Ok(());
+        return Ok(Sight::Unclear);
     };
     seen.preparation = Ok(Preparation {
         network: String::new(),
     });
     seen.task = task_seen(&client, memory).await.map_err(refused_token)?;
     if seen.task == TaskSeen::Running {
-        return Ok(());
+        return Ok(Sight::Something);
     }
     memory.removal_task_ended(&seen.task);
     let now = deps.clock.now();
     if let Some((at, vapps, estate)) = memory.demolition.surveyed.take() {
-        let good = now.since(at) < SURVEY_GOOD_FOR;
-        if good && !(vapps.is_empty() && nothing_is_left(seen, &estate)) {
+        let sight = Sight::of(seen, &vapps, &estate);
+        let fresh = now.since(at) < SURVEY_GOOD_FOR && sight != Sight::Nothing;
+        let waits = memory.demolition.busy_since.is_some();
+        if fresh && (!waits || is_at_work(&client, &vapps, &estate).await?) {
             (seen.vapps, seen.estate) = (vapps.clone(), Some(estate.clone()));
             memory.demolition.surveyed = Some((at, vapps, estate));
-            return Ok(());
+            return Ok(sight);
         }
     }
     let scope = Scope::of(document);
@@ -265,12 +296,30 @@ async fn look_inside<T: Transport>(
     let (vapps, gaps) = vapps.await.map_err(refused_token)?;
     let mut estate = survey(&client, &scope).await.map_err(refused_token)?;
     estate.gaps.extend(gaps);
+    let sight = Sight::of(seen, &vapps, &estate);
     if memory.demolition.doubts(&estate) {
-        return Ok(());
+        return Ok(sight);
     }
     (seen.vapps, seen.estate) = (vapps.clone(), Some(estate.clone()));
     memory.demolition.surveyed = Some((now, vapps, estate));
-    Ok(())
+    Ok(sight)
+}
+
+/// Whether VCD is still at work on one of the vApps on which it was: one request, where a survey takes a dozen.
+async fn is_at_work<T: Transport>(
+    client: &VcdClient<T>,
+    vapps: &[VappSeen],
+    estate: &EstateSeen,
+) -> Result<bool, NoTenant> {
+    let bootstrap = vapps.iter().filter(|vapp| vapp.busy).map(|vapp| &vapp.id);
+    let cluster = estate.vapps.iter().filter(|vapp| vapp.is_at_work());
+    for id in bootstrap.chain(cluster.map(|vapp| &vapp.id)) {
+        let vapp = visible(client.vapp(id).await).map_err(refused_token)?;
+        if vapp.is_some_and(|vapp| vapp.is_at_work()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Signs in with the token the cluster has, whatever else is wrong with its document.

@@ -474,5 +474,6 @@ fn machine(entity: &EntityId, vm: VappVm) -> NodeVm {
         id: vm.id,
         name: vm.name,
         deployed: vm.deployed,
+        busy: vm.busy,
     }
 }

@@ -152,7 +152,10 @@ fn stuck_bootstrap(vapp: &VappSeen, orders: &Orders<'_>) -> Option<Obstacle> {
 }
 
 fn remove_bootstrap(seen: &Observation, vapp: &VappSeen, policy: &Policy) -> Decision {
-    if vapp.busy && seen.removal.busy_for > policy.busy_limit {
+    if !vapp.busy {
+        return removal(vapp, policy);
+    }
+    if seen.removal.busy_for > policy.busy_limit {
         let obstacle = Obstacle::Stuck {
             what: "bootstrap vApp",
             name: vapp.name.clone(),
@@ -161,7 +164,7 @@ fn remove_bootstrap(seen: &Observation, vapp: &VappSeen, policy: &Policy) -> Dec
         };
         return block(seen, policy, vec![obstacle]);
     }
-    removal(vapp, policy)
+    wait(WaitReason::BusyObject, policy.task_poll)
 }
 
 /// Says what is in the way, and lets go.

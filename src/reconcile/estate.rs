@@ -114,6 +114,8 @@ pub struct NodeVm {
     /// Why it is the cluster's; CAPVCD describes every VM it makes as `Auto-created VM`. A VM that
     /// somebody else has put into the cluster's vApp is not proven.
     pub proof: Proof,
+    /// Whether VCD is at work on it.
+    pub busy: bool,
 }
 
 /// The cluster's vApp, or one that has its name.
@@ -144,6 +146,13 @@ pub struct EstateSeen {
     pub items: Vec<EstateItem>,
     /// Parts that could not be surveyed, each with the reason: a survey with gaps proves no emptiness.
     pub gaps: Vec<String>,
+}
+
+impl ClusterVapp {
+    /// Whether VCD is at work on it or on a machine in it.
+    pub fn is_at_work(&self) -> bool {
+        self.busy || self.vms.iter().any(|vm| vm.busy)
+    }
 }
 
 impl EstateSeen {

@@ -97,6 +97,9 @@ pub fn plan(mut estate: EstateSeen, volumes: Volumes) -> (Vec<Removing>, Vec<Obs
     // What VCD is at work on now will be free when its turn comes.
     for vapp in &mut estate.vapps {
         vapp.busy = false;
+        for vm in &mut vapp.vms {
+            vm.busy = false;
+        }
     }
     for item in &mut estate.items {
         item.busy = false;
@@ -221,6 +224,7 @@ mod tests {
             power: Power::On,
             deployed: true,
             proof,
+            busy: true,
         };
         let item = |kind, proof| EstateItem {
             kind,

@@ -376,7 +376,7 @@ fn detach(vapp: &ClusterVapp, estate: &EstateSeen) -> Vec<Step> {
         what: item.kind.name(),
         name: item.name.clone(),
         id: item.id.clone(),
-        busy: item.busy || vapp.busy,
+        busy: item.busy || vapp.busy || vm.busy,
         removing: Removing::Detach {
             disk: item.clone(),
             vm: vm.id.clone(),
@@ -411,7 +411,7 @@ fn of_vapp(vapp: &ClusterVapp, stage: Stage, removing: Removing) -> Step {
         what: "vApp",
         name: vapp.name.clone(),
         id: vapp.id.as_str().to_owned(),
-        busy: vapp.busy,
+        busy: vapp.is_at_work(),
         removing,
     }
 }
@@ -422,7 +422,7 @@ fn of_vm((vapp, vm): (&ClusterVapp, &NodeVm), stage: Stage, removing: Removing) 
         what: "VM",
         name: vm.name.clone(),
         id: vm.id.as_str().to_owned(),
-        busy: vapp.busy,
+        busy: vapp.busy || vm.busy,
         removing,
     }
 }

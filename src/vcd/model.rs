@@ -299,6 +299,13 @@ pub struct Vapp {
     pub busy: bool,
 }
 
+impl Vapp {
+    /// Whether a task is at work on it or on a VM in it.
+    pub fn is_at_work(&self) -> bool {
+        self.busy || self.vms.iter().any(|vm| vm.busy)
+    }
+}
+
 /// A VM as its vApp lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VappVm {
@@ -312,6 +319,8 @@ pub struct VappVm {
     pub status: VcdStatus,
     /// Whether it has to be undeployed before it can be deleted.
     pub deployed: bool,
+    /// Whether a task of VCD works on it.
+    pub busy: bool,
 }
 
 /// A virtual machine.

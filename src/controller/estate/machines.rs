@@ -181,5 +181,6 @@ fn node(scope: &Scope, vm: VappVm) -> NodeVm {
         power: power(vm.status),
         deployed: vm.deployed,
         proof,
+        busy: vm.busy,
     }
 }

@@ -60,6 +60,11 @@ fn the_bootstrap_goes_first_then_the_estate() {
             Decision::Act(Action::DeleteVapp(vapp_id(7))),
         ),
         (
+            "VCD at work on the bootstrap vApp",
+            edit(with_bootstrap(), |seen| seen.vapps[0].busy = true),
+            wait(WaitReason::BusyObject, 2),
+        ),
+        (
             "somebody else's vApp of that name",
             edit(with_bootstrap(), |seen| seen.vapps = vec![foreign_vapp(7)]),
             Decision::Act(Action::Remove(Removing::StopVapp(vapp_id(1)))),

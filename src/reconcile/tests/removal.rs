@@ -18,6 +18,7 @@ pub(super) fn node(n: u8) -> NodeVm {
         power: Power::On,
         deployed: true,
         proof: Proof::Marked,
+        busy: false,
     }
 }
 
@@ -238,6 +239,9 @@ fn gaps_busy_objects_and_foreign_attachments_are_no_emptiness() {
     assert!(completed(&gap, Volumes::Keep).is_empty());
     let mut busy = full();
     busy.vapps[0].busy = true;
+    assert!(matches!(ask(&busy, FORCE), Removal::Wait(_)));
+    let mut busy = full();
+    busy.vapps[0].vms[0].busy = true;
     assert!(matches!(ask(&busy, FORCE), Removal::Wait(_)));
     // A disk of ours on a machine that is not: it cannot be detached by us.
     let away = EstateSeen {

@@ -146,6 +146,7 @@ impl VmElement {
             description: self.description,
             status: VcdStatus::from_number(self.status),
             deployed: self.deployed,
+            busy: self.tasks.any_running(),
         })
     }
 

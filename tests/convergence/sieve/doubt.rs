@@ -1,12 +1,13 @@
 //! Single answers that are mistakes: nobody believes them at once, and no tenant is told.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use cse_server::sim::faults::{Fault, Refusal, Target};
 use http::Method;
 use libtest_mimic::Trial;
 
-use super::{until_created, until_deleted};
+use super::{until_created, until_deleted, until_soon};
 use crate::effort::{on_virtual_time, trial};
 use crate::stage::{asked, mark, provisioned, urn};
 use crate::support::fleet::{Fleet, Saved};
@@ -70,7 +71,45 @@ pub(super) fn trials() -> Vec<Trial> {
                 on_virtual_time(out_of_sight(&deleted, 1, true));
             },
         ),
+        trial(
+            "sieve: a part of a look that is refused in a quarantine does not begin it anew",
+            looks_with_gaps,
+        ),
     ]
+}
+
+fn looks_with_gaps() {
+    let saved = on_virtual_time(provisioned(6_960, async |_| {}, false));
+    let clean = on_virtual_time(quarantined(&saved, None));
+    for path in ["/edgeGateways", "/applicationPortProfiles"] {
+        let took = on_virtual_time(quarantined(&saved, Some(path)));
+        let limit = clean + Duration::from_secs(45);
+        assert!(took <= limit, "403 on {path}: {took:?}, {clean:?} without");
+    }
+}
+
+/// How long a deletion takes from the moment in which the machines are gone, when late in its quarantine a read of
+/// this kind is refused once.
+async fn quarantined(saved: &Saved, path: Option<&str>) -> Duration {
+    let mut fleet = Fleet::resume(saved);
+    fleet.seed += 500;
+    fleet.what = format!("403 on {path:?}");
+    fleet.start("a");
+    until_soon(&fleet, |fleet| fleet.world().vapps().is_empty()).await;
+    let begun = fleet.clock.now();
+    fleet.pass_time(Duration::from_mins(1)).await;
+    if let Some(path) = path {
+        let target = Target::next(1, Method::GET, path);
+        fleet.faults.arm(target, Fault::Refused(Refusal::Forbidden));
+    }
+    until_deleted(&fleet).await;
+    assert_eq!(
+        fleet.faults.struck() == 1,
+        path.is_some(),
+        "{}",
+        fleet.context()
+    );
+    fleet.clock.now().since(begun)
 }
 
 /// The holder's own read of the entity is refused once; it goes on under the claim that it has.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 
-use super::{until_created, until_deleted};
+use super::{until_created, until_deleted, until_soon};
 use crate::effort::{on_virtual_time, trial};
-use crate::stage::{asked, has, provisioned, with_services};
+use crate::stage::{asked, begun, has, provisioned, with_services};
 use crate::support::fleet::{Fleet, Saved};
 use crate::support::snare::{Snare, Which};
 
@@ -71,6 +71,10 @@ pub(super) fn trials() -> Vec<Trial> {
         },
     ));
     all.push(trial(
+        "sieve: a bootstrap vApp that is at work already is removed as soon as it is not",
+        bootstrap_at_work,
+    ));
+    all.push(trial(
         "sieve: a claim whose request arrives twice and that is told of a conflict is worked on at once",
         || {
             let saved = asked(6_730, false, |_| {});
@@ -105,4 +109,30 @@ async fn repeated(saved: &Saved, (method, path): (&'static str, &'static str)) -
     assert!(fleet.snares.sprung("a") > 0 || method == "DELETE" || path == "/api/");
     fleet.start("b");
     fleet
+}
+
+fn bootstrap_at_work() {
+    let there = |fleet: &Fleet| has(fleet, "vm.powered_on");
+    let saved = on_virtual_time(begun(6_740, there));
+    let clean = on_virtual_time(removed(&saved, false));
+    let took = on_virtual_time(removed(&saved, true));
+    let limit = clean + Duration::from_secs(20);
+    assert!(took <= limit, "{took:?}, {clean:?} without");
+}
+
+/// How long it takes until the bootstrap vApp is gone, when the request to switch it off arrives twice.
+async fn removed(saved: &Saved, twice: bool) -> Duration {
+    let mut fleet = Fleet::resume(saved);
+    fleet.seed += 500;
+    fleet.what = format!("twice: {twice}");
+    if twice {
+        fleet.snare("a", Which::next("POST", "undeploy"), Snare::TwiceSecond);
+    }
+    let begun = fleet.clock.now();
+    fleet.start("a");
+    until_soon(&fleet, |fleet| fleet.world().vapps().is_empty()).await;
+    let took = fleet.clock.now().since(begun);
+    assert_eq!(fleet.snares.sprung("a") == 1, twice, "{}", fleet.context());
+    until_deleted(&fleet).await;
+    took
 }

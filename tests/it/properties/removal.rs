@@ -45,14 +45,16 @@ fn estate_item() -> impl Strategy<Value = EstateItem> {
 }
 
 pub(super) fn estate() -> impl Strategy<Value = EstateSeen> {
+    let states = (any::<bool>(), prop::bool::weighted(0.1));
     let node =
-        (vm_id(), power(), any::<bool>(), proof()).prop_map(|(id, power, deployed, proof)| {
+        (vm_id(), power(), states, proof()).prop_map(|(id, power, (deployed, busy), proof)| {
             NodeVm {
                 name: id.to_string(),
                 id,
                 power,
                 deployed,
                 proof,
+                busy,
             }
         });
     let vapp = (
