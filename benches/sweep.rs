@@ -332,7 +332,7 @@ async fn serve(clusters: u32, site: &Path, scheme: Scheme) -> anyhow::Result<()>
 async fn sweep(who: Who, pages: u32, site: &Path) -> anyhow::Result<()> {
     let address: Address = serde_json::from_slice(&std::fs::read(site)?)?;
     install_crypto_provider();
-    let transport = HttpTransport::new(HttpOptions {
+    let transport = HttpTransport::new(&HttpOptions {
         base_url: address.url.parse()?,
         ca_file_pem: address.ca_pem.map(String::into_bytes),
         user_agent: "cse-server-bench".to_owned(),

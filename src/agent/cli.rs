@@ -170,7 +170,7 @@ async fn setup(cli: Cli) -> Result<Setup<HttpTransport>, Failure> {
             ),
         })?),
     };
-    let transport = HttpTransport::new(HttpOptions {
+    let transport = HttpTransport::new(&HttpOptions {
         base_url: cli.site,
         ca_file_pem,
         user_agent: options.user_agent.clone(),

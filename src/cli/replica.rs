@@ -219,7 +219,7 @@ pub(super) fn way_to(
         timeout: vcd.request_timeout * 2,
         ..options.page
     };
-    let transport = HttpTransport::new(HttpOptions {
+    let transport = HttpTransport::new(&HttpOptions {
         base_url: vcd.url.clone(),
         ca_file_pem: vcd.ca_pem.clone(),
         user_agent: options.user_agent.clone(),

@@ -26,7 +26,7 @@ use super::operation::Operation;
 use super::pacing::Pacing;
 use super::refusal::{Refusal, clean};
 use super::session::Access;
-use super::transport::{CallLimits, Request, Response, Transport};
+use super::transport::{CallLimits, Page, Request, Response, Transport};
 use super::versions::ApiVersion;
 use crate::domain::ids::TaskId;
 use crate::domain::versioned::ETag;
@@ -63,6 +63,9 @@ impl<T: Transport> Gateway<T> {
         request
             .headers_mut()
             .insert(USER_AGENT, self.user_agent.clone());
+        if op == Operation::LIST_ENTITIES {
+            request.extensions_mut().insert(Page);
+        }
         let method = request.method().clone();
         let measured = Measured::begin(self.meter.as_ref(), &method);
         let admission = match &self.pacing {

@@ -6,6 +6,8 @@
 //! - No redirect is followed, no answer is repeated: a redirected `PUT` or a second attempt would
 //!   break the rule that one read licenses one write.
 //! - Certificates are always checked, against the system's roots and the given ones.
+//! - Pages of listings have connections of their own: HTTP/2 would put heartbeats behind megabytes of them. All
+//!   other requests share theirs, so that no claim is kept alive by a replica that can do nothing else.
 //! - A body is read into one buffer, sized by its announced length but never beyond the limit.
 //!
 //! Not here: what goes wrong in words (`vcd::network_failure`), what a status means (`vcd::error`).
@@ -18,7 +20,7 @@ use http::{HeaderValue, Method};
 use url::Url;
 
 use super::network_failure::{self, Phase};
-use super::transport::{CallLimits, Obstacle, Request, Response, Transport, TransportError};
+use super::transport::{CallLimits, Obstacle, Page, Request, Response, Transport, TransportError};
 
 /// How long an idle connection is kept; below the idle limit of common load balancers (60 s).
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
@@ -88,6 +90,8 @@ pub fn install_crypto_provider() {
 #[derive(Clone, Debug)]
 pub struct HttpTransport {
     client: reqwest::Client,
+    /// For pages of listings.
+    pages: reqwest::Client,
     /// Scheme, host and port, without a slash at the end.
     origin: String,
     /// Host and port, for messages.
@@ -99,38 +103,15 @@ impl HttpTransport {
     ///
     /// # Errors
     /// [`HttpSetupError`]: unusable URL or certificates, or nothing to trust.
-    pub fn new(options: HttpOptions) -> Result<Self, HttpSetupError> {
+    pub fn new(options: &HttpOptions) -> Result<Self, HttpSetupError> {
         install_crypto_provider();
         let url = &options.base_url;
         check(url)?;
         let host = url.host_str().unwrap_or_default();
         let port = url.port_or_known_default().unwrap_or_default();
-        let mut builder = reqwest::Client::builder()
-            .user_agent(options.user_agent)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .connect_timeout(options.connect_timeout)
-            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            .tcp_keepalive(TCP_KEEPALIVE)
-            .tcp_nodelay(true)
-            .referer(false);
-        if options.http1_only {
-            builder = builder.http1_only();
-        }
-        if !options.use_env_proxy {
-            builder = builder.no_proxy();
-        }
-        if let Some(pem) = &options.ca_file_pem {
-            builder = builder.tls_certs_merge(certificates(pem)?);
-        } else if url.scheme() == "http" {
-            // Plain HTTP needs no roots; without this a host that has none could not be used.
-            builder = builder.tls_certs_only([]);
-        }
-        let given = options.ca_file_pem.is_some();
-        let client = builder.build();
-        let client = client.map_err(|error| setup_error(&error, given))?;
         Ok(Self {
-            client,
+            client: connections(options)?,
+            pages: connections(options)?,
             origin: url.origin().ascii_serialization(),
             host: format!("{host}:{port}"),
         })
@@ -184,8 +165,11 @@ impl HttpTransport {
 
 impl Transport for HttpTransport {
     async fn send(&self, request: Request, limits: CallLimits) -> Result<Response, TransportError> {
-        let prepared = self.prepare(request, limits)?;
-        let sent = self.client.execute(prepared).await;
+        let client = match request.extensions().get::<Page>() {
+            Some(Page) => &self.pages,
+            None => &self.client,
+        };
+        let sent = client.execute(self.prepare(request, limits)?).await;
         let mut answer = sent.map_err(|error| self.failed(&error, Phase::Head))?;
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = answer.status();
@@ -235,6 +219,33 @@ impl HttpTransport {
             .await
             .map_err(|error| self.failed(&error, Phase::Body))
     }
+}
+
+/// A set of connections of its own; none is made yet.
+fn connections(options: &HttpOptions) -> Result<reqwest::Client, HttpSetupError> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(&options.user_agent)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .connect_timeout(options.connect_timeout)
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+        .tcp_keepalive(TCP_KEEPALIVE)
+        .tcp_nodelay(true)
+        .referer(false);
+    if options.http1_only {
+        builder = builder.http1_only();
+    }
+    if !options.use_env_proxy {
+        builder = builder.no_proxy();
+    }
+    if let Some(pem) = &options.ca_file_pem {
+        builder = builder.tls_certs_merge(certificates(pem)?);
+    } else if options.base_url.scheme() == "http" {
+        // Plain HTTP needs no roots; without this a host that has none could not be used.
+        builder = builder.tls_certs_only([]);
+    }
+    let given = options.ca_file_pem.is_some();
+    builder.build().map_err(|error| setup_error(&error, given))
 }
 
 fn check(url: &Url) -> Result<(), HttpSetupError> {

@@ -20,6 +20,11 @@ pub type Request = http::Request<Bytes>;
 /// One complete HTTP answer.
 pub type Response = http::Response<Bytes>;
 
+/// In the extensions of a [`Request`] for a page of a listing, whose answer is megabytes large: on a shared
+/// connection a transport never lets others wait behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page;
+
 /// What one call may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallLimits {

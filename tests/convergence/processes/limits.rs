@@ -20,7 +20,7 @@ const CLUSTERS: usize = 6;
 /// No file may grow. The log is a pipe, and pipes have no length.
 const NO_SPACE: &str = "trap '' XFSZ; ulimit -f 0";
 /// Enough to start and to be ready, too little to work on several clusters.
-const FEW_FILES: &str = "ulimit -n 11";
+const FEW_FILES: &str = "ulimit -n 12";
 
 fn plan(seed: u64) -> Plan {
     Plan {

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A bootstrap vApp with the marker of an entity, made by the tenant's author.
 async fn leave_behind(vcd: &Vcd, cluster: &str, urn: &str) {
-    let transport = HttpTransport::new(HttpOptions {
+    let transport = HttpTransport::new(&HttpOptions {
         base_url: Url::parse(&vcd.url).unwrap(),
         ca_file_pem: Some(std::fs::read(vcd.path("ca.pem")).unwrap()),
         user_agent: "test".to_owned(),

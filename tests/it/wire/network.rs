@@ -2,7 +2,9 @@
 //!
 //! Method: time limits are short and real; the server's side of a wait is far longer than the limit.
 
+use std::collections::BTreeSet;
 use std::error::Error;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cse_server::domain::error_class::ErrorClass;
@@ -10,6 +12,7 @@ use cse_server::domain::ids::{EntityId, VdcId};
 use cse_server::vcd::VcdClient;
 use cse_server::vcd::error::VcdError;
 use cse_server::vcd::http::{HttpSetupError, HttpTransport};
+use cse_server::vcd::model::EntityQuery;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
@@ -55,16 +58,24 @@ async fn broken_site(broken: &'static str) -> Client {
         .unwrap()
 }
 
-async fn answer(mut stream: TcpStream, broken: &'static str) {
+/// The next request of a connection; `None` when the client has closed it.
+async fn request(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut request = Vec::new();
     while !is_whole(&request) {
         let mut part = [0; 4096];
         let read = stream.read(&mut part).await.unwrap();
         if read == 0 {
-            return;
+            return None;
         }
         request.extend_from_slice(&part[..read]);
     }
+    Some(request)
+}
+
+async fn answer(mut stream: TcpStream, broken: &'static str) {
+    let Some(request) = request(&mut stream).await else {
+        return;
+    };
     let whole = |kind: &str, body: &str| {
         let length = body.len();
         format!(
@@ -150,6 +161,66 @@ async fn an_unknown_host_name_was_never_sent() {
 }
 
 #[tokio::test]
+async fn pages_of_listings_have_connections_of_their_own() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    // Which connection each request came on.
+    let seen: Arc<Mutex<Vec<(String, u32)>>> = Arc::default();
+    let noted = Arc::clone(&seen);
+    tokio::spawn(async move {
+        for connection in 0.. {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let noted = Arc::clone(&noted);
+            tokio::spawn(async move {
+                while let Some(request) = request(&mut stream).await {
+                    let text = String::from_utf8(request).unwrap();
+                    let target = text.split(' ').nth(1).unwrap().to_owned();
+                    noted.lock().unwrap().push((target.clone(), connection));
+                    let body = if target == "/api/versions" {
+                        "<SupportedVersions><VersionInfo><Version>37.2</Version></VersionInfo></SupportedVersions>".to_owned()
+                    } else if target.starts_with("/oauth/") {
+                        r#"{"access_token":"access-1"}"#.to_owned()
+                    } else if target.contains("/types/") {
+                        r#"{"resultTotal":0,"pageCount":0,"page":1,"pageSize":128,"values":[]}"#
+                            .to_owned()
+                    } else {
+                        entity_json().to_string()
+                    };
+                    let length = body.len();
+                    let head =
+                        format!("HTTP/1.1 200 OK\r\nETag: r1\r\nContent-Length: {length}\r\n\r\n");
+                    stream.write_all((head + &body).as_bytes()).await.unwrap();
+                }
+            });
+        }
+    });
+    let options = limits(Duration::from_secs(10));
+    let transport = transport(&format!("http://{address}"));
+    let client = VcdClient::connect(transport, login("acme"), options)
+        .await
+        .unwrap();
+    let page = EntityQuery {
+        vendor: "vmware".to_owned(),
+        nss: "capvcdCluster".to_owned(),
+        version: None,
+        filter: None,
+        page_size: 128,
+    };
+    for _ in 0..3 {
+        client.entity_page(&page, 1).await.unwrap();
+        client.get_entity(&id()).await.unwrap();
+    }
+    let seen = seen.lock().unwrap().clone();
+    let of = |part: &str| -> BTreeSet<u32> {
+        let mine = seen.iter().filter(|(target, _)| target.contains(part));
+        mine.map(|(_, connection)| *connection).collect()
+    };
+    let (pages, claims) = (of("/types/"), of(ENTITY));
+    assert!(!pages.is_empty() && !claims.is_empty(), "{seen:?}");
+    assert!(pages.is_disjoint(&claims), "{seen:?}");
+}
+
+#[tokio::test]
 async fn an_answer_cut_short_is_no_answer() {
     let cut = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nETag: r1\r\nContent-Length: 5000\r\n\r\n{\"id\":";
     let (read, write) = both(&broken_site(cut).await).await;
@@ -209,11 +280,11 @@ fn a_base_url_must_name_a_host_and_nothing_more() {
     ];
     for url in accepted {
         // A host without CA certificates refuses later, for that reason.
-        let error = HttpTransport::new(http_options(url)).err();
+        let error = HttpTransport::new(&http_options(url)).err();
         let refused = matches!(error, Some(HttpSetupError::BaseUrl { .. }));
         assert!(!refused, "{url}: {error:?}");
     }
-    HttpTransport::new(http_options("http://vcd.example")).unwrap();
+    HttpTransport::new(&http_options("http://vcd.example")).unwrap();
     for url in [
         "ftp://vcd.example",
         "https://user:hunter2@vcd.example",
@@ -222,7 +293,7 @@ fn a_base_url_must_name_a_host_and_nothing_more() {
         "https://vcd.example/#top",
         "mailto:vcd@example.com",
     ] {
-        let error = HttpTransport::new(http_options(url)).unwrap_err();
+        let error = HttpTransport::new(&http_options(url)).unwrap_err();
         assert!(
             matches!(error, HttpSetupError::BaseUrl { .. }),
             "{url}: {error:?}"
@@ -241,7 +312,7 @@ fn a_ca_file_must_hold_certificates() {
         let mut options = http_options("https://vcd.example");
         options.base_url = Url::parse("https://vcd.example").unwrap();
         options.ca_file_pem = Some(pem.into());
-        let error = HttpTransport::new(options).unwrap_err();
+        let error = HttpTransport::new(&options).unwrap_err();
         assert!(
             !matches!(error, HttpSetupError::BaseUrl { .. }),
             "{pem:?}: {error:?}"

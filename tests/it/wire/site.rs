@@ -77,7 +77,7 @@ impl Site {
 }
 
 pub(super) fn transport(base: &str) -> Arc<HttpTransport> {
-    Arc::new(HttpTransport::new(http_options(base)).unwrap())
+    Arc::new(HttpTransport::new(&http_options(base)).unwrap())
 }
 
 pub(super) fn http_options(base: &str) -> HttpOptions {

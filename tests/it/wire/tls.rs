@@ -55,7 +55,7 @@ async fn connect(issued: &Issued, ca: &Issued) -> Result<Client, VcdError> {
 
     let mut options = http_options(&format!("https://localhost:{port}"));
     options.ca_file_pem = Some(ca.certificate.clone().into_bytes());
-    let transport = HttpTransport::new(options).unwrap();
+    let transport = HttpTransport::new(&options).unwrap();
     let client =
         VcdClient::connect(transport.into(), login("acme"), ClientOptions::default()).await;
     serving.abort();
@@ -118,7 +118,7 @@ async fn plain_http_at_the_port_is_a_tls_failure() {
     let server = wiremock::MockServer::start().await;
     let mut options = http_options(&server.uri().replace("http:", "https:"));
     options.ca_file_pem = Some(issue("localhost", 2100).certificate.into_bytes());
-    let transport = HttpTransport::new(options).unwrap();
+    let transport = HttpTransport::new(&options).unwrap();
     let error = VcdClient::connect(transport.into(), login("acme"), ClientOptions::default()).await;
     let error = error.err().unwrap();
     assert!(matches!(error, VcdError::NotSent { .. }), "{error:?}");
