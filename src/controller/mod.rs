@@ -26,13 +26,16 @@
 //! | own claims at once after a restart | `cli` with `state_dir`, `reconcile::claimable` |
 //! | batches, slots, shares, modesty after a start | `run`, `reconcile::sharing` |
 //! | window of calls, pauses that VCD asks for | `vcd::pacing` |
+//! | connections of their own for pages of listings | `vcd::http` |
 //! | looks at tasks every 2 to 15 s | `reconcile::backoff` |
 //! | lost holders of running clusters, seen by the quick poll | `poll` |
 //!
-//! Two things of the plan are left out. The quarantine does not grow with the longest task queue seen: an
+//! Three things of the plan are left out. The quarantine does not grow with the longest task queue seen: an
 //! object is visible from the moment VCD accepts the request, however long its task waits, so what has to
-//! be waited for is the request alone. And no replica stops work it holds for a term after a rollback: its
-//! next write tells it that the claim is lost, and until then R9 bounds what it does.
+//! be waited for is the request alone. No replica stops work it holds for a term after a rollback: its
+//! next write tells it that the claim is lost, and until then R9 bounds what it does. And tasks are read one by
+//! one, not in batches of an organization: each belongs to the owner of a cluster, whose own token reads it, and
+//! the query that lists several runs behind.
 //!
 //! Not here: decisions (`reconcile`), HTTP (`vcd`), start-up and exit codes (`cli`).
 

@@ -59,6 +59,16 @@ impl World {
         self.entities.get(urn).map(|entity| entity.content.parse())
     }
 
+    /// Whether there is such an entity.
+    pub fn has_entity(&self, urn: &str) -> bool {
+        self.entities.get(urn).is_some()
+    }
+
+    /// One value of the content, parsed; `None` when it or the entity is not there.
+    pub fn entity_value(&self, urn: &str, path: &[&str]) -> Option<Value> {
+        self.entities.get(urn)?.content.at(path)
+    }
+
     fn view(&self, entity: &Entity) -> ClusterView {
         let value = |path: &[&str]| entity.content.at(path);
         let text = |path: &[&str]| entity.content.text_at(path);

@@ -16,8 +16,13 @@ mod properties;
 mod reader;
 mod task;
 
+use std::borrow::Cow;
+
+use memchr::{memchr2, memchr3};
 use quick_xml::Writer;
+use quick_xml::events::attributes::Attribute;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
+use quick_xml::name::QName;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use task::{reference, task_document, task_element};
@@ -187,20 +192,39 @@ impl Element {
     fn write(&self, writer: &mut Writer<Vec<u8>>) -> std::io::Result<()> {
         let mut start = BytesStart::new(self.name.as_str());
         for (key, value) in &self.attributes {
-            start.push_attribute((key.as_str(), value.as_str()));
+            if is_plain(value) {
+                let (key, value) = (QName(key), Cow::Borrowed(value.as_str()));
+                start.push_attribute(Attribute { key, value });
+            } else {
+                start.push_attribute((key.as_str(), value.as_str()));
+            }
         }
         if self.children.is_empty() && self.text.is_empty() {
             return writer.write_event(Event::Empty(start));
         }
         writer.write_event(Event::Start(start))?;
         if !self.text.is_empty() {
-            writer.write_event(Event::Text(BytesText::new(&self.text)))?;
+            let text = if is_plain(&self.text) {
+                BytesText::from_escaped(&self.text)
+            } else {
+                BytesText::new(&self.text)
+            };
+            writer.write_event(Event::Text(text))?;
         }
         for child in &self.children {
             child.write(writer)?;
         }
         writer.write_event(Event::End(BytesEnd::new(self.name.as_str())))
     }
+}
+
+/// Whether the writer has nothing to escape in it. It would look byte by byte, and scripts of guests are attributes of
+/// tens of kilobytes.
+fn is_plain(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    memchr3(b'<', b'>', b'&', bytes).is_none()
+        && memchr3(b'"', b'\'', b'\r', bytes).is_none()
+        && memchr2(b'\n', b'\t', bytes).is_none()
 }
 
 fn local(name: &str) -> &str {

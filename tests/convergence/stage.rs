@@ -110,9 +110,9 @@ pub(crate) fn has(fleet: &Fleet, effect: &str) -> bool {
 }
 
 pub(crate) fn tells(fleet: &Fleet, event: &str) -> bool {
-    let content = fleet.world().entity_content(urn(fleet)).unwrap_or_default();
-    let own = content.get("status").map(|status| &status["vcdKe"]);
-    let events = own.and_then(|own| own["eventSet"].as_array());
+    let world = fleet.world();
+    let events = world.entity_value(urn(fleet), &["status", "vcdKe", "eventSet"]);
+    let events = events.as_ref().and_then(serde_json::Value::as_array);
     let mut events = events.into_iter().flatten();
     events.any(|entry| entry["name"] == event)
 }
@@ -128,7 +128,7 @@ pub(crate) fn urn(fleet: &Fleet) -> &str {
 
 /// Whether the cluster is no more.
 pub(crate) fn is_gone(fleet: &Fleet) -> bool {
-    fleet.world().entity_content(urn(fleet)).is_none()
+    !fleet.world().has_entity(urn(fleet))
 }
 
 /// Changes the limits of health checks in the shared configuration, for existing clusters too or not.

@@ -6,7 +6,8 @@
 //!
 //! Invariants:
 //! - The text is one JSON object without blanks; nothing but this module makes it.
-//! - Where restricted fields lie is found once per text; what lists filter by, once per text and path.
+//! - Where sections and restricted fields lie is found once per text; what lists filter by, once per text and
+//!   path.
 //! - A clone shares the text.
 //!
 //! Source: VCD `x-vcloud-restricted`: `private` for full control only; `secure` left out below API
@@ -19,6 +20,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::places::Places;
 use super::render::{MASK, View};
 use super::scan::{self, Members};
 use crate::sim::registry::FieldRules;
@@ -30,6 +32,7 @@ const REMEMBERED_PATHS: usize = 8;
 #[derive(Clone, Debug)]
 pub(crate) struct Content {
     text: Arc<str>,
+    places: OnceLock<Places>,
     restricted: OnceLock<Box<[Restricted]>>,
     looked_up: RefCell<Vec<LookedUp>>,
 }
@@ -58,6 +61,7 @@ impl Content {
     fn of_text(text: Arc<str>) -> Self {
         Self {
             text,
+            places: OnceLock::new(),
             restricted: OnceLock::new(),
             looked_up: RefCell::default(),
         }
@@ -89,8 +93,15 @@ impl Content {
     /// The value that `path` leads to, parsed; for one value this is much less work than
     /// [`Content::parse`].
     pub(crate) fn at(&self, path: &[&str]) -> Option<Value> {
-        let found = scan::find(self.text.as_bytes(), 0, path.iter().copied())?;
-        serde_json::from_str(self.text.get(found.0..found.1)?).ok()
+        serde_json::from_str(self.raw_at(path)?).ok()
+    }
+
+    /// The JSON text of the value that `path` leads to.
+    pub(crate) fn raw_at(&self, path: &[&str]) -> Option<&str> {
+        let text = self.text.as_bytes();
+        let places = self.places.get_or_init(|| Places::of(text));
+        let (start, end) = places.find(text, path)?;
+        self.text.get(start..end)
     }
 
     /// The text that `path` leads to, unless that is something else.
@@ -107,8 +118,7 @@ impl Content {
 
     /// Whether `path` leads to an object.
     pub(crate) fn has_object(&self, path: &[&str]) -> bool {
-        let found = scan::find(self.text.as_bytes(), 0, path.iter().copied());
-        found.is_some_and(|(start, _)| self.text.as_bytes().get(start) == Some(&b'{'))
+        self.raw_at(path).is_some_and(|json| json.starts_with('{'))
     }
 
     /// The text of the plain value at a dotted path; objects, arrays and nulls have none.

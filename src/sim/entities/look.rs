@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Entity;
+use super::content::Content;
 use super::scan::{self, Member, Members};
 use crate::domain::claim::Claim;
 
@@ -156,12 +157,11 @@ impl Look {
         };
         let worker_id = text(&["status", "vcdKe", "workerId"]);
         let heartbeat = text(&["status", "vcdKe", "heartbeatString"]);
-        let raw = content.text().as_bytes();
         let known = before.map(|look| &look.sets);
         let sets = Sets {
-            events: set(raw, "eventSet", known.map(|sets| &sets.events)),
-            errors: set(raw, "errorSet", known.map(|sets| &sets.errors)),
-            recorded: records(raw, known.map(|sets| &sets.recorded)),
+            events: set(content, "eventSet", known.map(|sets| &sets.events)),
+            errors: set(content, "errorSet", known.map(|sets| &sets.errors)),
+            recorded: records(content, known.map(|sets| &sets.recorded)),
         };
         let external_id = entity.external_id.as_deref().unwrap_or_default();
         let envelope = [entity.name.as_str(), &entity.type_urn, external_id];
@@ -176,7 +176,7 @@ impl Look {
             auto_repair: is_set("autoRepairOnErrors"),
             ready: text(&["status", "capvcd", "clusterApiStatus", "phase"]) == "Ready",
             committed: committed(at(&["status", "vcdKe", "vcdResourceSet"])),
-            parts: Parts::of(raw, envelope),
+            parts: Parts::of(content.text().as_bytes(), envelope),
             sets,
         }
     }
@@ -196,18 +196,12 @@ fn hash(bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
-fn value_text<'t>(text: &'t [u8], path: &[&str]) -> &'t [u8] {
-    let found = scan::find(text, 0, path.iter().copied());
-    found
-        .and_then(|(start, end)| text.get(start..end))
-        .unwrap_or_default()
-}
-
 /// An event or error set.
-fn set(text: &[u8], key: &str, before: Option<&Shared<Vec<Said>>>) -> Shared<Vec<Said>> {
-    let raw = value_text(text, &["status", "vcdKe", key]);
-    Shared::of(before, hash(raw), || {
-        let entries: Vec<Value> = serde_json::from_slice(raw).unwrap_or_default();
+fn set(content: &Content, key: &str, before: Option<&Shared<Vec<Said>>>) -> Shared<Vec<Said>> {
+    let raw = content.raw_at(&["status", "vcdKe", key]);
+    let raw = raw.unwrap_or_default();
+    Shared::of(before, hash(raw.as_bytes()), || {
+        let entries: Vec<Value> = serde_json::from_str(raw).unwrap_or_default();
         entries.iter().map(Said::read).collect()
     })
 }
@@ -230,12 +224,18 @@ impl Said {
 }
 
 /// Ids and names in the resource sets of the status.
-fn records(text: &[u8], before: Option<&Shared<BTreeSet<String>>>) -> Shared<BTreeSet<String>> {
-    let raw = RECORDS.map(|section| value_text(text, &["status", section, "vcdResourceSet"]));
-    Shared::of(before, hash(&raw.concat()), || {
+fn records(
+    content: &Content,
+    before: Option<&Shared<BTreeSet<String>>>,
+) -> Shared<BTreeSet<String>> {
+    let raw = RECORDS.map(|section| {
+        let raw = content.raw_at(&["status", section, "vcdResourceSet"]);
+        raw.unwrap_or_default()
+    });
+    Shared::of(before, hash(raw.concat().as_bytes()), || {
         let mut found = BTreeSet::new();
         for set in raw {
-            let entries: Vec<Value> = serde_json::from_slice(set).unwrap_or_default();
+            let entries: Vec<Value> = serde_json::from_str(set).unwrap_or_default();
             for entry in &entries {
                 let texts = ["id", "name"].map(|key| entry.get(key).and_then(Value::as_str));
                 found.extend(texts.into_iter().flatten().map(str::to_owned));

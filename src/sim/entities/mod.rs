@@ -23,6 +23,7 @@ mod list;
 pub(crate) mod look;
 mod metadata;
 pub(crate) mod migrate;
+mod places;
 mod render;
 mod replace;
 mod scan;

@@ -21,6 +21,23 @@ pub(super) struct Member<'t> {
     pub(super) end: usize,
 }
 
+impl<'t> Member<'t> {
+    /// The one whose name, value and end are at these positions; `None` where none can be.
+    pub(super) fn placed(
+        text: &'t [u8],
+        (start, value, end): (usize, usize, usize),
+    ) -> Option<Self> {
+        // Between them are the quotes and the colon.
+        let name = text.get(start.checked_add(1)?..value.checked_sub(2)?)?;
+        Some(Self {
+            name,
+            start,
+            value,
+            end,
+        })
+    }
+}
+
 impl Member<'_> {
     /// The name without escapes; `None` if it is no text.
     pub(super) fn name(&self) -> Option<std::borrow::Cow<'_, str>> {
@@ -35,7 +52,8 @@ impl Member<'_> {
             .map(std::borrow::Cow::Owned)
     }
 
-    fn is(&self, name: &str) -> bool {
+    /// Whether this is its name.
+    pub(super) fn is(&self, name: &str) -> bool {
         if memchr::memchr(b'\\', self.name).is_none() {
             return self.name == name.as_bytes();
         }
@@ -73,12 +91,7 @@ impl<'t> Members<'t> {
         let value = after + 1;
         let end = skip(self.text, value)?;
         self.at = end;
-        Some(Member {
-            name: self.text.get(start + 1..after - 1)?,
-            start,
-            value,
-            end,
-        })
+        Member::placed(self.text, (start, value, end))
     }
 }
 

@@ -6,7 +6,7 @@ use super::Element;
 
 fn element() -> impl Strategy<Value = Element> {
     let name = "([a-z]{1,3}:)?[A-Za-z][A-Za-z0-9]{0,6}";
-    let text = "[ -~ü😀\"'<>&]{0,12}";
+    let text = "[ -~ü😀\"'<>&\\r\\n\\t]{0,12}";
     let attributes = prop::collection::btree_map(name, text, 0..3);
     let leaf = (name, text, attributes).prop_map(|(name, text, attributes)| Element {
         name,
