@@ -31,7 +31,7 @@ use crate::reconcile::claimable::Claimable;
 use crate::reconcile::decision::Action;
 use crate::reconcile::holder::Holder;
 use crate::reconcile::inspection;
-use crate::reconcile::interest::needs_work;
+use crate::reconcile::interest::{is_held, needs_work};
 use crate::reconcile::observation::DocumentSeen;
 use crate::reconcile::step::Step;
 use crate::reconcile::taking::{first_record, may_take};
@@ -137,7 +137,8 @@ pub(crate) async fn acquire<T: Transport>(
     let origin = origin.ok_or(NotClaimed::Gone)?;
     let summary = document::summary(content);
     let due = || inspection::is_over(&summary, deps.clock.wall(), &deps.policy);
-    if !needs_work(&summary) && !wants_look(content, &deps.look()) && !due() {
+    let wanted = needs_work(&summary) || is_held(&summary);
+    if !wanted && !wants_look(content, &deps.look()) && !due() {
         return Err(NotClaimed::Gone);
     }
     let nonce = deps.chance.next_u64();
@@ -157,8 +158,11 @@ pub(crate) async fn acquire<T: Transport>(
     };
     match held.put(&edit, record).await {
         Ok(()) => Ok(held),
-        Err(PutError::Conflict) => held.claim_refused(&claim).await,
-        Err(PutError::Other(error)) => held.claim_landed(error).await,
+        Err(PutError::Conflict) => held.claim_landed(&claim, NotClaimed::Contested).await,
+        Err(PutError::Other(error)) if error.class() == ErrorClass::Terminal => {
+            Err(NotClaimed::Failed(error))
+        }
+        Err(PutError::Other(error)) => held.claim_landed(&claim, NotClaimed::Failed(error)).await,
     }
 }
 
@@ -356,32 +360,31 @@ impl<T: Transport> Held<T> {
         Err(WriteError::Failed(error))
     }
 
-    /// After a refused claim of what was `before`: a request that something on the way repeats conflicts with
-    /// itself, and what it claimed would be looked after by nobody until the claim has run out.
-    async fn claim_refused(mut self, before: &Claim) -> Result<Self, NotClaimed> {
+    /// After a claim of what was `before` that was refused or had no clear answer: it landed if, and only if, its nonce
+    /// is in the document. A request that something on the way repeats conflicts with itself, and what it claimed would
+    /// be looked after by nobody until the claim has run out. Where the claim is as it was before, `otherwise` is said.
+    async fn claim_landed(
+        mut self,
+        before: &Claim,
+        otherwise: NotClaimed,
+    ) -> Result<Self, NotClaimed> {
         let expected = self.heartbeat().nonce;
-        match self.refresh().await {
-            Ok(()) if self.heartbeat().nonce == expected => Ok(self),
-            Err(WriteError::Lost) if self.lost_to_claim().as_ref() == Some(before) => {
-                Err(NotClaimed::Contested)
-            }
-            Ok(()) | Err(WriteError::Lost | WriteError::Contested) => Err(NotClaimed::Gone),
-            Err(WriteError::Failed(error)) => Err(NotClaimed::Failed(error)),
+        let found = match self.refresh().await {
+            Ok(()) if self.heartbeat().nonce == expected => return Ok(self),
+            Ok(()) => Some(document::claim(&self.document.entity)),
+            Err(WriteError::Lost) => self.lost_to_claim(),
+            Err(WriteError::Contested) => None,
+            Err(WriteError::Failed(error)) => return Err(NotClaimed::Failed(error)),
+        };
+        if found.as_ref() == Some(before) {
+            return Err(otherwise);
         }
+        Err(NotClaimed::Gone)
     }
 
     /// The claim that this one was lost to.
     fn lost_to_claim(&self) -> Option<Claim> {
         self.lost_to.as_ref().map(document::claim)
-    }
-
-    async fn claim_landed(mut self, error: VcdError) -> Result<Self, NotClaimed> {
-        let expected = self.heartbeat().nonce;
-        match self.write_landed(error, expected).await {
-            Ok(()) => Ok(self),
-            Err(WriteError::Failed(error)) => Err(NotClaimed::Failed(error)),
-            Err(WriteError::Lost | WriteError::Contested) => Err(NotClaimed::Gone),
-        }
     }
 
     /// A refusal is believed when it is repeated: VCD hides what is gone, and now and then what is there.

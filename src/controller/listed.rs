@@ -22,7 +22,7 @@ use crate::domain::claim::{Claim, ClaimPhase};
 use crate::domain::ids::{EntityId, OrgId};
 use crate::domain::status::ClusterState;
 use crate::reconcile::inspection::kept_since;
-use crate::reconcile::interest::{Summary, needs_work};
+use crate::reconcile::interest::{Summary, is_held, needs_work};
 use crate::reconcile::sharing::Errand;
 use crate::vcd::error::VcdError;
 use crate::vcd::paging::{MAX_PAGES, Page, parse_page};
@@ -181,6 +181,7 @@ fn row(listed: &Listed<'_>, raw: &RawValue, known: &mut Known) -> Option<Row> {
         );
     }
     let wanted = needs_work(&summary)
+        || is_held(&summary)
         || may_run(&summary) && known.wants_look(&listed.id, listed.entity.fingerprint(), raw);
     let org = listed.org.as_ref().map(|org| &*org.id);
     row_of((&listed.id, org), summary, wanted, known)
@@ -236,6 +237,7 @@ fn odd_row(raw: &RawValue, known: &mut Known) -> Option<Row> {
     let id = listed.get("id")?.as_str()?;
     let org = listed.get("org").and_then(|org| org.get("id")?.as_str());
     let wanted = needs_work(&summary)
+        || is_held(&summary)
         || may_run(&summary) && known.wants_look(id, fingerprint(&[Some(raw)]), raw);
     row_of((id, org), summary, wanted, known)
 }

@@ -65,6 +65,16 @@ pub fn needs_work(summary: &Summary) -> bool {
     }
 }
 
+/// Whether a running cluster's record is held by a server of our kind.
+///
+/// One that works on it lets go in the end. A record that stays was left behind by a server that is lost, or written
+/// back by a client: somebody has to let go of it.
+pub fn is_held(summary: &Summary) -> bool {
+    let claim = &summary.claim;
+    let ours = claim.heartbeat.is_some() && !claim.is_free();
+    summary.is_vcdke && summary.state == ClusterState::Provisioned && ours
+}
+
 #[cfg(test)]
 mod tests {
     use super::ClusterState as S;
@@ -96,6 +106,41 @@ mod tests {
 
     fn foreign() -> Claim {
         Claim::from_wire("w1", "beat")
+    }
+
+    #[test]
+    fn a_running_cluster_that_somebody_of_our_kind_holds_is_to_be_let_go() {
+        let held = || cluster(S::Provisioned, record("done", "held"));
+        let cases = [
+            ("held", held(), true),
+            (
+                "since its creation",
+                cluster(S::Provisioned, record("creating", "held")),
+                true,
+            ),
+            (
+                "released",
+                cluster(S::Provisioned, record("done", "released")),
+                false,
+            ),
+            (
+                "by an original server",
+                cluster(S::Provisioned, foreign()),
+                false,
+            ),
+            ("failed", cluster(S::Error, record("done", "held")), false),
+            (
+                "of a plain CAPVCD user",
+                Summary {
+                    is_vcdke: false,
+                    ..held()
+                },
+                false,
+            ),
+        ];
+        for (name, summary, want) in cases {
+            assert_eq!(is_held(&summary), want, "{name}");
+        }
     }
 
     #[test]

@@ -344,7 +344,12 @@ impl Fleet {
     /// Whether the replica holds the cluster.
     pub(crate) fn holds(&self, name: &str, urn: &str) -> bool {
         let holder = self.cluster(urn).holder;
-        holder.as_deref() == Some(self.running[name].me.as_str())
+        holder.as_deref() == Some(self.me(name))
+    }
+
+    /// What the replica signs with.
+    pub(crate) fn me(&self, name: &str) -> &str {
+        self.running[name].me.as_str()
     }
 
     pub(crate) fn cluster(&self, urn: &str) -> ClusterView {
