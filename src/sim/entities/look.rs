@@ -143,6 +143,15 @@ pub(crate) struct Parts {
 }
 
 impl Look {
+    /// Names of the events and errors that the document tells, in its order.
+    pub fn told(&self) -> impl Iterator<Item = &str> {
+        let (events, errors) = (&self.sets.events.value, &self.sets.errors.value);
+        events
+            .iter()
+            .chain(errors.iter())
+            .map(|said| said.name.as_str())
+    }
+
     /// Looks at `entity`; `before` is the last look at it.
     pub(crate) fn of(entity: &Entity, before: Option<&Self>) -> Self {
         let content = &entity.content;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cse_server::sim::faults::Target;
 
-use super::fault::Fault;
+use super::fault::{Fault, TAKEOVER};
 use super::workflow::Workflow;
 use crate::support::fleet::Fleet;
 use crate::support::snare::Which;
@@ -108,9 +108,23 @@ impl Experiment {
             } else {
                 Duration::ZERO
             };
-            anew + strike.fault.costs(alone.then_some(workflow.standby))
+            anew + strike.fault.costs(alone.then_some(workflow.standby)) + self.patience(strike)
         });
         each.sum()
+    }
+}
+
+impl Experiment {
+    /// Who waits for the claim of the dead to run out, and dies and comes back, begins to wait anew: a process
+    /// believes in what it has seen itself only.
+    fn patience(&self, strike: Strike) -> Duration {
+        let Strike { by, fault, .. } = self.first;
+        let waits = fault.is_crash() && !self.restarts(self.first) && strike.by != by;
+        if waits && strike.fault.is_crash() {
+            TAKEOVER
+        } else {
+            Duration::ZERO
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::support::snare::Snare;
 /// How long a call is on its way that hangs.
 const HANG: Duration = Duration::from_secs(45);
 /// T, after which a silent holder is overtaken, and its jitter.
-const TAKEOVER: Duration = Duration::from_secs(216);
+pub(super) const TAKEOVER: Duration = Duration::from_secs(216);
 /// P, in which everybody sees everything.
 const POLL: Duration = Duration::from_mins(1);
 /// Longer than any claim lives on: the term, its jitter, the polls until it is seen.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cse_server::clock::Moment;
+use cse_server::sim::history;
 use serde_json::{Map, Value};
 
 use super::end::{End, end_of};
@@ -62,9 +63,6 @@ struct Run<'a> {
     /// Whether `a` runs.
     runs: bool,
     stands_by: bool,
-    /// Entries of the document when it was last there.
-    told: Vec<String>,
-    revision: Option<u64>,
 }
 
 /// Lives through it.
@@ -104,8 +102,6 @@ pub(super) async fn live(
         still: BTreeMap::new(),
         runs: true,
         stands_by: false,
-        told: Vec::new(),
-        revision: None,
     };
     run.until_over().await
 }
@@ -159,16 +155,6 @@ impl Run<'_> {
         }
         self.rescue(now).await;
         self.take_turn().await;
-        let revision = {
-            let world = self.fleet.world();
-            let mut all = world.revisions();
-            all.find(|(name, _)| *name == urn(&self.fleet))
-                .map(|(_, revision)| revision)
-        };
-        if revision.is_some() && revision != self.revision {
-            self.told = told(&self.fleet.content(urn(&self.fleet)));
-            self.revision = revision;
-        }
     }
 
     /// Kills who stops where it is to crash, and lets go on who has paused.
@@ -254,7 +240,7 @@ impl Run<'_> {
             beside: fleet.snares.beside("a"),
             others: fleet.snares.calls("b"),
             from: self.from.unwrap_or(0),
-            end: end_of(fleet, &self.told, self.workflow),
+            end: end_of(fleet, &told(fleet), self.workflow),
             violations,
             context: if is_watched() {
                 format!("{}\n{}", lines.join("\n"), fleet.context())
@@ -269,12 +255,16 @@ impl Run<'_> {
     }
 }
 
-/// Names of all entries of a document.
-fn told(content: &Map<String, Value>) -> Vec<String> {
-    let own = content.get("status").map(|status| &status["vcdKe"]);
-    let sets = ["eventSet", "errorSet"]
-        .into_iter()
-        .filter_map(|set| own?[set].as_array());
-    let names = sets.flatten().filter_map(|entry| entry["name"].as_str());
+/// Names of all entries of the document when it was last there, however short that was.
+fn told(fleet: &Fleet) -> Vec<String> {
+    let world = fleet.world();
+    let written = world.history().entries().filter_map(|entry| {
+        let history::Deed::Written(written) = &entry.deed else {
+            return None;
+        };
+        (written.entity == urn(fleet)).then_some(&written.look)
+    });
+    let last = written.last();
+    let names = last.into_iter().flat_map(|look| look.told());
     names.map(str::to_owned).collect()
 }
