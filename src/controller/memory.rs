@@ -25,9 +25,15 @@ use crate::vcd::transport::Transport;
 /// Refusals in a row that make a token refused: a cell that has just started refuses good ones too,
 /// and the creation ends with this verdict.
 const TOKEN_REFUSALS: u32 = 4;
-/// Answers in a row after which is believed what may be a mistake: that something cannot be seen or done, or a page
-/// that is not VCD's.
+/// Answers in a row after which is believed what may be a mistake: that something cannot be seen or done.
 pub(super) const DOUBTS: u32 = 6;
+/// The same for answers that are not VCD's words: whatever stands before it may be out of order for minutes.
+const STRANGE: u32 = 10;
+
+/// After how many answers like this one, in a row, it is believed.
+pub(super) fn believed_after(error: &VcdError) -> u32 {
+    if error.is_strange() { STRANGE } else { DOUBTS }
+}
 
 /// What one holder remembers between passes.
 pub(super) struct Memory<T: Transport> {
@@ -106,13 +112,13 @@ impl<T: Transport> Memory<T> {
             NoTenant::Blocked(reason) => Ok(reason),
             NoTenant::Failed(error) if hiccup => Err(error),
             NoTenant::Failed(error) => {
-                if self.doubt() {
+                if self.doubt(believed_after(&error)) {
                     return Err(error);
                 }
                 Ok(FailureReason::OperationRefused(chain(&error).to_string()))
             }
             NoTenant::Unshown(error) => {
-                if self.doubt() {
+                if self.doubt(DOUBTS) {
                     return Err(error);
                 }
                 Ok(FailureReason::TokenMissing)
@@ -128,9 +134,9 @@ impl<T: Transport> Memory<T> {
     }
 
     /// Counts an answer that may be a mistake; whether it is still to be doubted.
-    pub(super) const fn doubt(&mut self) -> bool {
+    pub(super) const fn doubt(&mut self, believed_after: u32) -> bool {
         self.doubts = self.doubts.saturating_add(1);
-        self.doubts < DOUBTS
+        self.doubts < believed_after
     }
 
     pub(super) fn stage_age(&mut self, held: &Held<T>, now: Moment) -> Duration {

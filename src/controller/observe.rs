@@ -17,7 +17,7 @@ use super::document;
 use super::evidence::{self, Listing};
 use super::guest::guest_seen;
 use super::history;
-use super::memory::Memory;
+use super::memory::{DOUBTS, Memory};
 use super::preflight::{Look, PATIENCE, VappOwner, examine, find_targets, vapp_owner};
 use super::tenant::{Full, NoTenant, full_entity, has_kubeconfig, refused_token, sign_in};
 use crate::domain::claim::ClaimPhase;
@@ -184,7 +184,7 @@ async fn guest<T: Transport>(
     let listed = listed.any(|one| one.id == *vm);
     match client.vm(vm).await {
         Ok(vm) => Ok(Some(guest_seen(&vm))),
-        Err(error) if !is_unseen(&error) || listed && memory.doubt() => {
+        Err(error) if !is_unseen(&error) || listed && memory.doubt(DOUBTS) => {
             memory.listing = None;
             Err(error)
         }
@@ -265,7 +265,9 @@ async fn list_vapps<T: Transport>(
         let listed = vdc.vapps.iter().any(|vapp| vapp.id == id);
         match answer {
             Ok(vapp) => vapps.push(vapp_seen(vapp, seen)),
-            Err(error) if !is_unseen(&error) || listed && memory.doubt() => return Err(error),
+            Err(error) if !is_unseen(&error) || listed && memory.doubt(DOUBTS) => {
+                return Err(error);
+            }
             Err(_) => {}
         }
     }
@@ -394,7 +396,7 @@ async fn await_kubeconfig<T: Transport>(
             Full::Shown(content) => has_kubeconfig(content),
             // CSE 4.0 types have no such behavior, and no secure kubeconfig either.
             Full::Absent => true,
-            Full::Refused(_) => !memory.doubt(),
+            Full::Refused(_) => !memory.doubt(DOUBTS),
         };
     }
     seen.document.control_plane_ready = memory.kubeconfig_seen;

@@ -245,6 +245,12 @@ impl VcdError {
         }
     }
 
+    /// Whether the answer was none of VCD's: it cannot be read, or is the page of something in between.
+    pub fn is_strange(&self) -> bool {
+        matches!(self, Self::Unreadable { .. })
+            || matches!(self, Self::Rejected { refusal, .. } if !refusal.from_vcd)
+    }
+
     /// Whether this is VCD's own final word on the request as it was made, and neither an answer that
     /// cannot be read nor the page of something in between.
     pub fn is_verdict(&self) -> bool {

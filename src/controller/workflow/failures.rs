@@ -10,8 +10,9 @@ use std::time::Duration;
 use tracing::{debug, warn};
 
 use super::super::act::{ActError, Outcome};
-use super::{DOUBTS, Next, Work};
+use super::{Next, Work};
 use crate::clock::Moment;
+use crate::controller::memory::believed_after;
 use crate::domain::error_class::ErrorClass;
 use crate::reconcile::backoff::delay;
 use crate::reconcile::decision::Action;
@@ -57,7 +58,7 @@ impl<T: Transport> Work<T> {
             // It may have been decided on an old answer of VCD ("power on" a VM that is on): a refusal counts
             // once it is repeated after another look.
             ErrorClass::Terminal if error.is_verdict() => failures >= 2,
-            ErrorClass::Terminal => failures >= DOUBTS,
+            ErrorClass::Terminal => failures >= believed_after(error),
             ErrorClass::Transient
             | ErrorClass::Throttled { .. }
             | ErrorClass::Conflict

@@ -75,7 +75,30 @@ pub(super) fn trials() -> Vec<Trial> {
             "sieve: a part of a look that is refused in a quarantine does not begin it anew",
             looks_with_gaps,
         ),
+        trial(
+            "sieve: half a minute of answers that are not VCD's ends no creation",
+            strange_answers,
+        ),
     ]
+}
+
+fn strange_answers() {
+    let saved = asked(6_970, false, |_| {});
+    for after in [2, 9] {
+        on_virtual_time(async {
+            let mut fleet = Fleet::resume(&saved);
+            fleet.what = format!("after {after} looks");
+            let target = Target {
+                times: 7,
+                ..Target::next(after, Method::GET, "/api/vdc/")
+            };
+            fleet.faults.arm(target, Fault::Malformed);
+            fleet.start("a");
+            until_created(&fleet).await;
+            assert_eq!(fleet.faults.struck(), 7, "{}", fleet.context());
+            fleet.assert_converged();
+        });
+    }
 }
 
 fn looks_with_gaps() {
