@@ -206,6 +206,8 @@ fn start_server(clusters: u32, site: &Path, scheme: Scheme) -> anyhow::Result<Ch
 fn client(who: Who, pages: u32, site: &Path) -> anyhow::Result<Measurement> {
     let mut command = Command::new(std::env::current_exe()?);
     command
+        // As the unit does.
+        .env("MALLOC_ARENA_MAX", "1")
         .arg("sweep")
         .arg(name_of(&who))
         .arg(pages.to_string())
